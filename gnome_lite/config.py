@@ -1,0 +1,163 @@
+"""A campaign in words: one pydantic section a stage, read from TOML; an unknown key is refused by name."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gnome_lite.crystals import atomic_number
+from gnome_lite.errors import ConfigError
+
+DEFAULT_ELEMENTS = (
+    "Li", "Na", "K", "Mg", "Ca", "Sr", "Ba", "Al", "Si", "Ti", "Mn", "Fe", "Zn", "N", "P", "O", "S", "F", "Cl",
+)  # fmt: skip
+"""Elements of the bundled seed's compounds: common ones of solid-state chemistry."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Space(Section):
+    """The chemical space that candidates may lie in."""
+
+    elements: tuple[str, ...] = DEFAULT_ELEMENTS
+    chemical_systems: tuple[str, ...] = ()
+    min_elements: Annotated[int, Field(ge=1, le=8)] = 2
+    max_elements: Annotated[int, Field(ge=1, le=8)] = 4
+    allow_radioactive: bool = False
+
+    @field_validator("elements")
+    @classmethod
+    def _elements_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("is empty: name at least one element, e.g. elements = ['Li', 'O']")
+        for element in value:
+            atomic_number(element)
+        return tuple(dict.fromkeys(value))
+
+    @field_validator("chemical_systems")
+    @classmethod
+    def _systems_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for system in value:
+            if not system.strip("- "):
+                raise ValueError("holds an empty chemical system: write e.g. 'Li-Fe-O'")
+            for element in system.split("-"):
+                atomic_number(element)
+        return tuple("-".join(sorted(set(s.split("-")))) for s in value)
+
+
+class Sources(Section):
+    """Known crystals. All must be of the verifier's level of theory."""
+
+    seed: bool = True
+    files: tuple[Path, ...] = ()
+    materials_project: tuple[str, ...] = ()
+    include_gnome: bool = False
+
+
+class Generate(Section):
+    """Ionic substitution (Hautier 2011, with GNoME's changes: floor 0, threshold 0.001)."""
+
+    candidates: Annotated[int, Field(ge=1)] = 1000
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    floor: float = 0.0
+    max_atoms: Annotated[int, Field(ge=1)] = 20
+    parents_e_above_hull_max: Annotated[float, Field(ge=0)] = 0.2
+
+
+class Gates(Section):
+    """Limits before relaxation; distances as a fraction of the sum of covalent radii."""
+
+    min_distance_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    volume_per_atom_min: float = 4.0
+    volume_per_atom_max: float = 80.0
+    charge_balance: bool = True
+
+
+class Predict(Section):
+    """The structural graph network and its ensemble."""
+
+    members: Annotated[int, Field(ge=1, le=32)] = 4
+    width: Annotated[int, Field(ge=8)] = 64
+    steps: Annotated[int, Field(ge=1, le=8)] = 3
+    cutoff_ang: Annotated[float, Field(gt=1, le=8)] = 4.0
+    epochs: Annotated[int, Field(ge=1)] = 60
+    retrain_epochs: Annotated[int, Field(ge=1)] = 8
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    volume_scan: Annotated[int, Field(ge=1)] = 20
+    carry_over: Annotated[int, Field(ge=0)] = 200
+    processes: Annotated[int, Field(ge=0)] = 0
+
+
+class Selection(Section):
+    """Which candidates are worth a verification."""
+
+    strategy: Literal["p_stable", "greedy", "random"] = "p_stable"
+    budget: Annotated[int, Field(ge=1)] = 24
+    control: Annotated[int, Field(ge=0)] = 4
+    e_above_hull_max: float = 0.05
+    per_composition: Annotated[int, Field(ge=1)] = 1
+
+
+class Verify(Section):
+    """Relaxation by a calculator in child processes. `processes = 0` means one a core."""
+
+    calculator: str = "chgnet"
+    calculator_kwargs: dict[str, str | int | float | bool] = {}
+    fmax_ev_per_ang: Annotated[float, Field(gt=0)] = 0.05
+    max_steps: Annotated[int, Field(ge=1)] = 500
+    deadline_s: Annotated[float, Field(gt=0)] = 120.0
+    memory_gib: Annotated[float, Field(gt=0)] = 6.0
+    processes: Annotated[int, Field(ge=0)] = 0
+    tries: Annotated[int, Field(ge=1, le=5)] = 2
+
+
+class CampaignConfig(Section):
+    """A whole campaign. The same config and seed give the same candidates and the same verdicts."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "first"
+    seed: Annotated[int, Field(ge=0)] = 0
+    rounds: Annotated[int, Field(ge=1)] = 3
+    space: Space = Space()
+    sources: Sources = Sources()
+    generate: Generate = Generate()
+    gates: Gates = Gates()
+    predict: Predict = Predict()
+    select: Selection = Selection()
+    verify: Verify = Verify()
+
+    @classmethod
+    def from_toml(cls, path: Path) -> CampaignConfig:
+        """Read a campaign file.
+
+        Raises:
+            ConfigError: naming the file, the key and what is allowed there.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read campaign {path}: {error}; `gnome-lite init` writes one") from error
+        try:
+            return cls.model_validate(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not TOML: {error}") from error
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {explain(error)}") from error
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a pydantic error in one line, with the keys allowed beside an unknown one."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "campaign"
+    if first["type"] == "extra_forbidden":
+        section: type[BaseModel] = CampaignConfig
+        for part in first["loc"][:-1]:
+            field = section.model_fields[str(part)].annotation
+            section = field if isinstance(field, type) and issubclass(field, BaseModel) else section
+        return f"unknown key {where!r}: allowed are {', '.join(section.model_fields)}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,255 @@
+"""Crystals as flat arrays: one crystal (`Crystal`) or very many (`CrystalBatch`).
+
+A million candidates travel as four arrays; pymatgen and ASE objects are made only for the few
+that survive. Lattice vectors are the *rows* of a lattice, in Å, as in pymatgen and ASE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+MAX_Z = 118
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crystal:
+    """One crystal.
+
+    Attributes:
+        numbers: atomic numbers, int64 [n_atoms].
+        frac_coords: fractional coordinates, float64 [n_atoms, 3].
+        lattice: lattice vectors as rows, Å, float64 [3, 3].
+    """
+
+    numbers: NDArray[np.int64]
+    frac_coords: NDArray[np.float64]
+    lattice: NDArray[np.float64]
+
+    @classmethod
+    def make(cls, numbers: ArrayLike, frac_coords: ArrayLike, lattice: ArrayLike) -> Crystal:
+        """Coerce and check shapes.
+
+        Raises:
+            ValueError: if shapes disagree, an atomic number is unknown or a number is not finite.
+        """
+        z = np.ascontiguousarray(numbers, dtype=np.int64)
+        x = np.ascontiguousarray(frac_coords, dtype=np.float64).reshape(-1, 3)
+        cell = np.ascontiguousarray(lattice, dtype=np.float64)
+        if z.ndim != 1 or x.shape != (len(z), 3) or cell.shape != (3, 3):
+            raise ValueError(f"crystal of {z.shape} numbers, {x.shape} coordinates, {cell.shape} lattice")
+        if len(z) == 0 or z.min() < 1 or z.max() > MAX_Z:
+            raise ValueError(f"atomic numbers must lie in 1..{MAX_Z} and be at least one")
+        if not (np.isfinite(x).all() and np.isfinite(cell).all()):
+            raise ValueError("coordinates or lattice are not finite")
+        return cls(z, x, cell)
+
+    @classmethod
+    def from_pymatgen(cls, structure: Structure) -> Crystal:
+        """From an ordered pymatgen `Structure` (oxidation states are dropped).
+
+        Raises:
+            ValueError: if the structure is disordered.
+        """
+        if not structure.is_ordered:
+            raise ValueError(f"{structure.composition.reduced_formula} is disordered (partial occupancies)")
+        return cls.make(structure.atomic_numbers, structure.frac_coords, structure.lattice.matrix)
+
+    @classmethod
+    def from_ase(cls, atoms: Atoms) -> Crystal:
+        """From a periodic ASE `Atoms`."""
+        return cls.make(atoms.numbers, atoms.get_scaled_positions(wrap=False), atoms.cell.array)
+
+    def to_pymatgen(self) -> Structure:
+        from pymatgen.core import Lattice, Structure
+
+        return Structure(Lattice(self.lattice), self.numbers.tolist(), self.frac_coords)
+
+    def to_ase(self) -> Atoms:
+        from ase import Atoms
+
+        return Atoms(numbers=self.numbers, scaled_positions=self.frac_coords, cell=self.lattice, pbc=True)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def volume(self) -> float:
+        """Cell volume, Å^3."""
+        return float(abs(np.linalg.det(self.lattice)))
+
+    @property
+    def cart_coords(self) -> NDArray[np.float64]:
+        """Cartesian coordinates, Å, [n_atoms, 3]."""
+        return self.frac_coords @ self.lattice
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Atoms of each atomic number, int64 [MAX_Z + 1] (index = Z)."""
+        return np.bincount(self.numbers, minlength=MAX_Z + 1)
+
+    @property
+    def reduced_formula(self) -> str:
+        """As pymatgen writes it, e.g. "LiFePO4"."""
+        return reduced_formula(self.counts)
+
+    @property
+    def chemical_system(self) -> str:
+        """Element symbols in alphabetical order joined by "-", e.g. "Fe-Li-O-P"."""
+        return chemical_system(self.numbers)
+
+    @property
+    def content_id(self) -> str:
+        """64-bit content hash, "gl-" + 16 hex digits: equal numbers to 1e-4 give equal ids.
+
+        Site order and the choice of cell are part of the content; whether two cells describe the
+        same crystal is `novelty`'s question, not this one's.
+        """
+        digest = blake2b(digest_size=8)
+        digest.update(self.numbers.astype("<i2").tobytes())
+        # +0.0 turns -0.0 into 0.0, so that the two signs of zero hash alike.
+        digest.update((np.round(self.frac_coords % 1.0, 4) % 1.0 + 0.0).astype("<f8").tobytes())
+        digest.update((np.round(self.lattice, 4) + 0.0).astype("<f8").tobytes())
+        return f"gl-{digest.hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrystalBatch:
+    """Many crystals as flat arrays.
+
+    Attributes:
+        numbers: atomic numbers of all atoms, int64 [n_atoms].
+        frac_coords: fractional coordinates, float64 [n_atoms, 3].
+        lattices: lattice vectors as rows, Å, float64 [n, 3, 3].
+        offsets: crystal i owns atoms offsets[i]:offsets[i + 1], int64 [n + 1].
+    """
+
+    numbers: NDArray[np.int64]
+    frac_coords: NDArray[np.float64]
+    lattices: NDArray[np.float64]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls) -> CrystalBatch:
+        return cls(np.empty(0, np.int64), np.empty((0, 3)), np.empty((0, 3, 3)), np.zeros(1, np.int64))
+
+    @classmethod
+    def from_crystals(cls, crystals: Iterable[Crystal]) -> CrystalBatch:
+        crystals = list(crystals)
+        if not crystals:
+            return cls.empty()
+        return cls(
+            np.concatenate([c.numbers for c in crystals]),
+            np.concatenate([c.frac_coords for c in crystals]),
+            np.stack([c.lattice for c in crystals]),
+            np.concatenate([[0], np.cumsum([len(c) for c in crystals])]).astype(np.int64),
+        )
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[CrystalBatch]) -> CrystalBatch:
+        batches = [b for b in batches if len(b)]
+        if not batches:
+            return cls.empty()
+        starts = np.cumsum([0] + [len(b.numbers) for b in batches])
+        return cls(
+            np.concatenate([b.numbers for b in batches]),
+            np.concatenate([b.frac_coords for b in batches]),
+            np.concatenate([b.lattices for b in batches]),
+            np.concatenate([[0]] + [b.offsets[1:] + start for b, start in zip(batches, starts[:-1], strict=True)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.lattices)
+
+    def __getitem__(self, index: int) -> Crystal:
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        index %= len(self)
+        atoms = slice(self.offsets[index], self.offsets[index + 1])
+        return Crystal(self.numbers[atoms], self.frac_coords[atoms], self.lattices[index])
+
+    def __iter__(self) -> Iterator[Crystal]:
+        return (self[i] for i in range(len(self)))
+
+    def take(self, which: ArrayLike) -> CrystalBatch:
+        """The crystals at integer indices, or where a boolean mask [n] is true, in that order."""
+        index = np.asarray(which)
+        index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
+        sizes = self.n_atoms[index]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        atoms = np.repeat(self.offsets[index] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return CrystalBatch(self.numbers[atoms], self.frac_coords[atoms], self.lattices[index], offsets)
+
+    def scaled(self, factors: ArrayLike) -> CrystalBatch:
+        """Every cell's *volume* multiplied by its factor [n] (or one for all), fractions kept."""
+        linear = np.cbrt(np.broadcast_to(np.asarray(factors, dtype=np.float64), (len(self),)))
+        return CrystalBatch(self.numbers, self.frac_coords, self.lattices * linear[:, None, None], self.offsets)
+
+    @property
+    def n_atoms(self) -> NDArray[np.int64]:
+        """Atoms in each crystal, int64 [n]."""
+        return np.diff(self.offsets)
+
+    @property
+    def crystal_of_atom(self) -> NDArray[np.int64]:
+        """Index of the crystal that owns each atom, int64 [n_atoms]."""
+        return np.repeat(np.arange(len(self)), self.n_atoms)
+
+    @property
+    def volumes(self) -> NDArray[np.float64]:
+        """Cell volumes, Å^3, [n]."""
+        return np.abs(np.linalg.det(self.lattices)) if len(self) else np.empty(0)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Atoms of each atomic number in each crystal, int64 [n, MAX_Z + 1] (column = Z)."""
+        width = MAX_Z + 1
+        flat = np.bincount(self.crystal_of_atom * width + self.numbers, minlength=len(self) * width)
+        return flat.reshape(len(self), width)
+
+    def reduced_formulas(self) -> list[str]:
+        """As pymatgen writes them; each distinct composition is worked out once."""
+        unique, inverse = np.unique(self.counts, axis=0, return_inverse=True)
+        names = [reduced_formula(row) for row in unique]
+        return [names[i] for i in inverse.ravel()]
+
+
+def symbol(number: int) -> str:
+    """Element symbol of an atomic number."""
+    from ase.data import chemical_symbols
+
+    return str(chemical_symbols[int(number)])
+
+
+def atomic_number(element: str) -> int:
+    """Atomic number of an element symbol.
+
+    Raises:
+        ValueError: if there is no such element.
+    """
+    from ase.data import atomic_numbers
+
+    if element not in atomic_numbers or element == "X":
+        raise ValueError(f"there is no element {element!r}: use symbols such as Li, Fe, O")
+    return int(atomic_numbers[element])
+
+
+def chemical_system(numbers: ArrayLike) -> str:
+    """Element symbols of some atomic numbers, alphabetical, joined by "-"."""
+    return "-".join(sorted(symbol(z) for z in np.unique(np.asarray(numbers))))
+
+
+def reduced_formula(counts: NDArray[np.int64]) -> str:
+    """Reduced formula, as pymatgen writes it, of atom counts by atomic number [MAX_Z + 1]."""
+    from pymatgen.core import Composition
+
+    return str(Composition({symbol(z): int(counts[z]) for z in np.flatnonzero(counts)}).reduced_formula)

@@ -1,0 +1,235 @@
+"""The contents page: one Protocol per stage, and `Stages`, the bundle of them that a campaign runs.
+
+Rooms implement these and never import one another; `assemble` alone knows the concrete classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.config import CampaignConfig
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.records import (
+    Candidate,
+    CandidatePool,
+    ModelRecord,
+    Prediction,
+    ReferenceSet,
+    RoundReport,
+    TrainingSet,
+    Verdict,
+    Verification,
+)
+
+Progress = Callable[[str, int, int, str], None]
+"""progress(stage, done, total, note): called often, must be cheap; total 0 = not known."""
+
+
+def silent(stage: str, done: int, total: int, note: str = "") -> None:
+    """A `Progress` that shows nothing."""
+
+
+class Source(Protocol):
+    """Known crystals -> one reference set."""
+
+    def load(self) -> ReferenceSet: ...
+
+
+class Generator(Protocol):
+    """Known crystals -> candidates, as a stream of chunks; the same rng gives the same stream."""
+
+    name: str
+
+    def generate(
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator
+    ) -> Iterator[CandidatePool]: ...
+
+
+class Gate(Protocol):
+    """Sanity of crystals before any energy is spent on them."""
+
+    def causes(self, crystals: CrystalBatch) -> list[str]:
+        """Why each crystal is refused, "" where it passes, [n]."""
+        ...
+
+
+class Novelty(Protocol):
+    """Which crystals are the same."""
+
+    def fingerprints(self, crystals: CrystalBatch) -> list[str]:
+        """Bucket key of each crystal, [n]: the same crystal always has the same key."""
+        ...
+
+    def same(self, a: Crystal, b: Crystal) -> bool:
+        """Whether two crystals of one formula are the same after volume scaling."""
+        ...
+
+    def ordering_suspect(self, crystal: Crystal, known: Iterable[Crystal]) -> bool:
+        """Whether it looks like an artificial ordering of a solid solution."""
+        ...
+
+
+class Predictor(Protocol):
+    """Crystals -> formation energies, by an ensemble that is trained and kept on disk by id."""
+
+    def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
+        """The ensemble a campaign starts from: the shipped one if it was trained for this level,
+        else one trained now on the references (and kept for the next campaign)."""
+        ...
+
+    def predict(
+        self, model_id: str, crystals: CrystalBatch, progress: Progress
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Formation energy after relaxation and spread, eV/atom, [n] each (NaN where none)."""
+        ...
+
+    def p_stable(
+        self, e_above_hull: NDArray[np.float64], spread: NDArray[np.float64], residual: float
+    ) -> NDArray[np.float64]:
+        """Probability of being on the hull from signed distance, spread and residual scale, eV/atom, [n]."""
+        ...
+
+    def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:
+        """Train from the base weights; `promoted` is False if it is worse on the fixed hold-out."""
+        ...
+
+
+class Verifier(Protocol):
+    """Candidates -> relaxed crystals with energies, in child processes; yields each as it ends."""
+
+    level: str
+
+    def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]: ...
+
+
+class Hull(Protocol):
+    """The lower hull of all phases known at one level."""
+
+    id: str
+
+    def distances(self, counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Signed distance to the hull of known phases, eV/atom, [n], of compositions
+        counts [n, MAX_Z + 1]; negative = below it."""
+        ...
+
+    def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
+        """Distances, decomposition energies and products of entries that are part of this hull."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HullVerdict:
+    """The hull's part of a `Verdict`; fields as there."""
+
+    e_form_ev_per_atom: float
+    e_above_hull_ev_per_atom: float
+    decomposition_ev_per_atom: float
+    products: tuple[tuple[str, str, float], ...]
+
+
+BuildHull = Callable[[ReferenceSet, Sequence[Verification]], Hull]
+"""References and verified crystals of the same level -> `Hull`. Raises LevelMismatchError."""
+
+Select = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]]
+"""Scores by name, each [n] -> (indices chosen, best first; indices of the random control)."""
+
+
+class Store(Protocol):
+    """The truth about what is done. Every method commits all or nothing before it returns."""
+
+    def exclusive(self, campaign: str) -> AbstractContextManager[None]:
+        """Held by one process at a time; freed by the kernel when its holder dies.
+
+        Raises:
+            StoreError: if another process runs this campaign.
+        """
+        ...
+
+    def begin(self, config: CampaignConfig, references: ReferenceSet) -> None:
+        """Record the campaign, or go on with it.
+
+        Raises:
+            ConfigError: if it exists with other settings (more rounds are allowed) or other references.
+        """
+        ...
+
+    def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
+        """Figures of a finished stage, None if it is not finished."""
+        ...
+
+    def add_candidates(
+        self, campaign: str, pool: CandidatePool, fingerprints: Sequence[str], figures: Mapping[str, Any]
+    ) -> int: ...
+
+    def candidates_with_fingerprints(self, fingerprints: Iterable[str]) -> dict[str, list[Candidate]]: ...
+
+    def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
+        """Unverified candidates of this round, and the `carry_over` most promising older ones, by id."""
+        ...
+
+    def add_predictions(
+        self, campaign: str, round: int, predictions: Sequence[Prediction], figures: Mapping[str, Any]
+    ) -> None: ...
+
+    def predictions(self, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]: ...
+
+    def add_selection(
+        self, campaign: str, round: int, chosen: Sequence[str], control: Sequence[str], figures: Mapping[str, Any]
+    ) -> None: ...
+
+    def selected(self, campaign: str, round: int) -> list[tuple[Candidate, str]]:
+        """This round's selection in rank order, with its role, "chosen" or "control"."""
+        ...
+
+    def add_verification(self, campaign: str, round: int, verification: Verification) -> None: ...
+
+    def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
+        """All verifications at a level (of one campaign), ordered by candidate id."""
+        ...
+
+    def add_verdicts(
+        self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]
+    ) -> None: ...
+
+    def verdicts(self, campaign: str, round: int) -> dict[str, Verdict]:
+        """Verdicts issued in a round, by candidate id (those of earlier rounds are re-issued in each)."""
+        ...
+
+    def add_model(self, campaign: str, round: int, model: ModelRecord, figures: Mapping[str, Any]) -> None: ...
+
+    def model(self, campaign: str, round: int) -> ModelRecord:
+        """The model in force at the start of a round: the last promoted one, else the base."""
+        ...
+
+    def base_model(self, campaign: str) -> ModelRecord | None:
+        """The model added for round 0."""
+        ...
+
+    def finish(self, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None: ...
+
+    def add_report(self, campaign: str, report: RoundReport) -> None: ...
+
+    def reports(self, campaign: str) -> list[RoundReport]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Everything a campaign needs, assembled once."""
+
+    config: CampaignConfig
+    source: Source
+    generators: tuple[Generator, ...]
+    gate: Gate
+    novelty: Novelty
+    predictor: Predictor
+    select: Select
+    verifier: Verifier
+    build_hull: BuildHull
+    store: Store
+    progress: Progress = silent
