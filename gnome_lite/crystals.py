@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsInt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -223,7 +223,7 @@ class CrystalBatch:
         return [names[i] for i in inverse.ravel()]
 
 
-def symbol(number: int) -> str:
+def symbol(number: SupportsInt) -> str:
     """Element symbol of an atomic number."""
     from ase.data import chemical_symbols
 

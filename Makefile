@@ -1,0 +1,49 @@
+# `make run` and `make test` build .venv from nothing and then do their job.
+.PHONY: help run test fast lint slow soak benchmark clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+export DO_NOT_TRACK = 1
+# Two torch threads are many times slower than one on small machines: one thread a process, parallel by processes.
+export OMP_NUM_THREADS = 1
+
+help:
+	@echo "make run    a first campaign: three rounds on the bundled seed"
+	@echo "make test   linters, types, import contract and all tests CI runs"
+
+# torch first and by its exact version: asked for later, by another package, it may bring gigabytes of CUDA.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'gnome_lite needs Python >= 3.11')"
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --progress-bar off "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --progress-bar off --constraint constraints.txt --editable '.[test,postgres]'
+	touch $@
+
+run: .venv/installed
+	$(BIN)/gnome-lite run
+
+test: lint
+	$(BIN)/pytest
+	$(BIN)/pytest -m "slow and not soak"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fast: .venv/installed
+	$(BIN)/pytest
+
+slow: .venv/installed
+	$(BIN)/pytest -m "slow and not soak"
+
+soak: .venv/installed
+	$(BIN)/pytest -m soak
+
+benchmark: .venv/installed
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv dist build

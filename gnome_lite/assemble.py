@@ -1,0 +1,129 @@
+"""CampaignConfig + Settings -> Stages: the only place that knows the concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnome_lite.config import CampaignConfig
+from gnome_lite.errors import SourceError
+from gnome_lite.pipeline import Progress, Source, Stages, silent
+from gnome_lite.records import ReferenceSet
+from gnome_lite.settings import Settings, bundled
+
+if TYPE_CHECKING:
+    from gnome_lite.predict.predictor import EnsemblePredictor
+    from gnome_lite.store.database import SqlStore
+    from gnome_lite.verify.verifier import ProcessVerifier
+
+
+def assemble(config: CampaignConfig, settings: Settings, progress: Progress = silent) -> Stages:
+    """Everything a campaign needs.
+
+    Raises:
+        SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
+    """
+    from gnome_lite.chemistry.gates import PreGate
+    from gnome_lite.generate.substitution import IonicSubstitution
+    from gnome_lite.novelty.novelty import CrystalNovelty
+    from gnome_lite.select import selector
+    from gnome_lite.stability.hull import build_hull
+
+    level = level_of(config)
+    source = make_source(config, settings, level)
+    references = source.load()
+    _require_elements(config, references)
+    return Stages(
+        config=config,
+        source=source,
+        generators=(IonicSubstitution(config.space, config.generate),),
+        gate=PreGate(config.gates, config.space),
+        novelty=CrystalNovelty(),
+        predictor=make_predictor(config, settings, level),
+        select=selector(config.select),
+        verifier=make_verifier(config, references.elemental_ev_per_atom),
+        build_hull=build_hull,
+        store=open_store(settings, create=True),
+        progress=progress,
+    )
+
+
+def level_of(config: CampaignConfig) -> str:
+    """Level of theory of the campaign's verifier."""
+    from gnome_lite.verify.calculators import level_of as level_of_calculator
+
+    return level_of_calculator(config.verify.calculator, config.verify.calculator_kwargs)
+
+
+def make_source(config: CampaignConfig, settings: Settings, level: str) -> Source:
+    """The campaign's known crystals, read once.
+
+    Raises:
+        SourceError: if none are named.
+    """
+    from gnome_lite.sources.combined import CombinedSource
+    from gnome_lite.sources.files import FileSource
+    from gnome_lite.sources.materials_project import MaterialsProjectSource
+    from gnome_lite.sources.seed import SeedSource
+
+    sources: list[Source] = []
+    if config.sources.seed:
+        sources.append(SeedSource())
+    if config.sources.files:
+        sources.append(FileSource(config.sources.files, level))
+    if config.sources.materials_project:
+        sources.append(
+            MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome)
+        )
+    if not sources:
+        raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
+    return CombinedSource(sources)
+
+
+def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> ReferenceSet:
+    """The reference set of a campaign (default: the bundled seed)."""
+    config = config or CampaignConfig()
+    return make_source(config, settings or Settings(), level_of(config)).load()
+
+
+def make_predictor(config: CampaignConfig, settings: Settings, level: str) -> EnsemblePredictor:
+    """The network ensemble, with the shipped one as its base where that is of this level."""
+    from gnome_lite.predict.predictor import EnsemblePredictor
+
+    return EnsemblePredictor(config.predict, settings.models_dir, shipped_model(level), level)
+
+
+def shipped_model(level: str) -> Path | None:
+    """Directory of the ensemble shipped for a level, None if there is none."""
+    path = bundled("models", f"base-{level}")
+    return path if path.is_dir() else None
+
+
+def make_verifier(config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None) -> ProcessVerifier:
+    """Relaxation in child processes with the campaign's calculator."""
+    from gnome_lite.verify.verifier import ProcessVerifier
+
+    return ProcessVerifier(config.verify, elemental_ev_per_atom)
+
+
+def open_store(settings: Settings | None = None, create: bool = False) -> SqlStore:
+    """The store of these settings.
+
+    Raises:
+        StoreError: if it does not exist (and `create` is False), or cannot be opened.
+    """
+    from gnome_lite.store.database import SqlStore
+
+    return SqlStore.open((settings or Settings()).store_url, create=create)
+
+
+def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:
+    """Every element of the space needs an elemental reference, or no hull can be built there."""
+    wanted = set(config.space.elements) | {e for s in config.space.chemical_systems for e in s.split("-")}
+    missing = sorted(wanted - references.elemental_ev_per_atom.keys())
+    if missing:
+        raise SourceError(
+            f"no elemental reference for {', '.join(missing)} at level {references.level}: "
+            "leave it out of space.elements or add a source that has it"
+        )

@@ -1,0 +1,109 @@
+"""A campaign's rounds as a table: for the terminal, for Markdown, and as rows for an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gnome_lite.records import RoundReport
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NONE = "-"
+"""Shown where nothing could be counted: a rate of no crystals is not zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table: its name, what it counts, and how a report's value is written."""
+
+    name: str
+    meaning: str
+    text: Callable[[RoundReport], str]
+
+
+def _rate(value: float | None) -> str:
+    return NONE if value is None else f"{value:.0%}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure("candidates", "crystals generated", lambda r: str(r.generated)),
+    Figure("gated", "refused: charge, distance, volume", lambda r: str(r.gated)),
+    Figure("duplicates", "of known crystals or each other", lambda r: str(r.duplicates)),
+    Figure("screened", "predicted near the hull", lambda r: str(r.screened)),
+    Figure("verified", "relaxed with the calculator", lambda r: str(r.verified)),
+    Figure("failed", "of these, without a usable energy", lambda r: str(r.failed)),
+    Figure("stable", "on the hull (surrogate-stable)", lambda r: str(r.stable)),
+    Figure("novel", "not among the known crystals", lambda r: str(r.novel)),
+    Figure("hits", "stable and novel", lambda r: str(r.hits)),
+    Figure("suspects", "maybe an ordering of a solid solution", lambda r: str(r.ordering_suspects)),
+    Figure("hit rate", "hits of those chosen", lambda r: _rate(r.hit_rate)),
+    Figure("control hit rate", "hits of the random control", lambda r: _rate(r.control_hit_rate)),
+    Figure("DAF", "hit rate / control hit rate", lambda r: _number(r.daf, 1)),
+    Figure(
+        "MAE",
+        "predicted - verified, meV/atom",
+        lambda r: NONE if r.mae_ev_per_atom is None else f"{1000 * r.mae_ev_per_atom:.0f}",
+    ),
+    Figure("calibration error", "of P(stable)", lambda r: _number(r.calibration_error, 2)),
+    Figure("seconds", "of this round", lambda r: f"{sum(r.seconds.values()):.0f}"),
+)
+
+
+def round_rows(reports: Sequence[RoundReport]) -> list[dict[str, str]]:
+    """One flat row a round, for a table artifact."""
+    return [{"round": str(r.round), **{f.name: f.text(r) for f in FIGURES}} for r in reports]
+
+
+def round_table(reports: Sequence[RoundReport], title: str | None = None, last: int = 8) -> Table:
+    """A Rich table with a column a round (the last few of many), so that it fits 80 columns."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table.add_column("round", no_wrap=True)
+    shown = reports[-last:]
+    for r in shown:
+        table.add_column(str(r.round), justify="right", no_wrap=True)
+    table.add_column("meaning", style="dim")
+    for figure in FIGURES:
+        style = "bold" if figure.name in {"hits", "hit rate"} else None
+        table.add_row(figure.name, *(figure.text(r) for r in shown), figure.meaning, style=style)
+    for name, pick in (("causes", _gate_causes), ("failures", _failures)):
+        text = causes(reports, pick)
+        if text:
+            table.caption = f"{table.caption}\n{name}: {text}" if table.caption else f"{name}: {text}"
+            table.caption_justify = "left"
+    return table
+
+
+def round_markdown(reports: Sequence[RoundReport]) -> str:
+    """The same table in Markdown, for artifacts and the README."""
+    lines = [
+        "| round | " + " | ".join(str(r.round) for r in reports) + " | meaning |",
+        "|---|" + "---:|" * len(reports) + "---|",
+    ]
+    lines += [f"| {f.name} | " + " | ".join(f.text(r) for r in reports) + f" | {f.meaning} |" for f in FIGURES]
+    return "\n".join(lines) + "\n"
+
+
+def causes(reports: Sequence[RoundReport], pick: Callable[[RoundReport], Mapping[str, int]]) -> str:
+    """Causes summed over rounds, most frequent first: "charge 812, distance 40"."""
+    total: dict[str, int] = {}
+    for r in reports:
+        for cause, n in pick(r).items():
+            total[cause] = total.get(cause, 0) + n
+    return ", ".join(f"{cause} {n}" for cause, n in sorted(total.items(), key=lambda kv: (-kv[1], kv[0])))
+
+
+def _gate_causes(report: RoundReport) -> Mapping[str, int]:
+    return report.gate_causes
+
+
+def _failures(report: RoundReport) -> Mapping[str, int]:
+    return report.failures

@@ -1,0 +1,209 @@
+"""Making the bundled seed: elements, prototypes as found in nature, and compounds by ionic substitution.
+
+Everything is relaxed and labelled by one verifier, so that all energies are of one level. Each outcome
+goes to a ledger (one JSON line, flushed to disk) before the next is asked for: a killed build goes on
+where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.pipeline import Gate, Generator, Novelty, Progress, Verifier, silent
+from gnome_lite.records import (
+    Candidate,
+    CandidatePool,
+    Failure,
+    ReferenceEntry,
+    ReferenceSet,
+    Verification,
+    formation_energies,
+)
+
+LICENCE = "CC-BY-4.0"
+E_FORM_MAX_EV_PER_ATOM = 2.0
+"""Compounds further above their elements than this are artefacts of a bad start, not phases."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeedPlan:
+    """How large the seed becomes.
+
+    Attributes:
+        compounds: substituted compounds to relax.
+        max_atoms: largest cell of a prototype or compound.
+        polymorphs_binary: structures tried of each binary formula; likewise of all other formulas.
+        seed: for the order in which compounds of equal rank are taken.
+    """
+
+    compounds: int = 2400
+    max_atoms: int = 12
+    polymorphs_binary: int = 5
+    polymorphs: int = 2
+    seed: int = 0
+
+
+def build_seed(
+    plan: SeedPlan,
+    elements: Sequence[tuple[str, Crystal]],
+    prototypes: Sequence[tuple[str, Crystal]],
+    generator: Generator,
+    gate: Gate,
+    novelty: Novelty,
+    verifier: Verifier,
+    ledger: Path,
+    progress: Progress = silent,
+) -> tuple[ReferenceSet, list[tuple[str, Crystal]]]:
+    """Relax all of it, or go on with it.
+
+    Args:
+        elements: (label, starting crystal) of pure elements, several an element.
+        prototypes: (label, crystal) of known structure types with their real compositions.
+        generator: makes compounds from the prototypes.
+        gate: refuses compounds before any energy is spent.
+        novelty: finds duplicates.
+        verifier: relaxes.
+        ledger: file of outcomes so far.
+
+    Returns:
+        The reference set, and (reference id, unrelaxed input) of each entry.
+    """
+    candidates = plan_candidates(plan, elements, prototypes, generator, gate, novelty)
+    outcomes = relax_all(candidates, verifier, ledger, progress)
+    return collect(candidates, outcomes, novelty, progress)
+
+
+def plan_candidates(
+    plan: SeedPlan,
+    elements: Sequence[tuple[str, Crystal]],
+    prototypes: Sequence[tuple[str, Crystal]],
+    generator: Generator,
+    gate: Gate,
+    novelty: Novelty,
+) -> list[Candidate]:
+    """What to relax: all elements, small prototypes, and the best-spread choice of substituted compounds."""
+    small = [(label, crystal) for label, crystal in prototypes if len(crystal) <= plan.max_atoms]
+    known = [_candidate(c, label, "elements") for label, c in elements]
+    known += [_candidate(c, label, "prototypes") for label, c in small]
+    parents = CrystalBatch.from_crystals(c for _, c in small)
+    stream = generator.generate(parents, [label for label, _ in small], 0, np.random.default_rng(plan.seed))
+    pool = CandidatePool.concatenate(
+        [chunk.take([not cause for cause in gate.causes(chunk.crystals)]) for chunk in stream], 0
+    )
+    chosen = _spread(pool, plan, novelty)
+    return list({c.id: c for c in known + [pool.candidate(i) for i in chosen]}.values())
+
+
+def _spread(pool: CandidatePool, plan: SeedPlan, novelty: Novelty) -> list[int]:
+    """All binaries first, then the rest; of each formula the likeliest structures, small cells first."""
+    formulas = pool.crystals.reduced_formulas()
+    n_kinds = (pool.crystals.counts > 0).sum(axis=1)
+    by_formula: dict[str, list[int]] = defaultdict(list)
+    for i in np.lexsort((-pool.probabilities, pool.crystals.n_atoms)):
+        by_formula[formulas[i]].append(int(i))
+    order = list(by_formula)
+    np.random.default_rng(plan.seed).shuffle(order)
+    order.sort(key=lambda f: n_kinds[by_formula[f][0]] > 2)
+    chosen: list[int] = []
+    seen: set[str] = set()
+    for formula in order:
+        limit = plan.polymorphs_binary if n_kinds[by_formula[formula][0]] <= 2 else plan.polymorphs
+        members = by_formula[formula][: 4 * limit]
+        taken = 0
+        for i, key in zip(members, novelty.fingerprints(pool.crystals.take(members)), strict=True):
+            if key not in seen and taken < limit:
+                seen.add(key)
+                chosen.append(i)
+                taken += 1
+        if len(chosen) >= plan.compounds:
+            break
+    return chosen[: plan.compounds]
+
+
+def relax_all(
+    candidates: Sequence[Candidate], verifier: Verifier, ledger: Path, progress: Progress
+) -> dict[str, Verification]:
+    """Outcome of each candidate by id; those in the ledger are not relaxed again."""
+    outcomes = {v.candidate_id: v for v in _read_ledger(ledger) if v.level == verifier.level}
+    pending = [c for c in candidates if c.id not in outcomes]
+    done = len(candidates) - len(pending)
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a", encoding="utf-8") as file:
+        for outcome in verifier.verify(pending):
+            file.write(json.dumps(_to_json(outcome)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            outcomes[outcome.candidate_id] = outcome
+            done += 1
+            note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
+            progress("relax", done, len(candidates), note)
+    return {c.id: outcomes[c.id] for c in candidates}
+
+
+def collect(
+    candidates: Sequence[Candidate], outcomes: dict[str, Verification], novelty: Novelty, progress: Progress
+) -> tuple[ReferenceSet, list[tuple[str, Crystal]]]:
+    """Drop failures, duplicates and artefacts; what is left is the reference set."""
+    good = [(c, outcomes[c.id]) for c in candidates if outcomes[c.id].ok]
+    elemental: dict[str, float] = {}
+    for _, v in good:
+        if np.ptp(v.crystal.numbers) == 0:
+            name = v.crystal.chemical_system
+            elemental[name] = min(elemental.get(name, np.inf), v.energy_ev_per_atom)
+    good = [(c, v) for c, v in good if set(v.crystal.chemical_system.split("-")) <= elemental.keys()]
+    relaxed = CrystalBatch.from_crystals(v.crystal for _, v in good)
+    e_form = formation_energies(relaxed.counts, [v.energy_ev for _, v in good], elemental)
+    keys = novelty.fingerprints(relaxed)
+    buckets: dict[str, list[Crystal]] = defaultdict(list)
+    entries: list[ReferenceEntry] = []
+    inputs: list[tuple[str, Crystal]] = []
+    for i in np.argsort(e_form, kind="stable"):  # the lower of two equals is kept
+        candidate, v = good[i]
+        progress("collect", len(entries), len(good), v.crystal.reduced_formula)
+        if e_form[i] > E_FORM_MAX_EV_PER_ATOM or any(novelty.same(v.crystal, c) for c in buckets[keys[i]]):
+            continue
+        buckets[keys[i]].append(v.crystal)
+        entry_id = f"seed-{v.crystal.content_id.removeprefix('gl-')}"
+        source = f"gnome_lite seed, {candidate.generator}: {candidate.parent_id} {candidate.change}".strip()
+        entries.append(ReferenceEntry(entry_id, v.crystal, v.energy_ev, v.level, source, LICENCE, keys[i]))
+        inputs.append((entry_id, candidate.crystal))
+    return ReferenceSet.make(entries), inputs
+
+
+def summary(candidates: Sequence[Candidate], outcomes: dict[str, Verification]) -> dict[str, Any]:
+    """Counts for the seed's README: tried and failed by kind and cause."""
+    tried = Counter(c.generator for c in candidates)
+    failed = Counter(str(outcomes[c.id].failure) for c in candidates if not outcomes[c.id].ok)
+    seconds = sum(v.seconds for v in outcomes.values())
+    return {"tried": dict(tried), "failed": dict(failed), "seconds": round(seconds, 1)}
+
+
+def _candidate(crystal: Crystal, label: str, kind: str) -> Candidate:
+    return Candidate(crystal.content_id, crystal, label, kind, "", 0)
+
+
+def _to_json(v: Verification) -> dict[str, Any]:
+    crystal = {name: getattr(v.crystal, name).tolist() for name in ("numbers", "frac_coords", "lattice")}
+    return asdict(replace(v, crystal=None)) | {"crystal": crystal}  # type: ignore[arg-type]
+
+
+def _read_ledger(ledger: Path) -> Iterator[Verification]:
+    """Outcomes so far; a last line torn by a kill is left out."""
+    lines: Iterable[str] = ledger.open(encoding="utf-8") if ledger.exists() else ()
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        row["crystal"] = Crystal.make(**row["crystal"])
+        row["failure"] = Failure(row["failure"]) if row["failure"] else None
+        yield Verification(**row)

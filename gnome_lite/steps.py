@@ -1,0 +1,354 @@
+"""The steps of a round: each reads the store, does one thing, commits, and returns a few figures as JSON.
+
+A step may be run again after a kill and then writes the same rows: what it draws comes from the
+campaign's seed, the round and the step's name alone. Energies in eV or eV/atom throughout.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.errors import LevelMismatchError
+from gnome_lite.pipeline import Stages
+from gnome_lite.records import (
+    CandidatePool,
+    Prediction,
+    ReferenceSet,
+    RoundReport,
+    TrainingSet,
+    Verdict,
+    Verification,
+    formation_energies,
+)
+
+STEP_NAMES = ("generate", "predict", "select", "verify", "judge", "learn", "report")
+
+
+def prepare(stages: Stages) -> dict[str, Any]:
+    """Load the known crystals, check their level, have a base model."""
+    references = stages.source.load()
+    if references.level != stages.verifier.level:
+        raise LevelMismatchError(
+            f"references are of level {references.level}, the verifier of {stages.verifier.level}: "
+            "choose sources and verify.calculator of one level"
+        )
+    stages.store.begin(stages.config, references)
+    model = stages.store.base_model(stages.config.name)
+    if model is None:
+        model = stages.predictor.base(references, stages.progress)
+        stages.store.add_model(stages.config.name, 0, model, {})
+    return {"references": len(references), "level": references.level, "model": model.id}
+
+
+def generate(stages: Stages, round: int) -> dict[str, Any]:
+    """Candidates of this round: made, gated, and stripped of what is already known."""
+    config, references = stages.config, stages.source.load()
+    rng = _rng(stages, round, "generate")
+    parents, parent_ids = _parents(stages, references, round)
+    known = _known_by_fingerprint(stages, references)
+    kept: list[CandidatePool] = []
+    fingerprints: list[str] = []
+    causes: Counter[str] = Counter()
+    n_made = n_duplicates = 0
+    for chunk in _interleaved([g.generate(parents, parent_ids, round, rng) for g in stages.generators]):
+        n_made += len(chunk)
+        refused = stages.gate.causes(chunk.crystals)
+        causes.update(c for c in refused if c)
+        chunk = chunk.take([not c for c in refused])
+        keys = stages.novelty.fingerprints(chunk.crystals)
+        in_store = stages.store.candidates_with_fingerprints(set(keys))
+        fresh: list[int] = []
+        for i, key in enumerate(keys):
+            crystal = chunk.crystals[i]
+            rivals = known[key] + [c.crystal for c in in_store.get(key, ())]
+            if any(stages.novelty.same(crystal, rival) for rival in rivals):
+                n_duplicates += 1
+                continue
+            known[key].append(crystal)
+            fresh.append(i)
+        fresh = fresh[: config.generate.candidates - len(fingerprints)]
+        kept.append(chunk.take(np.array(fresh, dtype=np.int64)))
+        fingerprints += [keys[i] for i in fresh]
+        stages.progress("generate", len(fingerprints), config.generate.candidates, f"{n_made} made")
+        if len(fingerprints) >= config.generate.candidates:
+            break
+    figures = {
+        "parents": len(parents),
+        "generated": n_made,
+        "gated": sum(causes.values()),
+        "gate_causes": dict(causes.most_common()),
+        "duplicates": n_duplicates,
+        "kept": len(fingerprints),
+    }
+    stages.store.add_candidates(config.name, CandidatePool.concatenate(kept, round), fingerprints, figures)
+    return figures
+
+
+def predict(stages: Stages, round: int) -> dict[str, Any]:
+    """Formation energy, spread, distance to the known hull and P(stable) of every unverified candidate."""
+    config, store = stages.config, stages.store
+    candidates = store.unverified(config.name, round, stages.verifier.level, config.predict.carry_over)
+    model = store.model(config.name, round)
+    crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
+    e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress)
+    hull = stages.build_hull(stages.source.load(), _verified(stages))
+    distance = hull.distances(crystals.counts, e_form)
+    p_stable = stages.predictor.p_stable(distance, spread, model.holdout_mae_ev_per_atom)
+    predictions = [
+        Prediction(c.id, float(e), float(s), float(d), float(p), model.id)
+        for c, e, s, d, p in zip(candidates, e_form, spread, distance, p_stable, strict=True)
+        if np.isfinite([e, s, d, p]).all()
+    ]
+    figures = {"predicted": len(predictions), "unpredictable": len(candidates) - len(predictions), "model": model.id}
+    store.add_predictions(config.name, round, predictions, figures)
+    return figures
+
+
+def select(stages: Stages, round: int) -> dict[str, Any]:
+    """Which candidates to verify, and a random control from the same pool."""
+    pool = stages.store.predictions(stages.config.name, round)
+    scores = {
+        "p_stable": np.array([p.p_stable for _, p in pool]),
+        "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in pool]),
+        "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
+        "formula": np.array([c.crystal.reduced_formula for c, _ in pool], dtype=object),
+    }
+    chosen, control = stages.select(scores, _rng(stages, round, "select"))
+    screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
+    figures = {"screened": screened, "chosen": len(chosen), "control": len(control)}
+    ids = [c.id for c, _ in pool]
+    stages.store.add_selection(
+        stages.config.name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures
+    )
+    return figures
+
+
+def verify(stages: Stages, round: int) -> dict[str, Any]:
+    """Relax what was selected; each outcome is committed as it ends, so none is ever done twice."""
+    store, name = stages.store, stages.config.name
+    selected = [c for c, _ in store.selected(name, round)]
+    done = {v.candidate_id for v in store.verifications(stages.verifier.level)}
+    pending = [c for c in selected if c.id not in done]
+    n_done = len(selected) - len(pending)
+    for outcome in stages.verifier.verify(pending):
+        store.add_verification(name, round, outcome)
+        n_done += 1
+        note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
+        stages.progress("verify", n_done, len(selected), note)
+    outcomes = _outcomes(stages, round)
+    causes = Counter(str(v.failure) for v in outcomes if v.failure)
+    return {"verified": len(outcomes), "failed": sum(causes.values()), "failures": dict(causes)}
+
+
+def judge(stages: Stages, round: int) -> dict[str, Any]:
+    """Verdicts of all crystals verified so far against the hull as it now is: old ones are re-issued."""
+    store, name, references = stages.store, stages.config.name, stages.source.load()
+    known = _verified(stages)
+    hull = stages.build_hull(references, known)
+    mine = [v for v in store.verifications(stages.verifier.level, name) if v.ok]
+    rank = {c.id: i for i, (c, _) in enumerate(store.selected(name, round))}
+    mine.sort(key=lambda v: (rank.get(v.candidate_id, -1), v.candidate_id))
+    before = store.verdicts(name, round - 1)
+    by_formula = _known_by_formula(references, [v for v in known if v.candidate_id not in rank])
+    parts = hull.verdicts([v.candidate_id for v in mine])
+    verdicts: list[Verdict] = []
+    for done, (v, part) in enumerate(zip(mine, parts, strict=True), 1):
+        formula = v.crystal.reduced_formula
+        if v.candidate_id in before:
+            old = before[v.candidate_id]
+            novel, nearest, suspect = old.novel, old.nearest_known, old.ordering_suspect
+        else:
+            novel, nearest = _novelty(stages, v, by_formula[formula])
+            suspect = stages.novelty.ordering_suspect(v.crystal, (c for _, c, _ in by_formula[formula]))
+            by_formula[formula].append((v.candidate_id, v.crystal, v.energy_ev_per_atom))
+        verdicts.append(
+            Verdict(
+                v.candidate_id,
+                part.e_form_ev_per_atom,
+                part.e_above_hull_ev_per_atom,
+                part.decomposition_ev_per_atom,
+                part.products,
+                hull.id,
+                stages.verifier.level,
+                novel,
+                nearest,
+                suspect,
+            )
+        )
+        stages.progress("judge", done, len(mine), formula)
+    stable = [v for v in verdicts if v.stable]
+    figures = {"judged": len(verdicts), "stable": len(stable), "novel": sum(v.novel for v in stable), "hull": hull.id}
+    store.add_verdicts(name, round, verdicts, figures)
+    return figures
+
+
+def learn(stages: Stages, round: int) -> dict[str, Any]:
+    """Retrain from the base weights on references and all verified crystals, relaxed and unrelaxed."""
+    store, name, references = stages.store, stages.config.name, stages.source.load()
+    base = store.base_model(name)
+    assert base is not None, "prepare records the base model"
+    verified = _verified(stages)
+    inputs = {c.id: c.crystal for r in range(1, round + 1) for c, _ in store.selected(name, r)}
+    relaxed = CrystalBatch.from_crystals(v.crystal for v in verified)
+    e_form = formation_energies(
+        relaxed.counts, [v.energy_ev for v in verified], references.elemental_ev_per_atom
+    )
+    with_input = [i for i, v in enumerate(verified) if v.candidate_id in inputs]
+    unrelaxed = CrystalBatch.from_crystals(inputs[verified[i].candidate_id] for i in with_input)
+    data = TrainingSet(
+        CrystalBatch.concatenate([references.crystals, relaxed, unrelaxed]),
+        np.concatenate([references.e_form_ev_per_atom, e_form, e_form[with_input]]),
+    )
+    model = stages.predictor.retrain(base, data, stages.config.seed + round, stages.progress)
+    figures = {
+        "model": model.id,
+        "n_train": model.n_train,
+        "holdout_mae_ev_per_atom": model.holdout_mae_ev_per_atom,
+        "promoted": model.promoted,
+    }
+    store.add_model(name, round, model, figures)
+    return figures
+
+
+def report(stages: Stages, round: int) -> dict[str, Any]:
+    """The round's figures, from what the store holds."""
+    store, name = stages.store, stages.config.name
+    steps = {step: store.done(name, round, step) or {} for step in STEP_NAMES}
+    verdicts = store.verdicts(name, round)
+    role = {c.id: r for c, r in store.selected(name, round)}
+    predicted = {c.id: p for c, p in store.predictions(name, round)}
+    outcomes = _outcomes(stages, round)
+    judged = [verdicts[v.candidate_id] for v in outcomes if v.candidate_id in verdicts]
+    hits = {v.candidate_id for v in judged if v.stable and v.novel}
+    tried = Counter(role[v.candidate_id] for v in outcomes)
+    won = Counter(role[i] for i in hits)
+    hit_rate = won["chosen"] / tried["chosen"] if tried["chosen"] else None
+    control = won["control"] / tried["control"] if tried["control"] else None
+    errors = [abs(predicted[v.candidate_id].e_form_ev_per_atom - v.e_form_ev_per_atom) for v in judged]
+    outcome = RoundReport(
+        round=round,
+        generated=steps["generate"]["generated"],
+        gated=steps["generate"]["gated"],
+        duplicates=steps["generate"]["duplicates"],
+        screened=steps["select"]["screened"],
+        verified=len(outcomes),
+        failed=sum(not v.ok for v in outcomes),
+        stable=sum(v.stable for v in judged),
+        novel=sum(v.novel for v in judged),
+        hits=len(hits),
+        hit_rate=hit_rate,
+        control_hit_rate=control,
+        daf=hit_rate / control if hit_rate is not None and control else None,
+        mae_ev_per_atom=float(np.mean(errors)) if errors else None,
+        calibration_error=calibration_error(
+            np.array([predicted[v.candidate_id].p_stable for v in judged]), np.array([v.stable for v in judged])
+        ),
+        ordering_suspects=sum(v.ordering_suspect for v in judged),
+        failures=steps["verify"]["failures"],
+        gate_causes=steps["generate"]["gate_causes"],
+        model_id=steps["predict"]["model"],
+        hull_id=steps["judge"]["hull"],
+        seconds={step: figures["seconds"] for step, figures in steps.items() if "seconds" in figures},
+    )
+    store.add_report(name, outcome)
+    return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}
+
+
+def calibration_error(p_stable: NDArray[np.float64], stable: NDArray[np.bool_], bins: int = 5) -> float | None:
+    """Expected calibration error: mean |p - observed share| over equal-width bins, weighted by count.
+
+    Guo et al., ICML 2017. None for no crystals.
+    """
+    if not len(p_stable):
+        return None
+    which = np.minimum((p_stable * bins).astype(int), bins - 1)
+    gaps = [abs(p_stable[which == b].sum() - stable[which == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / len(p_stable))
+
+
+def _rng(stages: Stages, round: int, step: str) -> np.random.Generator:
+    return np.random.default_rng([stages.config.seed, round, zlib.crc32(step.encode())])
+
+
+def _verified(stages: Stages) -> list[Verification]:
+    """Everything verified without failure at this level, by any campaign of this store."""
+    return [v for v in stages.store.verifications(stages.verifier.level) if v.ok]
+
+
+def _outcomes(stages: Stages, round: int) -> list[Verification]:
+    """Verifications of this round's selection, in rank order."""
+    done = {v.candidate_id: v for v in stages.store.verifications(stages.verifier.level)}
+    return [done[c.id] for c, _ in stages.store.selected(stages.config.name, round) if c.id in done]
+
+
+def _parents(stages: Stages, references: ReferenceSet, round: int) -> tuple[CrystalBatch, list[str]]:
+    """Known crystals near the hull, and crystals verified in earlier rounds that are."""
+    limit = stages.config.generate.parents_e_above_hull_max
+    verified = _verified(stages)
+    crystals = CrystalBatch.concatenate(
+        [references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)]
+    )
+    energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
+    ids = [e.id for e in references.entries] + [v.candidate_id for v in verified]
+    hull = stages.build_hull(references, verified)
+    e_form = formation_energies(crystals.counts, energies, references.elemental_ev_per_atom)
+    near = hull.distances(crystals.counts, e_form) <= limit
+    near &= crystals.n_atoms <= stages.config.generate.max_atoms
+    return crystals.take(near), [ids[i] for i in np.flatnonzero(near)]
+
+
+def _interleaved(streams: Sequence[Iterator[CandidatePool]]) -> Iterator[CandidatePool]:
+    """One chunk of each generator in turn until all are exhausted."""
+    alive = list(streams)
+    while alive:
+        for stream in list(alive):
+            chunk = next(stream, None)
+            if chunk is None:
+                alive.remove(stream)
+            else:
+                yield chunk
+
+
+def _known_by_fingerprint(stages: Stages, references: ReferenceSet) -> dict[str, list[Crystal]]:
+    known: dict[str, list[Crystal]] = defaultdict(list)
+    missing = [i for i, e in enumerate(references.entries) if not e.fingerprint]
+    computed = dict(zip(missing, stages.novelty.fingerprints(references.crystals.take(missing)), strict=True))
+    for i, entry in enumerate(references.entries):
+        known[entry.fingerprint or computed[i]].append(entry.crystal)
+    relaxed = _verified(stages)
+    keys = stages.novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for v in relaxed))
+    for key, v in zip(keys, relaxed, strict=True):
+        known[key].append(v.crystal)
+    return known
+
+
+def _known_by_formula(
+    references: ReferenceSet, verified: Sequence[Verification]
+) -> dict[str, list[tuple[str, Crystal, float]]]:
+    """(id, crystal, eV/atom) of known crystals by reduced formula."""
+    known: dict[str, list[tuple[str, Crystal, float]]] = defaultdict(list)
+    for formula, e in zip(references.crystals.reduced_formulas(), references.entries, strict=True):
+        known[formula].append((e.id, e.crystal, e.energy_ev_per_atom))
+    for v in verified:
+        known[v.crystal.reduced_formula].append((v.candidate_id, v.crystal, v.energy_ev_per_atom))
+    return known
+
+
+def _novelty(
+    stages: Stages, v: Verification, known: Sequence[tuple[str, Crystal, float]]
+) -> tuple[bool, str | None]:
+    """Whether a relaxed crystal is new, and the known one it equals or comes closest to in energy."""
+    for entry_id, crystal, _ in known:
+        if stages.novelty.same(v.crystal, crystal):
+            return False, entry_id
+    closest = min(known, key=lambda k: abs(k[2] - v.energy_ev_per_atom), default=None)
+    return True, closest[0] if closest else None
+
+
