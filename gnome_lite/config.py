@@ -79,7 +79,7 @@ class Gates(Section):
 
 
 class Predict(Section):
-    """The structural graph network and its ensemble."""
+    """The structural graph network and its ensemble. `processes = 0` means one a core."""
 
     members: Annotated[int, Field(ge=1, le=32)] = 4
     width: Annotated[int, Field(ge=8)] = 64
@@ -88,6 +88,8 @@ class Predict(Section):
     epochs: Annotated[int, Field(ge=1)] = 60
     retrain_epochs: Annotated[int, Field(ge=1)] = 8
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    retrain_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     batch_size: Annotated[int, Field(ge=1)] = 64
     volume_scan: Annotated[int, Field(ge=1)] = 20
     carry_over: Annotated[int, Field(ge=0)] = 200

@@ -13,6 +13,7 @@ from gnome_lite.crystals import MAX_Z, symbol
 MAX_CHARGE = 8
 DEFAULT_COVALENT_RADIUS_ANG = 1.6
 """Of elements beyond Cm, where no measured value exists."""
+LAST_MEASURED_Z = 96
 MIN_IONIC_RADIUS_ANG = 0.15
 """Shannon's tables give H1+ a negative radius and C4+, N5+ next to none: they are bonds, not spheres."""
 
@@ -23,11 +24,11 @@ def covalent_radii_ang() -> NDArray[np.float64]:
 
     Cordero et al., Dalton Trans. 2008, as ASE ships them.
     """
-    from ase.data import covalent_radii, missing
+    from ase.data import covalent_radii
 
     radii = np.full(MAX_Z + 1, DEFAULT_COVALENT_RADIUS_ANG)
-    known = np.asarray(covalent_radii, dtype=np.float64)[: MAX_Z + 1]
-    radii[: len(known)] = np.where(known == missing, DEFAULT_COVALENT_RADIUS_ANG, known)
+    known = np.asarray(covalent_radii, dtype=np.float64)
+    radii[1 : LAST_MEASURED_Z + 1] = known[1 : LAST_MEASURED_Z + 1]
     radii.flags.writeable = False
     return radii
 

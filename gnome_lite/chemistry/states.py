@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from gnome_lite.crystals import MAX_Z, symbol
 
 COMMON_SHARE = 0.01
-COMMON_COUNT = 50
-"""A state is common if it makes up this share of its element's ionic sites, or was seen this often (O1-, peroxides)."""
+COMMON_COUNT = 20
+"""A state is common if it makes up this share of its element's ionic sites, or was seen this often (O1- of peroxides, Cl5+ of chlorates)."""
 
 
 @dataclass(frozen=True, slots=True)

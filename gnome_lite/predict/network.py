@@ -117,12 +117,12 @@ class MessageStep(MessagePassing):
 
         self.edge_of_edge, self.edge_of_sender, self.edge_of_receiver = linear(True), linear(), linear()
         self.edge_of_state = linear()
-        self.edge_out = nn.Sequential(Swish(width), linear(True), Swish(width))
+        self.edge_out = nn.Sequential(Swish(width), linear(True))
         self.node_of_node, self.node_of_sent, self.node_of_received = linear(True), linear(), linear()
         self.node_of_state = linear()
-        self.node_out = nn.Sequential(Swish(width), linear(True), Swish(width))
+        self.node_out = nn.Sequential(Swish(width), linear(True))
         self.state_of_state, self.state_of_nodes, self.state_of_edges = linear(True), linear(), linear()
-        self.state_out = nn.Sequential(Swish(width), linear(True), Swish(width))
+        self.state_out = nn.Sequential(Swish(width), linear(True))
 
     def forward(self, nodes: Tensor, edges: Tensor, state: Tensor, graph: GraphTensors) -> tuple[Tensor, ...]:
         """Renewed (nodes [n_atoms, width], edges [n_edges, width], state [n, width])."""

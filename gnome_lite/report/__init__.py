@@ -1,1 +1,1 @@
-"""Progress, tables and figures of a campaign: for people, from records; nothing is computed here that a verdict needs."""
+"""Progress, tables and figures of a campaign, made from records for people to read."""

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.crystals import MAX_Z, atomic_number, reduced_formula
+from gnome_lite.records import STABLE_EV_PER_ATOM
 from gnome_lite.report.figures import BLUE, GREY, ORANGE, VERMILION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ON_HULL_EV_PER_ATOM = 5e-5
 MAX_LABELS = 24
 
 
@@ -47,17 +47,19 @@ def hull_figure(
     counts, energies, is_found = counts[inside], energies[inside], is_found[inside]
     fractions = counts[:, numbers] / counts[:, numbers].sum(axis=1, keepdims=True)
     planes, facets = lower_hull(fractions[:, 1:], energies)
-    above = energies - (fractions[:, 1:] @ planes[:, :-1].T + planes[:, -1]).max(axis=1)
+    on = energies - (fractions[:, 1:] @ planes[:, :-1].T + planes[:, -1]).max(axis=1) <= STABLE_EV_PER_ATOM
     labels = [_subscripts(reduced_formula(row)) for row in counts]
     figure = Figure(figsize=(7.2, 5.0), dpi=110, layout="constrained")
     axes = figure.subplots()
     draw = _binary if len(numbers) == 2 else _ternary
-    draw(axes, list(elements), fractions, energies, above, is_found, facets, labels)
+    draw(axes, list(elements), fractions, energies, on, is_found, facets, labels)
     axes.set_title(title or f"{'-'.join(elements)}: hull of known and found crystals", fontsize=11, loc="left")
     return figure
 
 
-def lower_hull(x: NDArray[np.float64], energies: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def lower_hull(
+    x: NDArray[np.float64], energies: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Lower convex hull over compositions, the pure elements at zero included.
 
     Args:
@@ -65,24 +67,22 @@ def lower_hull(x: NDArray[np.float64], energies: NDArray[np.float64]) -> tuple[N
         energies: eV/atom, [n].
 
     Returns:
-        planes [m, d + 1] (slopes, then intercept: the hull is their maximum) and facets [m, d + 1] as
-        indices of crystals (a corner that no crystal holds is -1).
+        planes [m, d + 1]: slopes, then intercept, of each facet (the hull is their maximum), and
+        corners [m, d + 1, d + 1]: each facet's corners as fractions, then energy.
     """
     from scipy.spatial import ConvexHull
 
-    dimension = x.shape[1]
-    corners = np.vstack([np.zeros(dimension), np.eye(dimension)])
-    # The apex above closes the hull from the top, also where every energy is zero.
-    apex = np.full((1, dimension), 1.0 / (dimension + 1))
+    d = x.shape[1]
+    elements = np.vstack([np.zeros(d), np.eye(d)])
     low = energies <= 0
-    index = np.concatenate([np.flatnonzero(low), np.full(dimension + 2, -1)])
-    points = np.vstack([x[low], corners, apex])
-    heights = np.concatenate([energies[low], np.zeros(dimension + 1), [1.0]])
-    hull = ConvexHull(np.column_stack([points, heights]))
-    downward = hull.equations[:, dimension] < -1e-10
+    # The apex closes the hull from above, also where every energy is zero.
+    fractions = np.vstack([x[low], elements, np.full((1, d), 1.0 / (d + 1))])
+    points = np.column_stack([fractions, np.concatenate([energies[low], np.zeros(d + 1), [1.0]])])
+    hull = ConvexHull(points)
+    downward = hull.equations[:, d] < -1e-10
     equations = hull.equations[downward]
-    planes = -equations[:, [*range(dimension), dimension + 1]] / equations[:, [dimension]]
-    return planes, index[hull.simplices[downward]]
+    planes = -equations[:, [*range(d), d + 1]] / equations[:, [d]]
+    return planes, points[hull.simplices[downward]]
 
 
 def _binary(
@@ -90,31 +90,29 @@ def _binary(
     elements: list[str],
     fractions: NDArray[np.float64],
     energies: NDArray[np.float64],
-    above: NDArray[np.float64],
+    on: NDArray[np.bool_],
     found: NDArray[np.bool_],
-    facets: NDArray[np.int64],
+    facets: NDArray[np.float64],
     labels: list[str],
 ) -> None:
     x = fractions[:, 1]
-    vertices = [i for i in np.unique(facets) if i >= 0]
-    line = sorted({(float(x[i]), float(energies[i])) for i in vertices} | {(0.0, 0.0), (1.0, 0.0)})
-    axes.plot(*zip(*line, strict=True), color=BLUE, lw=1.4, zorder=1, label="hull")
-    on = above <= ON_HULL_EV_PER_ATOM
+    line = np.unique(facets.reshape(-1, 2), axis=0)
+    axes.plot(line[:, 0], line[:, 1], color=BLUE, lw=1.4, zorder=1, label="hull")
     # Far above the hull lie rejected polymorphs: they would flatten what matters.
-    top = max(0.08, 0.35 * -float(energies.min()))
+    lowest = min(float(energies.min()), -0.05)
+    top = max(0.08, -0.35 * lowest)
     _marks(axes, x, energies, on, found)
-    axes.axhline(0.0, color=GREY, lw=0.6, zorder=0)
-    axes.set_ylim(1.16 * min(float(energies.min()), -0.05), top)
-    hidden = int((energies > top).sum())
     _labels(axes, x, energies, on, found, labels, below=True)
+    axes.axhline(0.0, color=GREY, lw=0.6, zorder=0)
+    axes.set_xlim(-0.04, 1.04)
+    axes.set_ylim(1.16 * lowest, top)
     axes.set_xlabel(f"fraction of {elements[1]} in {elements[0]}-{elements[1]}")
     axes.set_ylabel("formation energy, eV/atom")
-    axes.set_xlim(-0.03, 1.03)
     axes.spines[["top", "right"]].set_visible(False)
+    hidden = int((energies > top).sum())
     if hidden:
-        axes.text(
-            0.99, 0.99, f"{hidden} above the frame", transform=axes.transAxes, ha="right", va="top", fontsize=8, color=GREY
-        )
+        note = f"{hidden} above the frame"
+        axes.text(0.99, 0.99, note, fontsize=8, color=GREY, ha="right", va="top", transform=axes.transAxes)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
@@ -123,32 +121,37 @@ def _ternary(
     elements: list[str],
     fractions: NDArray[np.float64],
     energies: NDArray[np.float64],
-    above: NDArray[np.float64],
+    on: NDArray[np.bool_],
     found: NDArray[np.bool_],
-    facets: NDArray[np.int64],
+    facets: NDArray[np.float64],
     labels: list[str],
 ) -> None:
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
-    xy = fractions @ corners
+    triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
     for facet in facets:
-        # A corner without a crystal is a pure element at zero: draw to the corner it is.
-        held = [xy[i] for i in facet if i >= 0]
-        for k, p in enumerate(held):
-            for q in held[k + 1 :]:
-                axes.plot([p[0], q[0]], [p[1], q[1]], color=BLUE, lw=0.9, alpha=0.7, zorder=1)
-    axes.plot(*np.vstack([corners, corners[:1]]).T, color="black", lw=1.0, zorder=1)
-    on = above <= ON_HULL_EV_PER_ATOM
-    _marks(axes, xy[:, 0], xy[:, 1], on, found)
-    _labels(axes, xy[:, 0], xy[:, 1], on, found, labels, below=False)
-    for corner, element, (dx, dy), side in zip(
-        corners, elements, ((-6, -6), (6, -6), (0, 8)), ("right", "left", "center"), strict=True
+        second_third = facet[:, :2]
+        corners = np.column_stack([1 - second_third.sum(axis=1), second_third]) @ triangle
+        axes.fill(*corners.T, facecolor="none", edgecolor=BLUE, lw=0.9, alpha=0.7, zorder=1)
+    axes.plot(*np.vstack([triangle, triangle[:1]]).T, color="black", lw=1.0, zorder=1)
+    # Polymorphs of one composition fall on one point: the lowest stands for them.
+    _, of_composition = np.unique(fractions.round(6), axis=0, return_inverse=True)
+    order = np.lexsort((energies, of_composition.ravel()))
+    lowest = order[np.unique(of_composition.ravel()[order], return_index=True)[1]]
+    xy = fractions[lowest] @ triangle
+    pure = fractions[lowest].max(axis=1) > 1 - 1e-9
+    names = ["" if p else labels[i] for p, i in zip(pure, lowest, strict=True)]
+    _marks(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest])
+    _labels(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest], names, below=False)
+    for corner, element, shift, side in zip(
+        triangle, elements, ((-8, -6), (8, -6), (0, 10)), ("right", "left", "center"), strict=True
     ):
-        axes.annotate(element, corner, (dx, dy), textcoords="offset points", ha=side, va="center", fontsize=12)
+        axes.annotate(element, corner, shift, textcoords="offset points", ha=side, va="center", fontsize=12)
     axes.set_aspect("equal")
     axes.set_axis_off()
-    axes.set_xlim(-0.08, 1.08)
+    axes.set_xlim(-0.10, 1.10)
     axes.set_ylim(-0.07, 0.96)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(
+        frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(-0.1, 1.0), title="compositions, by lowest"
+    )
 
 
 def _marks(
@@ -182,15 +185,20 @@ def _labels(
     labels: list[str],
     below: bool,
 ) -> None:
-    """Name what is on the hull, found crystals first; each formula once."""
-    named: set[str] = set()
+    """Name what is on the hull, found crystals first, each formula once; a name that would cover another moves."""
+    placed: list[tuple[float, float]] = []
+    named: set[str] = {""}
+    near_x, near_y = 0.09, 0.05 * float(np.ptp(y) or 1.0)
     for i in sorted(np.flatnonzero(on), key=lambda i: (not found[i], y[i])):
-        if labels[i] in named or len(named) >= MAX_LABELS:
+        if labels[i] in named or len(named) > MAX_LABELS:
             continue
         named.add(labels[i])
+        crowded = any(abs(x[i] - px) < near_x and abs(y[i] - py) < near_y for px, py in placed)
+        placed.append((float(x[i]), float(y[i])))
         axes.annotate(
-            labels[i], (x[i], y[i]), (0, -13 if below else 7), textcoords="offset points", ha="center", fontsize=8,
-            fontweight="bold" if found[i] else "normal", zorder=6,
+            labels[i], (x[i], y[i]), (0, -14 if below != crowded else 7), textcoords="offset points", ha="center",
+            fontsize=8, fontweight="bold" if found[i] else "normal", zorder=6,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip
 
 

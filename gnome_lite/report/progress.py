@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 class PlainProgress:
     """Lines such as "verify 12/28 NaCl": at a stage's start and end, and at most one every `every_s`."""
 
-    def __init__(
-        self, stream: TextIO, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, stream: TextIO, every_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._every_s, self._clock = stream, every_s, clock
         self._stage = ""
         self._last_s = -every_s
@@ -74,9 +72,7 @@ class BarProgress:
             self._bars.reset(self._task, description=stage, visible=True)
         self._shown = (done, total, note)
         count = f"{done}/{total}" if total else ""
-        self._bars.update(
-            self._task, completed=done, total=total or None, count=count, note=escape(note), visible=True
-        )
+        self._bars.update(self._task, completed=done, total=total or None, count=count, note=escape(note), visible=True)
 
     def _leave_line(self) -> None:
         if self._stage:

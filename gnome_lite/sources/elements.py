@@ -21,8 +21,9 @@ ELEMENTS = (*range(1, 84), 90, 92)
 """Atomic numbers of all elements that have a reference."""
 
 NOBLE_GASES = ("He", "Ne", "Ar", "Kr", "Xe")
-NON_METALS = (*NOBLE_GASES, *"H B C N O F Si P S Cl Ge As Se Br Sb Te I Bi".split())
-LANTHANIDES = tuple(symbol(z) for z in range(57, 72))
+NON_METALS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I", "Bi")
+"""Directional bonds: dense packings lie far above their ground states."""
+LANTHANIDES = range(57, 72)
 
 FROM_AFLOW = {
     "B": ("A_hR12_166_2h",),
@@ -43,7 +44,7 @@ TRANSFERRED = {
     "Te": ("Se", "A_hP3_152_a", 33.9),
     "P": ("As", "A_hR2_166_c", 19.0),
     "S": ("Se", "A_hP3_152_a", 25.0),
-    "Po": ("Po", "A_cP1_221_a", 38.1),
+    "Sn": ("C", "A_cF8_227_a", 34.2),
 }
 """Element: (donor, the donor's AFLOW label, volume of the new crystal, Å^3/atom)."""
 
@@ -64,11 +65,12 @@ def elemental_candidates() -> list[ElementalCandidate]:
     return [
         ElementalCandidate(symbol(z), label, primitive(crystal))
         for z in ELEMENTS
-        for label, crystal in _crystals_of(symbol(z)).items()
+        for label, crystal in _crystals_of(z).items()
     ]
 
 
-def _crystals_of(element: str) -> dict[str, Crystal]:
+def _crystals_of(z: int) -> dict[str, Crystal]:
+    element = symbol(z)
     made: dict[str, Crystal] = {}
     reported = _reference_state(element)
     if reported is not None:
@@ -79,14 +81,14 @@ def _crystals_of(element: str) -> dict[str, Crystal]:
         donor, label, volume = TRANSFERRED[element]
         made[label] = _as(element, _aflow(donor, label), volume)
     made |= _molecular(element)
-    if element not in NON_METALS or element in NOBLE_GASES:
+    if element not in NON_METALS:
         first = next(iter(made.values()))
         volume = first.volume / len(first)
         for kind in ("fcc", "hcp") if element in NOBLE_GASES else ("fcc", "bcc", "hcp"):
             made.setdefault(kind, _packing(element, kind, volume))
-        if element in LANTHANIDES or element == "Y":
+        if z in LANTHANIDES or element == "Y":
             made["dhcp"] = _as(element, _aflow("La", "A_hP4_194_ac"), volume)
-        if element in (*LANTHANIDES, "Y", "Li", "Na"):
+        if (z in LANTHANIDES and element != "Sm") or element in ("Y", "Li", "Na"):
             made["Sm-type"] = _as(element, _aflow("Sm", "A_hR3_166_ac"), volume)
     return made
 
@@ -99,10 +101,10 @@ def _reference_state(element: str) -> tuple[str, Crystal] | None:
     if element in LATTICES:
         kind, a, ratio = LATTICES[element]
         return kind, Crystal.from_ase(bulk(element, kind, a=a, covera=ratio))
-    kind = (reference_states[atomic_number(element)] or {"symmetry": ""})["symmetry"]
+    kind = str((reference_states[atomic_number(element)] or {"symmetry": ""})["symmetry"])
     if kind not in ("fcc", "bcc", "hcp", "diamond", "bct", "rhombohedral") or element in ("Se", "Te"):
         return None
-    return str(kind), Crystal.from_ase(bulk(element))
+    return kind, Crystal.from_ase(bulk(element))
 
 
 def _packing(element: str, kind: str, volume: float) -> Crystal:
@@ -160,7 +162,7 @@ def _upright_hcp(element: str, a: float, c: float, bond: float) -> Crystal:
 def _cmce(element: str, a: float, b: float, c: float, y: float, z: float) -> Crystal:
     """The halogens' crystal, space group 64, atoms on 8f (0, y, z)."""
     half = np.array([[0, y, z], [0, -y, -z], [0, 0.5 - y, 0.5 + z], [0, 0.5 + y, 0.5 - z]])
-    return _of(element, np.concatenate([half, half + [0.5, 0.5, 0]]), np.diag([a, b, c]))
+    return _of(element, np.concatenate([half, half + np.array([0.5, 0.5, 0])]), np.diag([a, b, c]))
 
 
 def _with_bond(crystal: Crystal, bond: float) -> Crystal:

@@ -94,7 +94,9 @@ def read_references(path: Path) -> list[ReferenceEntry]:
                 raise SourceError(f"{path} has other columns than a reference file: rebuild it")
             table = file.read()
     except FileNotFoundError as error:
-        raise SourceError(f"there is no reference file {path}: `gnome-lite seed build` makes the bundled one") from error
+        raise SourceError(
+            f"there is no reference file {path}: `gnome-lite seed build` makes the bundled one"
+        ) from error
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"reference file {path} is damaged ({_first_line(error)}): restore or rebuild it") from error
     return _entries(table, Path(path))
@@ -144,7 +146,9 @@ def _entries(table: pa.Table, path: Path) -> list[ReferenceEntry]:
             row = int(np.flatnonzero(bad)[0])
             raise SourceError(f"{path}: row {row} ({ids[row]}) {why}: rebuild the file")
 
-    refuse((n < 1) | (number_sizes != n) | (coord_sizes != 3 * n) | (lattice_sizes != 9), "has sites that do not add up")
+    refuse(
+        (n < 1) | (number_sizes != n) | (coord_sizes != 3 * n) | (lattice_sizes != 9), "has sites that do not add up"
+    )
     offsets = np.concatenate([[0], np.cumsum(n)])
     of_row = np.repeat(np.arange(len(n)), n)
     cells = lattices.reshape(-1, 3, 3)

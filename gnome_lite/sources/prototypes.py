@@ -71,7 +71,8 @@ def primitive(crystal: Crystal, symprec: float = 0.01) -> Crystal:
 
     try:
         cell = moyopy.MoyoDataset(
-            moyopy.Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), crystal.numbers.tolist()), symprec=symprec
+            moyopy.Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), crystal.numbers.tolist()),
+            symprec=symprec,
         ).prim_std_cell
     except ValueError:
         return crystal

@@ -1,0 +1,1 @@
+"""Where crystals stand: the lower hull of formation energies, distances to it and decompositions."""

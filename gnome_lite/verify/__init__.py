@@ -1,0 +1,1 @@
+"""Relaxation of candidates by a calculator, in child processes, between gates."""

@@ -1,0 +1,92 @@
+"""Serve the discovery flow on a schedule: `python -m flows.deployments --cron "0 2 * * *"`.
+
+Needs a running Prefect server, because an ephemeral one schedules nothing. One run at a time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.local import prepare_environment
+from gnome_lite.config import CampaignConfig
+from gnome_lite.errors import ConfigError, GnomeLiteError
+from gnome_lite.settings import Settings
+
+
+def serve(
+    config: CampaignConfig,
+    settings: Settings,
+    name: str = "nightly",
+    cron: str | None = None,
+    interval_s: float | None = None,
+    rounds: int = 1,
+) -> None:
+    """Serve the campaign until stopped; each scheduled run goes on by `rounds` rounds.
+
+    Args:
+        cron: when, e.g. "0 2 * * *" for two o'clock each night (UTC).
+        interval_s: or every so many seconds.
+
+    Raises:
+        ConfigError: if no Prefect server is named or the schedule cannot be read.
+    """
+    from prefect.client.schemas.schedules import CronSchedule
+    from prefect.flows import EntrypointType
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.discovery import discovery
+
+    if not PREFECT_API_URL.value():
+        raise ConfigError(
+            "schedules need a running Prefect server: start one with `prefect server start` "
+            "and set PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+    if (cron is None) == (interval_s is None):
+        raise ConfigError("name one schedule: --cron '0 2 * * *' or --interval 3600")
+    if cron is not None:
+        try:
+            CronSchedule(cron=cron)
+        except ValueError as error:
+            raise ConfigError(
+                f"{cron!r} is not a cron schedule: write e.g. '0 2 * * *' (minute hour day month weekday)"
+            ) from error
+    discovery.serve(
+        name=name,
+        cron=cron,
+        interval=interval_s,
+        parameters={
+            "campaign": config.model_dump(mode="json"),
+            "home": str(settings.home.resolve()),
+            "more_rounds": rounds,
+        },
+        limit=1,
+        # By module, so that it is found from a wheel and from any directory.
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m flows.deployments", description=__doc__)
+    parser.add_argument("campaign", nargs="?", type=Path, help="campaign.toml; default: the bundled campaign")
+    parser.add_argument("--cron", help="when, e.g. '0 2 * * *'")
+    parser.add_argument("--interval", type=float, metavar="SECONDS", help="or every so many seconds")
+    parser.add_argument("--rounds", type=int, default=1, help="rounds that each run adds")
+    parser.add_argument("--name", default="nightly", help="name of the deployment")
+    parser.add_argument("--home", type=Path, help="directory of store and models")
+    given = parser.parse_args(arguments)
+    settings = Settings(home=given.home) if given.home else Settings()
+    try:
+        config = CampaignConfig.from_toml(given.campaign) if given.campaign else CampaignConfig()
+        prepare_environment(settings, debug=True)
+        serve(config, settings, given.name, given.cron, given.interval, given.rounds)
+    except GnomeLiteError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,129 @@
+"""The campaign as a Prefect flow: one task run a step, a table and a picture a round.
+
+Prefect schedules and shows; the store decides what is done. Parameters are small JSON, steps pass
+figures only, and a step that fails by logic is not tried again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
+from pydantic import ValidationError
+
+from gnome_lite.assemble import assemble
+from gnome_lite.campaign import Figures, run_campaign
+from gnome_lite.config import CampaignConfig, explain
+from gnome_lite.errors import ConfigError
+from gnome_lite.pipeline import Progress, Stages, silent
+from gnome_lite.records import RoundReport
+from gnome_lite.report.figures import data_uri, round_figure
+from gnome_lite.report.tables import round_markdown, round_rows
+from gnome_lite.settings import Settings
+
+_progress: ContextVar[Progress] = ContextVar("progress", default=silent)
+
+
+@contextmanager
+def showing(progress: Progress) -> Iterator[None]:
+    """Flows called in this context report to `progress`, which no flow parameter could carry."""
+    token = _progress.set(progress)
+    try:
+        yield
+    finally:
+        _progress.reset(token)
+
+
+@flow(name="discovery", flow_run_name="discovery", persist_result=False, retries=0)
+def discovery(
+    campaign: dict[str, Any] | str | None = None, home: str | None = None, more_rounds: int | None = None
+) -> dict[str, Any]:
+    """Run a campaign, or go on with it.
+
+    Args:
+        campaign: its settings, or the path of its TOML file; default is the bundled campaign.
+        home: directory of the store and models; default from GNOME_LITE_HOME.
+        more_rounds: this many rounds beyond those the store holds, in place of the campaign's own
+            number: what a nightly schedule wants.
+
+    Raises:
+        GnomeLiteError: for anything a user can mend.
+    """
+    settings = Settings(home=Path(home)) if home else Settings()
+    config = read_campaign(campaign)
+    stages = assemble(config, settings, _progress.get())
+    before = {r.round for r in stages.store.reports(config.name)}
+    if more_rounds is not None:
+        config = config.model_copy(update={"rounds": len(before) + more_rounds})
+        stages = replace(stages, config=config)
+
+    def on_round(report: RoundReport) -> None:
+        if report.round not in before or report.round == config.rounds:
+            publish(stages, report)
+
+    reports = run_campaign(stages, engine=as_task, on_round=on_round)
+    return {
+        "campaign": config.name,
+        "rounds": len(reports),
+        "verified": sum(r.verified for r in reports),
+        "hits": sum(r.hits for r in reports),
+    }
+
+
+def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
+    """The settings that a flow's parameter names.
+
+    Raises:
+        ConfigError: naming the key and what is allowed there.
+    """
+    if campaign is None:
+        return CampaignConfig()
+    if isinstance(campaign, str):
+        return CampaignConfig.from_toml(Path(campaign))
+    try:
+        return CampaignConfig.model_validate(campaign)
+    except ValidationError as error:
+        raise ConfigError(f"campaign: {explain(error)}") from error
+
+
+def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
+    """The engine: one step as one task run, named after its round. What it works on stays in the closure."""
+    title = f"round {round} / {name}" if round else name
+
+    @task(name=name, task_run_name=title, cache_policy=NO_CACHE, persist_result=False, retries=0)
+    def step() -> dict[str, Any]:
+        log = get_run_logger()
+        log.info("%s begins", title)
+        figures = dict(call())
+        log.info("%s ends: %s", title, ", ".join(f"{key} {value}" for key, value in figures.items()))
+        return figures
+
+    return step()
+
+
+def publish(stages: Stages, report: RoundReport) -> None:
+    """The table and the picture of all rounds so far, as artifacts that each round renews."""
+    name = stages.config.name
+    reports = [r for r in stages.store.reports(name) if r.round <= report.round]
+    key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"
+    create_table_artifact(
+        round_rows(reports), key=f"{key}-rounds", description=f"Campaign {name} after round {report.round}"
+    )
+    picture = data_uri(round_figure(reports, f"campaign {name}, round {report.round}"))
+    create_markdown_artifact(
+        f"# Campaign {name}, round {report.round}\n\n"
+        f"![counts, hit rate and network error of each round]({picture})\n\n{round_markdown(reports)}\n"
+        f"Stable means *surrogate-stable*: on the hull at level {stages.verifier.level}.\n",
+        key=f"{key}-picture",
+        description=f"Hit rate and error of campaign {name} after round {report.round}",
+    )
+    get_run_logger().info("round %d: %d hits of %d verified", report.round, report.hits, report.verified)

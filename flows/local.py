@@ -1,0 +1,87 @@
+"""Prefect on one machine: quiet, offline, below the project's home, and gone when the command is gone.
+
+Import this before `prefect`: what it sets is read when Prefect is first imported. What the user has
+set (PREFECT_API_URL, PREFECT_HOME, a Prefect profile) is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gnome_lite.errors import ConfigError, GnomeLiteError
+from gnome_lite.settings import Settings
+
+STARTUP_TIMEOUT_S = 120
+"""Prefect's own 30 s is too short for its first start on two cores (16-30 s there)."""
+
+
+def prepare_environment(settings: Settings, debug: bool = False) -> None:
+    """Set Prefect's defaults for a local run in this process's environment.
+
+    Stage logs go to the run's record in Prefect at any rate; on stderr they would tear the progress
+    bars, and a traceback would stand above the one line that says what to do, so there `debug` alone shows them.
+    """
+    defaults = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(STARTUP_TIMEOUT_S),
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG" if debug else "CRITICAL",
+    }
+    if not (Path.home() / ".prefect" / "profiles.toml").exists():
+        defaults["PREFECT_HOME"] = str(settings.prefect_home.resolve())
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def local_server() -> Iterator[None]:
+    """A Prefect server for the length of a command, unless one is configured.
+
+    Prefect starts such a server by itself, but a killed command would leave it running: a shell that
+    waits for this process's end of a pipe to close (the kernel closes it however the process dies) ends it.
+
+    Raises:
+        ConfigError: if the server does not start.
+    """
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    # The heartbeat thread costs a second a run; the store, not Prefect, knows what a dead run had done.
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        if PREFECT_API_URL.value():
+            yield
+            return
+        from prefect.server.api.server import SubprocessASGIServer
+
+        server = SubprocessASGIServer()
+        try:
+            server.start(STARTUP_TIMEOUT_S)
+        except GnomeLiteError:
+            raise
+        except Exception as error:
+            raise ConfigError(
+                f"Prefect's local server did not start ({_first_line(error)}): "
+                "run again with --debug, or start `prefect server start` and set PREFECT_API_URL"
+            ) from error
+        assert server.server_process is not None, "a started server has a process"
+        # Its own session: Ctrl-C is meant for the campaign, not for the guard.
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", f"read _; kill {server.server_process.pid} 2>/dev/null"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            server.stop()
+            assert guard.stdin is not None, "it was opened as a pipe"
+            guard.stdin.close()
+            guard.wait()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

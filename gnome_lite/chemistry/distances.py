@@ -1,0 +1,100 @@
+"""Shortest distances in periodic crystals, for whole batches, right also in small and skewed cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.chemistry.radii import covalent_radii_ang
+from gnome_lite.crystals import CrystalBatch
+
+CHUNK_DISTANCES = 1_000_000
+"""Distances worked out at once (about 60 MB)."""
+
+
+def min_distance_ratios(crystals: CrystalBatch, below: float) -> NDArray[np.float64]:
+    """Smallest distance between two atoms (or an atom and its image) over the sum of their covalent radii, [n].
+
+    Args:
+        crystals: n crystals of non-zero volume.
+        below: ratios are exact where smaller than this, and inf elsewhere.
+    """
+    if not len(crystals):
+        return np.empty(0)
+    batch, images = _images(crystals, below)
+    frac = batch.frac_coords - np.floor(batch.frac_coords)
+    radii = covalent_radii_ang()[batch.numbers]
+    ratios = np.full(len(batch), np.inf)
+    for box in np.unique(images, axis=0):
+        shifts = _shifts(box)
+        members = np.flatnonzero((images == box).all(axis=1))
+        for which in _chunks(members, batch.n_atoms, len(shifts)):
+            crystal, i, j = _pairs(batch, which)
+            delta = frac[j] - frac[i]
+            delta -= np.rint(delta)
+            vectors = (delta[:, None, :] + shifts) @ batch.lattices[crystal]
+            squared = np.einsum("psk,psk->ps", vectors, vectors)
+            # An atom is not its own neighbour; shift 0 comes first.
+            squared[i == j, 0] = np.inf
+            ratio = np.sqrt(squared.min(axis=1)) / (radii[i] + radii[j])
+            np.minimum.at(ratios, crystal, ratio)
+    ratios[ratios >= below] = np.inf
+    return ratios
+
+
+def _images(crystals: CrystalBatch, below: float) -> tuple[CrystalBatch, NDArray[np.int64]]:
+    """How many cells to look into along each axis, [n, 3]; skewed cells are first exchanged for compact ones."""
+    largest = np.zeros(len(crystals))
+    np.maximum.at(largest, crystals.crystal_of_atom, covalent_radii_ang()[crystals.numbers])
+    cutoffs = 2.0 * below * largest
+    images = _reach(crystals.lattices, cutoffs)
+    skewed = np.flatnonzero((images > 1).any(axis=1))
+    if not len(skewed):
+        return crystals, images
+    from pymatgen.core import Lattice
+
+    lattices, frac = crystals.lattices.copy(), crystals.frac_coords.copy()
+    for c in skewed:
+        compact = Lattice(lattices[c]).get_lll_reduced_lattice().matrix
+        atoms = slice(crystals.offsets[c], crystals.offsets[c + 1])
+        frac[atoms] = frac[atoms] @ np.rint(lattices[c] @ np.linalg.inv(compact))
+        lattices[c] = compact
+    return CrystalBatch(crystals.numbers, frac, lattices, crystals.offsets), _reach(lattices, cutoffs)
+
+
+def _reach(lattices: NDArray[np.float64], cutoffs: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Cells along each axis that a sphere around an atom can touch, its partner wrapped to within half a cell."""
+    # The rows of the inverse's transpose are reciprocal vectors; their lengths are 1 / height of the cell.
+    inverse_heights = np.linalg.norm(np.linalg.inv(lattices), axis=1)
+    return np.floor(cutoffs[:, None] * inverse_heights + 0.5).astype(np.int64)
+
+
+def _shifts(box: NDArray[np.int64]) -> NDArray[np.float64]:
+    """All cell shifts in a box, [m, 3], zero first."""
+    grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in box), indexing="ij"), axis=-1).reshape(-1, 3)
+    return grid[np.argsort(np.abs(grid).sum(axis=1), kind="stable")].astype(np.float64)
+
+
+def _chunks(members: NDArray[np.int64], n_atoms: NDArray[np.int64], n_shifts: int) -> list[NDArray[np.int64]]:
+    """Crystals in groups of at most `CHUNK_DISTANCES` distances (or one crystal)."""
+    work = np.cumsum(n_atoms[members] * (n_atoms[members] + 1) // 2 * n_shifts) // CHUNK_DISTANCES
+    return np.split(members, np.flatnonzero(np.diff(work)) + 1)
+
+
+def _pairs(
+    batch: CrystalBatch, which: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Crystal, first and second atom of all pairs i <= j inside each of some crystals."""
+    sizes = batch.n_atoms[which]
+    starts = batch.offsets[which]
+    first = np.repeat(starts, sizes) + _ranges(sizes)
+    # Atom number a of a crystal of n atoms pairs with itself and the n - a - 1 after it.
+    partners = np.repeat(starts + sizes, sizes) - first
+    i = np.repeat(first, partners)
+    return np.repeat(np.repeat(which, sizes), partners), i, i + _ranges(partners)
+
+
+def _ranges(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... length - 1 for each length, one after another."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)

@@ -1,0 +1,148 @@
+"""From labelled crystals to a checkpoint: split, graphs, normalisation, training, figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.crystals import CrystalBatch
+from gnome_lite.errors import SourceError
+from gnome_lite.pipeline import Progress
+from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
+from gnome_lite.predict.fit import Schedule
+from gnome_lite.predict.graph import build_graphs
+from gnome_lite.predict.network import Architecture, Normalisation
+from gnome_lite.predict.train import Member, Plan, in_training, train_members
+from gnome_lite.records import TrainingSet
+
+MAX_ABS_E_FORM_EV_PER_ATOM = 5.0
+"""Formation energies beyond this are no physics and are not trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that an ensemble depends on besides its data and the weights it begins with."""
+
+    level: str
+    architecture: Architecture
+    schedule: Schedule
+    members: int
+    seed: int
+
+    def hash(self, data: TrainingSet, base_id: str) -> str:
+        """Equal hashes mean equal ensembles."""
+        text = json.dumps([asdict(self), data_hash(data), base_id], sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:16]
+
+
+def data_hash(data: TrainingSet) -> str:
+    """Hash of crystals and targets, 16 hex digits."""
+    digest = sha256()
+    c = data.crystals
+    for array in (c.numbers, c.frac_coords, c.lattices, c.offsets, data.e_form_ev_per_atom):
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def join(sets: Sequence[TrainingSet]) -> TrainingSet:
+    """Several training sets as one."""
+    return TrainingSet(
+        CrystalBatch.concatenate([s.crystals for s in sets]), np.concatenate([s.e_form_ev_per_atom for s in sets])
+    )
+
+
+def part(data: TrainingSet, which: NDArray[np.bool_]) -> TrainingSet:
+    """The crystals where a mask [n] is true."""
+    return TrainingSet(data.crystals.take(which), data.e_form_ev_per_atom[which])
+
+
+def split(data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
+    """(for training, held out), by reduced formula; labels that are not finite or no physics are in neither."""
+    with np.errstate(invalid="ignore"):
+        sound = np.abs(data.e_form_ev_per_atom) <= MAX_ABS_E_FORM_EV_PER_ATOM
+    training = in_training(data.crystals.reduced_formulas())
+    return part(data, sound & training), part(data, sound & ~training)
+
+
+def build(
+    data: TrainingSet,
+    holdout: TrainingSet,
+    recipe: Recipe,
+    origin: Checkpoint | None,
+    scratch: Path,
+    processes: int,
+    progress: Progress,
+    stage: str,
+) -> Checkpoint:
+    """Train an ensemble.
+
+    Args:
+        data: all labelled crystals; only those whose formulas are for training are trained on.
+        holdout: relaxed crystals to judge it by; their formulas must not be for training.
+        origin: the checkpoint whose weights and normalisation it begins with, None for none.
+        scratch: an existing directory for the children's files.
+        processes: members trained at a time; 0 means one a core.
+        stage: name under which progress is told.
+
+    Returns:
+        The checkpoint. Without any hold-out its error is that of training (`n_holdout` says so).
+
+    Raises:
+        SourceError: if no crystal can be trained on.
+        GnomeLiteError: if training fails.
+    """
+    training, _ = split(data)
+    cutoff = recipe.architecture.cutoff_ang
+    graphs, graphable = build_graphs(training.crystals, cutoff * recipe.schedule.reach)
+    targets = training.e_form_ev_per_atom[graphable]
+    if not len(graphs):
+        raise SourceError(f"none of {len(data)} crystals can be trained on: add sources with compounds")
+    held_graphs, held_graphable = build_graphs(holdout.crystals, cutoff)
+    held_targets = holdout.e_form_ev_per_atom[held_graphable]
+    if origin is not None:
+        normalisation = origin.card.normalisation
+    else:
+        normalisation = Normalisation(
+            scale_ev_per_atom=max(float(targets.std()), 1e-3),
+            shift_ev_per_atom=float(targets.mean()),
+            average_adjacency=max(graphs.scaled(1.0, cutoff).average_adjacency, 1.0),
+        )
+    plan = Plan(recipe.architecture, normalisation, recipe.schedule, recipe.seed, recipe.members)
+    base = None if origin is None else origin.weights
+    members = train_members(plan, graphs, targets, held_graphs, base, scratch, processes, progress, stage)
+    weights = tuple(member.weights for member in members)
+    train_mae = float(np.median([member.train_mae_ev_per_atom for member in members]))
+    holdout_mae = _mae(members, held_targets) if len(held_targets) else train_mae
+    card = ModelCard(
+        id=model_id(recipe.architecture, normalisation, weights),
+        level=recipe.level,
+        members=recipe.members,
+        architecture=recipe.architecture,
+        normalisation=normalisation,
+        seed=recipe.seed,
+        epochs=recipe.schedule.epochs,
+        learning_rate=recipe.schedule.learning_rate,
+        batch_size=recipe.schedule.batch_size,
+        n_train=len(graphs),
+        n_holdout=len(held_targets),
+        train_mae_ev_per_atom=train_mae,
+        holdout_mae_ev_per_atom=holdout_mae,
+        recipe=recipe.hash(data, "" if origin is None else origin.card.id),
+        data_hash=data_hash(data),
+        base_id="" if origin is None else origin.card.id,
+        promoted=origin is None or holdout_mae <= origin.card.holdout_mae_ev_per_atom,
+    )
+    return Checkpoint(card, weights, holdout if origin is None else None)
+
+
+def _mae(members: Sequence[Member], e_form_ev_per_atom: NDArray[np.float64]) -> float:
+    """Mean absolute error of the members' median."""
+    median = np.median([member.holdout_ev_per_atom for member in members], axis=0)
+    return float(np.abs(median - e_form_ev_per_atom).mean())

@@ -1,0 +1,238 @@
+"""An ensemble on disk: `member-*.safetensors`, `model.json`, `holdout.safetensors`, and `SHA256SUMS` over them.
+
+Nothing is parsed before its hash has been checked, and nothing here can run code: no pickle. A checkpoint is
+written beside its place and moved there in one rename, so a killed writer leaves no half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gnome_lite.crystals import CrystalBatch
+from gnome_lite.errors import CheckpointError
+from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
+from gnome_lite.records import ModelRecord, TrainingSet
+
+Weights = dict[str, NDArray[np.float32]]
+"""Parameters of one member by name."""
+
+MANIFEST, CARD, HOLDOUT = "SHA256SUMS", "model.json", "holdout.safetensors"
+MAX_BYTES = 1 << 30
+_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]*)")
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class ModelCard(BaseModel):
+    """What `model.json` holds.
+
+    Attributes:
+        id: hash of the weights, the architecture and the normalisation.
+        recipe: hash of everything the training depended on: equal recipes give equal ids.
+        data_hash: hash of the training crystals and targets.
+        base_id: model whose weights the training began with, "" for none.
+        holdout_mae_ev_per_atom: of the median of the members, on formulas none of them was trained on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    id: Annotated[str, Field(pattern=r"^gnn-[0-9a-f]{16}$")]
+    level: str
+    members: Annotated[int, Field(ge=1, le=64)]
+    architecture: Architecture
+    normalisation: Normalisation
+    seed: int
+    epochs: int
+    learning_rate: _Finite
+    batch_size: int
+    n_train: int
+    n_holdout: int
+    train_mae_ev_per_atom: _Finite
+    holdout_mae_ev_per_atom: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    recipe: str
+    data_hash: str
+    base_id: str = ""
+    promoted: bool = True
+
+    def record(self, path: Path) -> ModelRecord:
+        return ModelRecord(
+            self.id, str(path), self.n_train, self.n_holdout, self.holdout_mae_ev_per_atom, self.promoted
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A whole ensemble. The hold-out travels with a base model, so that later ones meet the same test."""
+
+    card: ModelCard
+    weights: tuple[Weights, ...]
+    holdout: TrainingSet | None = None
+
+
+def model_id(architecture: Architecture, normalisation: Normalisation, weights: tuple[Weights, ...]) -> str:
+    """ "gnn-" + 16 hex digits: equal ids mean equal predictions."""
+    digest = sha256(json.dumps([asdict(architecture), asdict(normalisation)], sort_keys=True).encode())
+    for member in weights:
+        for name in sorted(member):
+            digest.update(f"{name}{member[name].shape}".encode())
+            digest.update(np.ascontiguousarray(member[name], dtype="<f4").tobytes())
+    return f"gnn-{digest.hexdigest()[:16]}"
+
+
+def write(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint as directory `path`; one that is there already is replaced.
+
+    Raises:
+        CheckpointError: if the place cannot be written.
+    """
+    from safetensors.numpy import save
+
+    files = {f"member-{i:02d}.safetensors": save(w) for i, w in enumerate(checkpoint.weights)}
+    if checkpoint.holdout is not None:
+        crystals = checkpoint.holdout.crystals
+        files[HOLDOUT] = save(
+            {
+                "numbers": crystals.numbers,
+                "frac_coords": crystals.frac_coords,
+                "lattices": crystals.lattices,
+                "offsets": crystals.offsets,
+                "e_form_ev_per_atom": checkpoint.holdout.e_form_ev_per_atom,
+            }
+        )
+    files[CARD] = (checkpoint.card.model_dump_json(indent=2) + "\n").encode()
+    sums = "".join(f"{sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
+    files[MANIFEST] = sums.encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as scratch:
+            fresh, old = Path(scratch, "fresh"), Path(scratch, "old")
+            fresh.mkdir()
+            for name, content in files.items():
+                with open(fresh / name, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if path.exists():
+                path.rename(old)
+            fresh.rename(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write model {path}: {error}; check the path and the space on it") from error
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card alone, of a checkpoint whose files all have the hashes they should have.
+
+    Raises:
+        CheckpointError: as `read`.
+    """
+    return _card(path, _verified_files(path))
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: if a file is missing or altered, a member is missing, a name, shape or type is not
+            the architecture's, a number is not finite, or the id is not the weights'.
+    """
+    files = _verified_files(path)
+    card = _card(path, files)
+    names = [f"member-{i:02d}.safetensors" for i in range(card.members)]
+    listed = sorted(name for name in files if name.startswith("member-"))
+    if listed != names:
+        raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {_REMEDY}")
+    expected = {
+        name: tuple(tensor.shape)
+        for name, tensor in StructuralNetwork(card.architecture, card.normalisation).state_dict().items()
+    }
+    weights = tuple(_parse(path, name, files[name]) for name in names)
+    for name, member in zip(names, weights, strict=True):
+        if {key: value.shape for key, value in member.items()} != expected:
+            raise CheckpointError(f"{path / name} does not fit the architecture in {CARD}: {_REMEDY}")
+        if not all(value.dtype == np.float32 and np.isfinite(value).all() for value in member.values()):
+            raise CheckpointError(f"{path / name} holds numbers that are not finite float32: {_REMEDY}")
+    if model_id(card.architecture, card.normalisation, weights) != card.id:
+        raise CheckpointError(f"model {path} has other weights than its id {card.id} says: {_REMEDY}")
+    return Checkpoint(card, weights, _holdout(path, files[HOLDOUT]) if HOLDOUT in files else None)
+
+
+_REMEDY = "delete the directory (a model that is missing is trained again) or restore it"
+
+
+def _verified_files(path: Path) -> dict[str, bytes]:
+    """Contents of the files the manifest lists, hashed as read: what is checked is what is parsed."""
+    try:
+        lines = (path / MANIFEST).read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is no model: its {MANIFEST} cannot be read ({error}); {_REMEDY}") from error
+    files: dict[str, bytes] = {}
+    for line in lines:
+        match = _LINE.fullmatch(line)
+        if match is None or match[2] in files:
+            raise CheckpointError(f"{path / MANIFEST} is damaged: {_REMEDY}")
+        try:
+            if (path / match[2]).stat().st_size > MAX_BYTES:
+                raise CheckpointError(f"{path / match[2]} is larger than {MAX_BYTES} bytes: {_REMEDY}")
+            content = (path / match[2]).read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"model {path} lacks {match[2]} ({error}): {_REMEDY}") from error
+        if sha256(content).hexdigest() != match[1]:
+            raise CheckpointError(f"{path / match[2]} is not the file that was written (SHA-256 differs): {_REMEDY}")
+        files[match[2]] = content
+    return files
+
+
+def _card(path: Path, files: dict[str, bytes]) -> ModelCard:
+    if CARD not in files:
+        raise CheckpointError(f"model {path} lacks {CARD}: {_REMEDY}")
+    try:
+        return ModelCard.model_validate_json(files[CARD])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{path / CARD}: {where}: {first['msg']}; {_REMEDY}") from error
+
+
+def _parse(path: Path, name: str, content: bytes) -> dict[str, NDArray[np.float32]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(content)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path / name} is no safetensors file ({error}): {_REMEDY}") from error
+
+
+def _holdout(path: Path, content: bytes) -> TrainingSet:
+    a = _parse(path, HOLDOUT, content)
+    try:
+        crystals = CrystalBatch(
+            a["numbers"].astype(np.int64), a["frac_coords"].astype(float), a["lattices"].astype(float),
+            a["offsets"].astype(np.int64),
+        )  # fmt: skip
+        e_form = a["e_form_ev_per_atom"].astype(float)
+    except KeyError as error:
+        raise CheckpointError(f"{path / HOLDOUT} lacks {error}: {_REMEDY}") from error
+    n, n_atoms = len(e_form), len(crystals.numbers)
+    shapes_fit = (
+        crystals.lattices.shape == (n, 3, 3)
+        and crystals.frac_coords.shape == (n_atoms, 3)
+        and crystals.offsets.shape == (n + 1,)
+        and crystals.offsets[0] == 0
+        and crystals.offsets[-1] == n_atoms
+        and bool((np.diff(crystals.offsets) > 0).all())
+    )
+    if not shapes_fit or not np.isfinite(e_form).all():
+        raise CheckpointError(f"{path / HOLDOUT} is inconsistent: {_REMEDY}")
+    return TrainingSet(crystals, e_form)

@@ -1,0 +1,178 @@
+"""`EnsemblePredictor`: the `pipeline.Predictor` of this room; `train_base` makes the ensemble that is shipped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.config import Predict
+from gnome_lite.crystals import CrystalBatch
+from gnome_lite.errors import CheckpointError
+from gnome_lite.pipeline import Progress
+from gnome_lite.predict import checkpoint
+from gnome_lite.predict.build import Recipe, build, join, split
+from gnome_lite.predict.calibrate import p_stable
+from gnome_lite.predict.checkpoint import Checkpoint
+from gnome_lite.predict.ensemble import Ensemble
+from gnome_lite.predict.fit import Schedule
+from gnome_lite.predict.network import Architecture
+from gnome_lite.records import ModelRecord, ReferenceSet, TrainingSet
+
+
+class EnsemblePredictor:
+    """Predicts with ensembles kept on disk by id; trains them on references and on what was verified.
+
+    Args:
+        config: the campaign's `predict` section.
+        models_dir: where ensembles trained here are kept; made when the first one is.
+        shipped_dir: the ensemble that comes with gnome_lite for this level, or None.
+        level: level of theory that all energies are of.
+    """
+
+    def __init__(self, config: Predict, models_dir: Path, shipped_dir: Path | None, level: str) -> None:
+        self._config = config
+        self._models_dir = Path(models_dir)
+        self._shipped_dir = shipped_dir
+        self._level = level
+        self._loaded: Ensemble | None = None
+
+    def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
+        """The shipped ensemble, if it was trained for the references' level and has the architecture and the
+        number of members that are asked for; else one trained now on the references and kept.
+
+        Raises:
+            CheckpointError: if the shipped ensemble is damaged.
+            SourceError: if no reference can be trained on.
+        """
+        if self._shipped_dir is not None and self._shipped_dir.is_dir():
+            card = checkpoint.read_card(self._shipped_dir)
+            wanted = (references.level, _architecture(self._config), self._config.members)
+            if (card.level, card.architecture, card.members) == wanted:
+                return card.record(self._shipped_dir)
+        data = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+        recipe = _base_recipe(self._config, references.level, seed=0)
+        kept = self._kept(recipe.hash(data, ""))
+        if kept is not None:
+            return kept
+        self._models_dir.mkdir(parents=True, exist_ok=True)
+        made = build(data, split(data)[1], recipe, None, self._models_dir, self._config.processes, progress, "prepare")
+        return self._keep(made)
+
+    def predict(
+        self, model_id: str, crystals: CrystalBatch, progress: Progress
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict`.
+
+        Raises:
+            CheckpointError: if there is no sound ensemble of that id.
+        """
+        if self._loaded is None or self._loaded.card.id != model_id:
+            self._loaded = Ensemble(self._read(model_id))
+        threads = self._config.processes or os.cpu_count() or 1
+        return self._loaded.predict(crystals, self._config.volume_scan, threads, progress)
+
+    def p_stable(
+        self, e_above_hull: NDArray[np.float64], spread: NDArray[np.float64], residual: float
+    ) -> NDArray[np.float64]:
+        """See `calibrate.p_stable`."""
+        return p_stable(e_above_hull, spread, residual)
+
+    def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:
+        """Train on all of `data` whose formulas are for training, beginning with the base's weights.
+
+        It is judged by the hold-out that travels with the base, the same in every round; `promoted` says
+        that its error there is not larger than the base's. The same arguments give the same model, and one
+        that is kept already is not trained again.
+
+        Raises:
+            CheckpointError: if the base is not there, is damaged or is no base.
+        """
+        origin = self._read(base.id)
+        if origin.holdout is None:
+            raise CheckpointError(f"model {base.id} has no hold-out of its own: name a base model")
+        recipe = Recipe(
+            origin.card.level,
+            origin.card.architecture,
+            Schedule(
+                self._config.retrain_epochs,
+                self._config.retrain_learning_rate,
+                self._config.batch_size,
+                warm_up=0.1,
+                volume_jitter=self._config.volume_jitter,
+            ),
+            origin.card.members,
+            seed,
+        )
+        kept = self._kept(recipe.hash(data, origin.card.id))
+        if kept is not None:
+            return kept
+        self._models_dir.mkdir(parents=True, exist_ok=True)
+        made = build(data, origin.holdout, recipe, origin, self._models_dir, self._config.processes, progress, "learn")
+        return self._keep(made)
+
+    def _kept(self, recipe: str) -> ModelRecord | None:
+        """A sound ensemble made by this recipe before."""
+        for path in sorted(self._models_dir.glob("gnn-*")):
+            try:
+                card = checkpoint.read_card(path)
+            except CheckpointError:
+                continue  # damaged: it is trained again and replaced
+            if card.recipe == recipe and card.id == path.name:
+                return card.record(path)
+        return None
+
+    def _keep(self, made: Checkpoint) -> ModelRecord:
+        path = self._models_dir / made.card.id
+        checkpoint.write(made, path)
+        return made.card.record(path)
+
+    def _read(self, model_id: str) -> Checkpoint:
+        path = self._models_dir / model_id
+        if not path.is_dir() and self._shipped_dir is not None and self._shipped_dir.is_dir():
+            path = self._shipped_dir
+        if not path.is_dir():
+            raise CheckpointError(f"there is no model {model_id} in {self._models_dir}: restore it")
+        read = checkpoint.read(path)
+        if read.card.id != model_id:
+            raise CheckpointError(f"model {model_id} was asked for, {path} holds {read.card.id}: restore it")
+        return read
+
+
+def train_base(
+    references: ReferenceSet,
+    config: Predict,
+    out_dir: Path,
+    seed: int,
+    progress: Progress,
+    also: TrainingSet | None = None,
+) -> ModelRecord:
+    """Train a base ensemble and write it to `out_dir` itself: the way the shipped one is made.
+
+    Args:
+        also: further labelled crystals, such as the unrelaxed inputs of the references with the formation
+            energies of what they relaxed to; the hold-out is of references only.
+
+    Raises:
+        SourceError: if no crystal can be trained on.
+        CheckpointError: if `out_dir` cannot be written.
+    """
+    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    data = known if also is None else join([known, also])
+    out_dir = Path(out_dir)
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    recipe = _base_recipe(config, references.level, seed)
+    made = build(data, split(known)[1], recipe, None, out_dir.parent, config.processes, progress, "prepare")
+    checkpoint.write(made, out_dir)
+    return made.card.record(out_dir)
+
+
+def _architecture(config: Predict) -> Architecture:
+    return Architecture(config.width, config.steps, config.cutoff_ang)
+
+
+def _base_recipe(config: Predict, level: str, seed: int) -> Recipe:
+    schedule = Schedule(config.epochs, config.learning_rate, config.batch_size, volume_jitter=config.volume_jitter)
+    return Recipe(level, _architecture(config), schedule, config.members, seed)

@@ -1,0 +1,62 @@
+"""Several sources as one, loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gnome_lite.errors import SourceError
+from gnome_lite.pipeline import Source
+from gnome_lite.records import ReferenceEntry, ReferenceSet
+
+SAME_ENERGY_EV_PER_ATOM = 1e-3
+"""Two labels of one crystal at one level differ by less, or one of them is wrong."""
+
+
+class CombinedSource:
+    """Sources in order of precedence; a crystal that two of them hold is taken from the first.
+
+    Attributes:
+        counts: after `load`, (entries of each source in order, entries kept).
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = tuple(sources)
+        self._loaded: ReferenceSet | None = None
+        self.counts: tuple[tuple[int, ...], int] = ((), 0)
+
+    def load(self) -> ReferenceSet:
+        """The one reference set; the same object at every call.
+
+        Raises:
+            SourceError: if there are no sources, one fails, or two disagree on a crystal's energy.
+            LevelMismatchError: if sources are of different levels of theory.
+        """
+        if self._loaded is None:
+            if not self._sources:
+                raise SourceError("no source of known crystals: set sources.seed = true or name files")
+            sets = [source.load() for source in self._sources]
+            kept = merge(entry for each in sets for entry in each.entries)
+            self._loaded = ReferenceSet.make(kept)
+            self.counts = (tuple(len(each) for each in sets), len(kept))
+        return self._loaded
+
+
+def merge(entries: Iterable[ReferenceEntry]) -> list[ReferenceEntry]:
+    """Entries with each id once, the first of equals.
+
+    Raises:
+        SourceError: if one id comes with two energies at one level.
+    """
+    kept: dict[str, ReferenceEntry] = {}
+    for entry in entries:
+        first = kept.setdefault(entry.id, entry)
+        differ = abs(first.energy_ev_per_atom - entry.energy_ev_per_atom) > SAME_ENERGY_EV_PER_ATOM
+        if differ and first.level == entry.level:
+            raise SourceError(
+                f"crystal {entry.id} ({entry.crystal.reduced_formula}) has {first.energy_ev_per_atom:.4f} eV/atom in "
+                f"{first.source} and {entry.energy_ev_per_atom:.4f} in {entry.source}: remove the wrong one"
+            )
+        if first.level != entry.level:
+            # Kept under a name of its own, so that ReferenceSet.make sees both levels and refuses them.
+            kept[f"{entry.id} {entry.level}"] = entry
+    return list(kept.values())

@@ -1,0 +1,142 @@
+"""A user's crystals: CIF, POSCAR, extxyz, ASE database, pymatgen JSON, parsed in a limited child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from gnome_lite.crystals import Crystal
+from gnome_lite.errors import SourceError
+from gnome_lite.records import ReferenceEntry, ReferenceSet
+from gnome_lite.sources.combined import merge
+
+MAX_BYTES = 5_000_000
+DEADLINE_S = 60.0
+"""Wall clock, start of the child included, for its 10 s of CPU on a busy machine."""
+
+KINDS = {
+    ".cif": "cif",
+    ".vasp": "poscar",
+    ".poscar": "poscar",
+    ".contcar": "poscar",
+    ".xyz": "extxyz",
+    ".extxyz": "extxyz",
+    ".db": "db",
+    ".json": "json",
+}
+
+
+class NamedCrystal(NamedTuple):
+    """A crystal of a user's file; `energy_ev` (of the cell) is None where the file gives none."""
+
+    name: str
+    crystal: Crystal
+    energy_ev: float | None
+
+
+def read_crystals(path: Path) -> list[NamedCrystal]:
+    """Everything one file holds.
+
+    Raises:
+        SourceError: naming the file and what is wrong with it, for any file whatever.
+    """
+    path = Path(path)
+    kind = _kind(path)
+    content = _content(path)
+    # Only what Python needs to start: the parsers get no keys and no user's start-up files.
+    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")}
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
+    command = [sys.executable, "-B", "-P", "-s", "-m", "gnome_lite.sources.reader", kind, path.stem or path.name]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    ) as child:
+        try:
+            answer, _ = child.communicate(content, timeout=DEADLINE_S)
+        except BaseException as error:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise SourceError(f"{path} takes more than {DEADLINE_S:.0f} s to read: split or simplify it") from None
+            raise
+    if child.returncode != 0:
+        raise SourceError(f"{path} {_death(child.returncode)}: split or simplify it")
+    result = json.loads(answer)
+    if "error" in result:
+        raise SourceError(f"{path} {result['error']}")
+    return [
+        NamedCrystal(c["name"], Crystal.make(c["numbers"], c["frac_coords"], c["lattice"]), c["energy_ev"])
+        for c in result["crystals"]
+    ]
+
+
+def _kind(path: Path) -> str:
+    suffix, stem = path.suffix.lower(), path.name.lower()
+    if suffix in KINDS:
+        return KINDS[suffix]
+    if stem.startswith(("poscar", "contcar")):
+        return "poscar"
+    raise SourceError(f"{path} has no suffix that is read: use {', '.join(KINDS)}, POSCAR or CONTCAR")
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}: check the path")
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(content) > MAX_BYTES:
+        raise SourceError(f"{path} is larger than {MAX_BYTES / 1e6:g} MB: split it")
+    if not content.strip():
+        raise SourceError(f"{path} is empty")
+    return content
+
+
+def _death(returncode: int) -> str:
+    if returncode == -signal.SIGXCPU or returncode == -signal.SIGKILL:
+        return "takes more than 10 s of processor time to read"
+    if returncode < 0:
+        return f"crashes its reader ({signal.Signals(-returncode).name})"
+    return "cannot be read within 1 GiB of memory"
+
+
+class FileSource:
+    """References from a user's files, all at one level of theory; each crystal needs an energy."""
+
+    def __init__(self, paths: Sequence[Path], level: str, licence: str = "not stated") -> None:
+        self._paths = tuple(Path(p) for p in paths)
+        self._level = level
+        self._licence = licence
+
+    def load(self) -> ReferenceSet:
+        """Read every file.
+
+        Raises:
+            SourceError: if a file cannot be read, or a crystal in it has no energy.
+        """
+        entries = []
+        for path in self._paths:
+            for name, crystal, energy_ev in read_crystals(path):
+                if energy_ev is None:
+                    raise SourceError(
+                        f"{path}: {name} has no energy: references need energies at level {self._level} "
+                        "(extxyz, an ASE database, or pymatgen entries as JSON carry them)"
+                    )
+                entry = ReferenceEntry(
+                    crystal.content_id, crystal, energy_ev, self._level, f"file {path.name}", self._licence
+                )
+                entries.append(entry)
+        return ReferenceSet.make(merge(entries))

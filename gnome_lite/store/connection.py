@@ -1,0 +1,132 @@
+"""Engine and transactions: SQLite made safe, PostgreSQL by URL, database errors in one line.
+
+SQLite runs with a rollback journal, not WAL: the SQLite 3.40 of many Pythons can corrupt a WAL store that has
+several writers. Writers take their lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes
+later fails as soon as two processes do so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from gnome_lite.errors import StoreError
+
+BUSY_TIMEOUT_S = 30
+_WRITES = "gnome_lite_writes"
+
+
+def parse_url(url: str | Path) -> URL:
+    """An SQLAlchemy URL of an SQLite file or a PostgreSQL database; a bare path is an SQLite file.
+
+    Raises:
+        StoreError: for another database or no URL at all.
+    """
+    try:
+        parsed = make_url(url) if isinstance(url, str) and "://" in url else URL.create("sqlite", database=str(url))
+    except (ArgumentError, ValueError) as error:
+        raise StoreError("the database URL cannot be read: write sqlite:///path or postgresql://...") from error
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise StoreError("a store in memory is lost at once: name a file, e.g. sqlite:///data/local/store.sqlite")
+        return parsed
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    raise StoreError(f"no store in a {backend} database: choose sqlite:///path or postgresql://...")
+
+
+def display_name(url: URL) -> str:
+    """The store as messages name it: the path of a file, a URL without its password."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+
+
+class Database:
+    """One database: `reading()` and `writing()` are its transactions."""
+
+    def __init__(self, url: URL) -> None:
+        self.name = display_name(url)
+        self.path = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+        self.engine = self._engine(url)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Committed on leaving without an exception, else rolled back."""
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, writes: bool) -> Iterator[Connection]:
+        with self.translated(), self.engine.connect() as connection:
+            connection = connection.execution_options(**{_WRITES: writes})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Database errors leave as StoreError."""
+        try:
+            yield
+        except IntegrityError as error:
+            raise StoreError(f"store {self.name} refused a row: {_first_line(error)}") from error
+        except DBAPIError as error:
+            raise StoreError(f"store {self.name}: {_first_line(error)}{_remedy(str(error.orig))}") from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"store {self.name}: {_first_line(error)}") from error
+
+    def _engine(self, url: URL) -> Engine:
+        try:
+            if self.path is None:
+                # The process is told by name, so that whoever waits for its lock can be told too.
+                arguments: dict[str, Any] = {"application_name": f"gnome_lite pid {os.getpid()}"}
+                return create_engine(url, poolclass=NullPool, connect_args=arguments)
+            engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+        except ModuleNotFoundError as error:
+            raise StoreError(f"{error.name} is missing: pip install 'gnome-lite[postgres]'") from error
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+
+def _set_up_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's own
+    for pragma in (f"busy_timeout = {BUSY_TIMEOUT_S * 1000}", "foreign_keys = ON", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _first_line(error: SQLAlchemyError) -> str:
+    original = getattr(error, "orig", None) or error
+    return str(original).strip().split("\n")[0]
+
+
+def _remedy(message: str) -> str:
+    for sign, remedy in (
+        ("locked", f" for {BUSY_TIMEOUT_S} s: another process writes to it, wait or stop it"),
+        ("unable to open", ": check that its directory exists and can be written"),
+        ("readonly", ": give yourself write permission or name another store in GNOME_LITE_DATABASE_URL"),
+        ("full", ": free some disk space, nothing was half-written"),
+        ("disk I/O", ": check the disk, nothing was half-written"),
+        ("not a database", ": name another store in GNOME_LITE_DATABASE_URL"),
+        ("malformed", ": the file is damaged, restore a backup"),
+        ("connection", ": check that the server runs and GNOME_LITE_DATABASE_URL names it"),
+    ):
+        if sign in message:
+            return remedy
+    return ""

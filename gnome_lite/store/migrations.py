@@ -1,0 +1,68 @@
+"""The schema's version, and the way from an older one to this one.
+
+A store of an older version is copied beside itself (SQLite), then each missing step runs in one transaction with
+its new version number, so a kill leaves it at one version or the other. A store of a newer version is refused.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select, update
+
+from gnome_lite.errors import StoreError
+from gnome_lite.store import schema
+
+Migration = Callable[[Connection], None]
+
+MIGRATIONS: list[Migration] = []
+"""MIGRATIONS[i] takes schema i + 1 to schema i + 2."""
+
+
+def version_of(connection: Connection, name: str) -> int | None:
+    """Schema version of the store, None for an empty database.
+
+    Raises:
+        StoreError: if it is newer than this gnome_lite, or a database of something else.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        return None
+    if "meta" not in tables or "campaign_candidate" not in tables:
+        raise StoreError(f"{name} is a database of another program: name another store in GNOME_LITE_DATABASE_URL")
+    value = connection.execute(
+        select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+    ).scalar_one_or_none()
+    if value is None or not value.isdigit():
+        raise StoreError(f"store {name} does not tell its schema version: restore its backup")
+    version = int(value)
+    if version > schema.SCHEMA_VERSION:
+        raise StoreError(
+            f"store {name} is of schema {version}, this gnome_lite knows {schema.SCHEMA_VERSION}: upgrade gnome_lite"
+        )
+    return version
+
+
+def create(connection: Connection) -> None:
+    """All tables of the present version in an empty database."""
+    schema.metadata.create_all(connection)
+    connection.execute(insert(schema.meta).values(key="schema_version", value=str(schema.SCHEMA_VERSION)))
+
+
+def migrate(connection: Connection, version: int) -> None:
+    """Run the steps from a version to the present one, within the connection's transaction."""
+    for number, step in enumerate(MIGRATIONS[version - 1 :], start=version + 1):
+        step(connection)
+        connection.execute(update(schema.meta).where(schema.meta.c.key == "schema_version").values(value=str(number)))
+
+
+def back_up(path: Path, version: int) -> Path:
+    """Copy an SQLite file beside itself before it is migrated; an earlier copy of that version is kept."""
+    copy = path.with_name(f"{path.name}.schema-{version}.bak")
+    if not copy.exists():
+        partial = copy.with_name(copy.name + ".part")
+        shutil.copy2(path, partial)
+        partial.replace(copy)
+    return copy

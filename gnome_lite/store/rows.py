@@ -1,0 +1,202 @@
+"""Rows of the store <-> records."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, select
+
+from gnome_lite.crystals import Crystal, symbol
+from gnome_lite.records import Candidate, Failure, ModelRecord, Prediction, RoundReport, Verdict, Verification
+from gnome_lite.store import schema
+from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, finite_or_none, number_or_nan, to_json
+from gnome_lite.store.symmetry import space_group_of
+
+AMU_PER_ANG3_IN_G_PER_CM3 = 1.66053906660
+
+CANDIDATE_COLUMNS = (
+    schema.candidate.c.id,
+    schema.candidate.c.parent_id,
+    schema.candidate.c.generator,
+    schema.candidate.c.change,
+    schema.candidate.c.probability,
+    schema.candidate.c.round,
+    schema.crystal.c.content,
+)
+
+
+def candidates() -> Select[Any]:
+    """Every candidate with its crystal as proposed."""
+    table, crystal = schema.candidate, schema.crystal
+    joined = table.join(crystal, (crystal.c.candidate_id == table.c.id) & (crystal.c.level == schema.PROPOSED))
+    return select(*CANDIDATE_COLUMNS).select_from(joined)
+
+
+def to_candidate(row: RowMapping) -> Candidate:
+    return Candidate(
+        row["id"],
+        decode_crystal(row["content"]),
+        row["parent_id"],
+        row["generator"],
+        row["change"],
+        row["round"],
+        number_or_nan(row["probability"]),
+    )
+
+
+def from_candidate(campaign: str, candidate: Candidate, formula: str, fingerprint: str) -> dict[str, Any]:
+    numbers = {int(z) for z in candidate.crystal.numbers}
+    low, high = element_masks(numbers)
+    return {
+        "id": candidate.id,
+        "formula": formula,
+        "chemical_system": "-".join(sorted(symbol(z) for z in numbers)),
+        "n_sites": len(candidate.crystal),
+        "elements_low": low,
+        "elements_high": high,
+        "fingerprint": fingerprint,
+        "parent_id": candidate.parent_id,
+        "generator": candidate.generator,
+        "change": candidate.change,
+        "probability": finite_or_none(candidate.probability),
+        "campaign": campaign,
+        "round": candidate.round,
+    }
+
+
+PREDICTION_FIELDS = (
+    "candidate_id", "e_form_ev_per_atom", "spread_ev_per_atom", "e_above_hull_ev_per_atom", "p_stable", "model_id",
+)  # fmt: skip
+
+
+def to_prediction(row: RowMapping) -> Prediction:
+    return Prediction(*(row[name] for name in PREDICTION_FIELDS))
+
+
+def from_prediction(prediction: Prediction) -> dict[str, Any]:
+    return {name: getattr(prediction, name) for name in PREDICTION_FIELDS}
+
+
+def verifications(*extra: ColumnElement[Any]) -> Select[Any]:
+    """Every verification with its relaxed crystal."""
+    table, crystal = schema.verification, schema.crystal
+    same = (crystal.c.candidate_id == table.c.candidate_id) & (crystal.c.level == table.c.level)
+    return select(table, crystal.c.content, *extra).select_from(table.join(crystal, same))
+
+
+def to_verification(row: RowMapping) -> Verification:
+    return Verification(
+        row["candidate_id"],
+        decode_crystal(row["content"]),
+        number_or_nan(row["energy_ev"]),
+        number_or_nan(row["max_force_ev_per_ang"]),
+        row["n_steps"],
+        row["converged"],
+        row["level"],
+        row["seconds"],
+        Failure(row["failure"]) if row["failure"] is not None else None,
+        row["detail"],
+    )
+
+
+def from_verification(campaign: str, round: int, v: Verification) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The rows of `verification` and of `crystal`.
+
+    A success whose numbers are not finite or whose cell is flat is kept as the failure that it is.
+    """
+    failure, detail = v.failure, v.detail
+    numbers = (v.energy_ev, v.max_force_ev_per_ang, *v.crystal.lattice.ravel(), *v.crystal.frac_coords.ravel())
+    finite = all(math.isfinite(x) for x in numbers) and abs(v.energy_ev) <= schema.ENERGY_LIMIT_EV
+    if failure is None and not (finite and v.crystal.volume > 0):
+        failure, detail = Failure.NON_FINITE, f"refused by the store: energy {v.energy_ev!r} eV or cell not finite"
+    shape = _shape(v.crystal) if finite and failure is None else {}
+    row = {
+        "candidate_id": v.candidate_id,
+        "level": v.level,
+        "campaign": campaign,
+        "round": round,
+        "energy_ev": finite_or_none(v.energy_ev),
+        "max_force_ev_per_ang": finite_or_none(v.max_force_ev_per_ang),
+        "n_steps": int(v.n_steps),
+        "converged": bool(v.converged),
+        "seconds": float(v.seconds),
+        "failure": None if failure is None else str(failure),
+        "detail": detail,
+        "volume_per_atom": shape.get("volume_per_atom"),
+        "density": shape.get("density"),
+        "space_group_number": shape.get("space_group_number"),
+        "space_group": shape.get("space_group"),
+    }
+    for bounded in ("energy_ev", "max_force_ev_per_ang"):
+        if row[bounded] is not None and abs(row[bounded]) > schema.ENERGY_LIMIT_EV:
+            row[bounded] = None
+    crystal = {"candidate_id": v.candidate_id, "level": v.level, "content": encode_crystal(v.crystal)}
+    return row, crystal
+
+
+def _shape(crystal: Crystal) -> dict[str, Any]:
+    """Volume (Å^3/atom), density (g/cm^3) and space group of a relaxed crystal."""
+    from ase.data import atomic_masses
+
+    group = space_group_of(crystal)
+    return {
+        "volume_per_atom": crystal.volume / len(crystal),
+        "density": float(atomic_masses[crystal.numbers].sum() / crystal.volume * AMU_PER_ANG3_IN_G_PER_CM3),
+        "space_group_number": group[0] if group else None,
+        "space_group": group[1] if group else None,
+    }
+
+
+def to_verdict(row: RowMapping) -> Verdict:
+    return Verdict(
+        row["candidate_id"],
+        row["e_form_ev_per_atom"],
+        row["e_above_hull_ev_per_atom"],
+        row["decomposition_ev_per_atom"],
+        to_products(row["products"]),
+        row["hull_id"],
+        row["level"],
+        row["novel"],
+        row["nearest_known"],
+        row["ordering_suspect"],
+    )
+
+
+def from_verdict(campaign: str, round: int, verdict: Verdict) -> dict[str, Any]:
+    row = {name: getattr(verdict, name) for name in Verdict.__slots__}
+    row |= {"campaign": campaign, "round": round, "products": to_json(verdict.products)}
+    row |= {"novel": bool(verdict.novel), "ordering_suspect": bool(verdict.ordering_suspect)}
+    return row | {"latest": True, "latest_of_campaign": True}
+
+
+def to_products(text: str) -> tuple[tuple[str, str, float], ...]:
+    return tuple((entry_id, formula, fraction) for entry_id, formula, fraction in json.loads(text))
+
+
+def to_model(row: RowMapping) -> ModelRecord:
+    return ModelRecord(
+        row["id"],
+        row["path"],
+        row["n_train"],
+        row["n_holdout"],
+        number_or_nan(row["holdout_mae_ev_per_atom"]),
+        row["promoted"],
+    )
+
+
+def from_model(campaign: str, round: int, model: ModelRecord) -> dict[str, Any]:
+    row = {name: getattr(model, name) for name in ModelRecord.__slots__}
+    mae = finite_or_none(model.holdout_mae_ev_per_atom)
+    return row | {"campaign": campaign, "round": round, "holdout_mae_ev_per_atom": mae}
+
+
+def to_report(body: str) -> RoundReport:
+    return RoundReport(**json.loads(body))
+
+
+def from_report(report: RoundReport) -> str:
+    fields: Mapping[str, Any] = {name: getattr(report, name) for name in RoundReport.__slots__}
+    return to_json(fields)

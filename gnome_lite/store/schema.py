@@ -1,0 +1,229 @@
+"""Tables of the store, version 1.
+
+Every number that must exist is NOT NULL and bounded by a CHECK: NaN becomes NULL in SQLite and compares as the
+greatest number in PostgreSQL, so neither can pass for an energy. Crystals lie in a table of their own, which
+keeps the rows that queries scan small.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+SCHEMA_VERSION = 1
+
+ENERGY_LIMIT_EV = 1e9
+"""No cell of any calculator has an energy beyond this; infinity is."""
+
+PROPOSED = ""
+"""`crystal.level` of a candidate as it was proposed; any other is the level it was relaxed at."""
+
+metadata = MetaData()
+
+# A serial primary key must be INTEGER, not BIGINT, to count up by itself in SQLite.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _within(column: str, low: float, high: float) -> CheckConstraint:
+    return CheckConstraint(f"{column} IS NULL OR ({column} >= {low!r} AND {column} <= {high!r})")
+
+
+meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+campaign = Table(
+    "campaign",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("config", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("reference_set_id", Text, nullable=False),
+    Column("n_references", Integer, nullable=False),
+    Column("begun_at", Text, nullable=False),
+)
+
+stage = Table(
+    "stage",
+    metadata,
+    Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("name", String(32), primary_key=True),
+    Column("figures", Text, nullable=False),
+    Column("finished_at", Text, nullable=False),
+)
+
+candidate = Table(
+    "candidate",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("formula", Text, nullable=False),
+    Column("chemical_system", Text, nullable=False),
+    Column("n_sites", Integer, CheckConstraint("n_sites > 0"), nullable=False),
+    Column("elements_low", BigInteger, nullable=False),
+    Column("elements_high", BigInteger, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("parent_id", Text, nullable=False),
+    Column("generator", Text, nullable=False),
+    Column("change", Text, nullable=False),
+    Column("probability", Float),
+    Column("campaign", ForeignKey("campaign.name"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Index("ix_candidate_fingerprint", "fingerprint"),
+    Index("ix_candidate_chemical_system", "chemical_system"),
+    Index("ix_candidate_formula", "formula"),
+    _within("probability", 0.0, 1.0),
+)
+
+crystal = Table(
+    "crystal",
+    metadata,
+    Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
+    Column("level", String(128), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+campaign_candidate = Table(
+    "campaign_candidate",
+    metadata,
+    Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
+    Index("ix_campaign_candidate_candidate", "candidate_id"),
+)
+
+prediction = Table(
+    "prediction",
+    metadata,
+    Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
+    Column("e_form_ev_per_atom", Float, nullable=False),
+    Column("spread_ev_per_atom", Float, nullable=False),
+    Column("e_above_hull_ev_per_atom", Float, nullable=False),
+    Column("p_stable", Float, nullable=False),
+    Column("model_id", Text, nullable=False),
+    Index("ix_prediction_candidate", "candidate_id"),
+    _within("e_form_ev_per_atom", -1000.0, 1000.0),
+    _within("spread_ev_per_atom", 0.0, 1000.0),
+    _within("e_above_hull_ev_per_atom", -1000.0, 1000.0),
+    _within("p_stable", 0.0, 1.0),
+)
+
+selection = Table(
+    "selection",
+    metadata,
+    Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
+    Column("rank", Integer, nullable=False),
+    Column("role", String(16), CheckConstraint("role IN ('chosen', 'control')"), nullable=False),
+    Index("ix_selection_candidate", "candidate_id"),
+)
+
+verification = Table(
+    "verification",
+    metadata,
+    Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
+    Column("level", String(128), primary_key=True),
+    Column("campaign", ForeignKey("campaign.name"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("energy_ev", Float),
+    Column("max_force_ev_per_ang", Float),
+    Column("n_steps", Integer, nullable=False),
+    Column("converged", Boolean, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("failure", Text),
+    Column("detail", Text, nullable=False),
+    Column("volume_per_atom", Float),
+    Column("density", Float),
+    Column("space_group_number", Integer),
+    Column("space_group", Text),
+    ForeignKeyConstraint(["candidate_id", "level"], ["crystal.candidate_id", "crystal.level"]),
+    Index("ix_verification_level_campaign", "level", "campaign"),
+    Index("ix_verification_space_group", "space_group_number"),
+    CheckConstraint(
+        "failure IS NOT NULL OR (energy_ev IS NOT NULL AND max_force_ev_per_ang IS NOT NULL"
+        " AND volume_per_atom IS NOT NULL AND volume_per_atom > 0)"
+    ),
+    _within("energy_ev", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
+    _within("max_force_ev_per_ang", 0.0, ENERGY_LIMIT_EV),
+    _within("seconds", 0.0, 1e9),
+    _within("space_group_number", 1, 230),
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    # Counts up with every verdict issued: of two, the higher is the later.
+    Column("serial", _Serial, primary_key=True, autoincrement=True),
+    Column("campaign", ForeignKey("campaign.name"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("candidate_id", ForeignKey("candidate.id"), nullable=False),
+    Column("hull_id", Text, nullable=False),
+    Column("level", String(128), nullable=False),
+    Column("e_form_ev_per_atom", Float, nullable=False),
+    Column("e_above_hull_ev_per_atom", Float, nullable=False),
+    Column("decomposition_ev_per_atom", Float, nullable=False),
+    Column("products", Text, nullable=False),
+    Column("novel", Boolean, nullable=False),
+    Column("nearest_known", Text),
+    Column("ordering_suspect", Boolean, nullable=False),
+    # The last one of its campaign, and the last one of all: kept up to date so that queries need not search.
+    Column("latest_of_campaign", Boolean, nullable=False),
+    Column("latest", Boolean, nullable=False),
+    ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
+    Index("uq_verdict", "campaign", "round", "candidate_id", unique=True),
+    Index("ix_verdict_candidate", "candidate_id"),
+    Index(
+        "ix_verdict_latest",
+        "e_above_hull_ev_per_atom",
+        sqlite_where=text("latest"),
+        postgresql_where=text("latest"),
+    ),
+    Index(
+        "ix_verdict_latest_of_campaign",
+        "campaign",
+        "e_above_hull_ev_per_atom",
+        sqlite_where=text("latest_of_campaign"),
+        postgresql_where=text("latest_of_campaign"),
+    ),
+    _within("e_form_ev_per_atom", -1000.0, 1000.0),
+    _within("e_above_hull_ev_per_atom", 0.0, 1000.0),
+    _within("decomposition_ev_per_atom", -1000.0, 1000.0),
+)
+
+model = Table(
+    "model",
+    metadata,
+    Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("n_train", Integer, nullable=False),
+    Column("n_holdout", Integer, nullable=False),
+    Column("holdout_mae_ev_per_atom", Float),
+    Column("promoted", Boolean, nullable=False),
+    _within("holdout_mae_ev_per_atom", 0.0, 1000.0),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("body", Text, nullable=False),
+)
