@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
-from gnome_lite.assemble import assemble
+from gnome_lite.assemble import assemble, open_store
 from gnome_lite.campaign import Figures, run_campaign
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.errors import ConfigError
@@ -43,6 +43,11 @@ def showing(progress: Progress) -> Iterator[None]:
         _progress.reset(token)
 
 
+def current_progress() -> Progress:
+    """Where the running flow reports to."""
+    return _progress.get()
+
+
 @flow(name="discovery", flow_run_name="discovery", persist_result=False, retries=0)
 def discovery(
     campaign: dict[str, Any] | str | None = None, home: str | None = None, more_rounds: int | None = None
@@ -60,10 +65,12 @@ def discovery(
     """
     settings = Settings(home=Path(home)) if home else Settings()
     config = read_campaign(campaign)
-    stages = assemble(config, settings, _progress.get())
+    stages = assemble(config, settings, current_progress())
     before = {r.round for r in stages.store.reports(config.name)}
     if more_rounds is not None:
-        config = config.model_copy(update={"rounds": len(before) + more_rounds})
+        config = config.model_copy(
+            update={"rounds": max(len(before) + more_rounds, rounds_given(config.name, settings))}
+        )
         stages = replace(stages, config=config)
 
     def on_round(report: RoundReport) -> None:
@@ -93,6 +100,12 @@ def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
         return CampaignConfig.model_validate(campaign)
     except ValidationError as error:
         raise ConfigError(f"campaign: {explain(error)}") from error
+
+
+def rounds_given(name: str, settings: Settings) -> int:
+    """The most rounds that this campaign was ever given, which the store holds it to; 0 before it begins."""
+    campaigns = {c.name: c for c in open_store(settings).status().campaigns}
+    return int(campaigns[name].config["rounds"]) if name in campaigns else 0
 
 
 def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:

@@ -6,6 +6,7 @@ set (PREFECT_API_URL, PREFECT_HOME, a Prefect profile) is left as it is.
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ def prepare_environment(settings: Settings, debug: bool = False) -> None:
 
     Stage logs go to the run's record in Prefect at any rate; on stderr they would tear the progress
     bars, and a traceback would stand above the one line that says what to do, so there `debug` alone shows them.
+
+    Raises:
+        ConfigError: if Prefect's directory below the project's home cannot be made.
     """
     defaults = {
         "DO_NOT_TRACK": "1",
@@ -32,8 +36,14 @@ def prepare_environment(settings: Settings, debug: bool = False) -> None:
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG" if debug else "CRITICAL",
     }
-    if not (Path.home() / ".prefect" / "profiles.toml").exists():
-        defaults["PREFECT_HOME"] = str(settings.prefect_home.resolve())
+    if "PREFECT_HOME" not in os.environ and not (Path.home() / ".prefect" / "profiles.toml").exists():
+        home = settings.prefect_home.resolve()
+        try:
+            # Prefect makes no parents, and without its home its server waits out the whole start-up time.
+            home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write to {home} ({error.strerror}): choose another --home") from error
+        defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 
@@ -77,6 +87,8 @@ def local_server() -> Iterator[None]:
         try:
             yield
         finally:
+            for handler in logging.getLogger("prefect.flow_runs").handlers:
+                handler.flush()
             server.stop()
             assert guard.stdin is not None, "it was opened as a pipe"
             guard.stdin.close()

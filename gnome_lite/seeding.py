@@ -41,14 +41,17 @@ class SeedPlan:
     Attributes:
         compounds: substituted compounds to relax.
         max_atoms: largest cell of a prototype or compound.
+        generations: how often the substituted compounds become parents themselves: few of nature's
+            prototypes are one likely substitution away from the campaign's space, most are two or three.
         polymorphs_binary: structures tried of each binary formula; likewise of all other formulas.
         seed: for the order in which compounds of equal rank are taken.
     """
 
-    compounds: int = 2400
-    max_atoms: int = 12
-    polymorphs_binary: int = 5
-    polymorphs: int = 2
+    compounds: int = 2600
+    max_atoms: int = 14
+    generations: int = 3
+    polymorphs_binary: int = 6
+    polymorphs: int = 3
     seed: int = 0
 
 
@@ -94,13 +97,27 @@ def plan_candidates(
     small = [(label, crystal) for label, crystal in prototypes if len(crystal) <= plan.max_atoms]
     known = [_candidate(c, label, "elements") for label, c in elements]
     known += [_candidate(c, label, "prototypes") for label, c in small]
-    parents = CrystalBatch.from_crystals(c for _, c in small)
-    stream = generator.generate(parents, [label for label, _ in small], 0, np.random.default_rng(plan.seed))
-    pool = CandidatePool.concatenate(
-        [chunk.take([not cause for cause in gate.causes(chunk.crystals)]) for chunk in stream], 0
-    )
+    pool = _substituted(plan, small, generator, gate)
     chosen = _spread(pool, plan, novelty)
     return list({c.id: c for c in known + [pool.candidate(i) for i in chosen]}.values())
+
+
+def _substituted(
+    plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], generator: Generator, gate: Gate
+) -> CandidatePool:
+    """Compounds of all generations that pass the gate, each content once."""
+    parents = CrystalBatch.from_crystals(c for _, c in prototypes)
+    labels = [label for label, _ in prototypes]
+    pool = CandidatePool.concatenate([], 0)
+    for generation in range(plan.generations):
+        stream = generator.generate(parents, labels, 0, np.random.default_rng([plan.seed, generation]))
+        passed = [chunk.take([not cause for cause in gate.causes(chunk.crystals)]) for chunk in stream]
+        everything = CandidatePool.concatenate([pool, *passed], 0)
+        first = {everything.crystals[i].content_id: i for i in reversed(range(len(everything)))}
+        pool = everything.take(sorted(first.values()))
+        parents = CrystalBatch.concatenate([CrystalBatch.from_crystals(c for _, c in prototypes), pool.crystals])
+        labels = [label for label, _ in prototypes] + list(pool.parent_ids)
+    return pool
 
 
 def _spread(pool: CandidatePool, plan: SeedPlan, novelty: Novelty) -> list[int]:

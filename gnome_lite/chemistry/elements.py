@@ -1,4 +1,4 @@
-"""What elements are, where the pipeline must treat some of them alike: radioactive, near-identical, in CHGNet's domain."""
+"""Groups of elements the pipeline treats alike: radioactive, near-identical, known to CHGNet."""
 
 from __future__ import annotations
 

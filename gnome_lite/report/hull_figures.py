@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, atomic_number, reduced_formula
-from gnome_lite.records import STABLE_EV_PER_ATOM
 from gnome_lite.report.figures import BLUE, GREY, ORANGE, VERMILION
+from gnome_lite.stability.hull import HullSystem
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,85 +18,35 @@ if TYPE_CHECKING:
 MAX_LABELS = 24
 
 
-def hull_figure(
-    elements: Sequence[str], counts: NDArray[np.int64], e_form_ev_per_atom: ArrayLike, found: ArrayLike, title: str = ""
-) -> Figure:
-    """The hull of a binary or ternary chemical system.
+def hull_figure(system: HullSystem, found: Collection[str], title: str = "") -> Figure:
+    """The hull of two elements as energies over composition, of three as a triangle of tie lines.
 
     Args:
-        elements: two or three symbols.
-        counts: atoms by atomic number, [n, MAX_Z + 1]; crystals with other elements are left out.
-        e_form_ev_per_atom: formation energies of one level, eV/atom, [n].
-        found: which of them the campaign found, bool [n]; drawn in their own colour and marker.
+        system: all crystals of the system, from `ChemicalHull.system`.
+        found: ids of those the campaign found; they have their own colour and marker.
         title: left of the top.
 
     Raises:
-        ValueError: for other than two or three elements, or if no crystal of the system is given.
+        ValueError: for other than two or three elements.
     """
     from matplotlib.figure import Figure
 
-    if len(set(elements)) not in (2, 3):
-        raise ValueError(f"a hull of {'-'.join(elements)} cannot be drawn: name two or three different elements")
-    numbers = [atomic_number(e) for e in elements]
-    energies, is_found = np.asarray(e_form_ev_per_atom, dtype=np.float64), np.asarray(found, dtype=bool)
-    others = np.setdiff1d(np.arange(MAX_Z + 1), numbers)
-    inside = (counts[:, others].sum(axis=1) == 0) & np.isfinite(energies)
-    if not inside.any():
-        raise ValueError(f"no crystals of {'-'.join(elements)} to draw a hull of")
-    counts, energies, is_found = counts[inside], energies[inside], is_found[inside]
-    fractions = counts[:, numbers] / counts[:, numbers].sum(axis=1, keepdims=True)
-    planes, facets = lower_hull(fractions[:, 1:], energies)
-    on = energies - (fractions[:, 1:] @ planes[:, :-1].T + planes[:, -1]).max(axis=1) <= STABLE_EV_PER_ATOM
-    labels = [_subscripts(reduced_formula(row)) for row in counts]
+    name = "-".join(system.elements)
+    if len(system.elements) not in (2, 3):
+        raise ValueError(f"a hull of {name} cannot be drawn: name two or three elements")
+    is_found = np.array([i in found for i in system.ids], dtype=bool)
     figure = Figure(figsize=(7.2, 5.0), dpi=110, layout="constrained")
     axes = figure.subplots()
-    draw = _binary if len(numbers) == 2 else _ternary
-    draw(axes, list(elements), fractions, energies, on, is_found, facets, labels)
-    axes.set_title(title or f"{'-'.join(elements)}: hull of known and found crystals", fontsize=11, loc="left")
+    draw = _binary if len(system.elements) == 2 else _ternary
+    draw(axes, system, is_found, [_subscripts(f) for f in system.formulas])
+    axes.set_title(title or f"{name}: hull of known and found crystals", fontsize=11, loc="left")
     return figure
 
 
-def lower_hull(
-    x: NDArray[np.float64], energies: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower convex hull over compositions, the pure elements at zero included.
-
-    Args:
-        x: independent fractions, [n, d] with d = 1 or 2.
-        energies: eV/atom, [n].
-
-    Returns:
-        planes [m, d + 1]: slopes, then intercept, of each facet (the hull is their maximum), and
-        corners [m, d + 1, d + 1]: each facet's corners as fractions, then energy.
-    """
-    from scipy.spatial import ConvexHull
-
-    d = x.shape[1]
-    elements = np.vstack([np.zeros(d), np.eye(d)])
-    low = energies <= 0
-    # The apex closes the hull from above, also where every energy is zero.
-    fractions = np.vstack([x[low], elements, np.full((1, d), 1.0 / (d + 1))])
-    points = np.column_stack([fractions, np.concatenate([energies[low], np.zeros(d + 1), [1.0]])])
-    hull = ConvexHull(points)
-    downward = hull.equations[:, d] < -1e-10
-    equations = hull.equations[downward]
-    planes = -equations[:, [*range(d), d + 1]] / equations[:, [d]]
-    return planes, points[hull.simplices[downward]]
-
-
-def _binary(
-    axes: Axes,
-    elements: list[str],
-    fractions: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    on: NDArray[np.bool_],
-    found: NDArray[np.bool_],
-    facets: NDArray[np.float64],
-    labels: list[str],
-) -> None:
-    x = fractions[:, 1]
-    line = np.unique(facets.reshape(-1, 2), axis=0)
-    axes.plot(line[:, 0], line[:, 1], color=BLUE, lw=1.4, zorder=1, label="hull")
+def _binary(axes: Axes, system: HullSystem, found: NDArray[np.bool_], labels: list[str]) -> None:
+    x, energies, on = system.fractions[:, 1], system.e_form_ev_per_atom, system.on_hull
+    corners = sorted({int(i) for i in system.facets.ravel()}, key=lambda i: float(x[i]))
+    axes.plot(x[corners], energies[corners], color=BLUE, lw=1.4, zorder=1, label="hull")
     # Far above the hull lie rejected polymorphs: they would flatten what matters.
     lowest = min(float(energies.min()), -0.05)
     top = max(0.08, -0.35 * lowest)
@@ -106,7 +55,7 @@ def _binary(
     axes.axhline(0.0, color=GREY, lw=0.6, zorder=0)
     axes.set_xlim(-0.04, 1.04)
     axes.set_ylim(1.16 * lowest, top)
-    axes.set_xlabel(f"fraction of {elements[1]} in {elements[0]}-{elements[1]}")
+    axes.set_xlabel(f"fraction of {system.elements[1]} in {'-'.join(system.elements)}")
     axes.set_ylabel("formation energy, eV/atom")
     axes.spines[["top", "right"]].set_visible(False)
     hidden = int((energies > top).sum())
@@ -116,25 +65,15 @@ def _binary(
     axes.legend(frameon=False, fontsize=8, loc="lower left")
 
 
-def _ternary(
-    axes: Axes,
-    elements: list[str],
-    fractions: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    on: NDArray[np.bool_],
-    found: NDArray[np.bool_],
-    facets: NDArray[np.float64],
-    labels: list[str],
-) -> None:
+def _ternary(axes: Axes, system: HullSystem, found: NDArray[np.bool_], labels: list[str]) -> None:
     triangle = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
-    for facet in facets:
-        second_third = facet[:, :2]
-        corners = np.column_stack([1 - second_third.sum(axis=1), second_third]) @ triangle
-        axes.fill(*corners.T, facecolor="none", edgecolor=BLUE, lw=0.9, alpha=0.7, zorder=1)
+    fractions, on = system.fractions, system.on_hull
+    for facet in system.facets:
+        axes.fill(*(fractions[facet] @ triangle).T, facecolor="none", edgecolor=BLUE, lw=0.9, alpha=0.7, zorder=1)
     axes.plot(*np.vstack([triangle, triangle[:1]]).T, color="black", lw=1.0, zorder=1)
     # Polymorphs of one composition fall on one point: the lowest stands for them.
     _, of_composition = np.unique(fractions.round(6), axis=0, return_inverse=True)
-    order = np.lexsort((energies, of_composition.ravel()))
+    order = np.lexsort((system.e_form_ev_per_atom, of_composition.ravel()))
     lowest = order[np.unique(of_composition.ravel()[order], return_index=True)[1]]
     xy = fractions[lowest] @ triangle
     pure = fractions[lowest].max(axis=1) > 1 - 1e-9
@@ -142,7 +81,7 @@ def _ternary(
     _marks(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest])
     _labels(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest], names, below=False)
     for corner, element, shift, side in zip(
-        triangle, elements, ((-8, -6), (8, -6), (0, 10)), ("right", "left", "center"), strict=True
+        triangle, system.elements, ((-8, -6), (8, -6), (0, 10)), ("right", "left", "center"), strict=True
     ):
         axes.annotate(element, corner, shift, textcoords="offset points", ha=side, va="center", fontsize=12)
     axes.set_aspect("equal")
@@ -150,7 +89,12 @@ def _ternary(
     axes.set_xlim(-0.10, 1.10)
     axes.set_ylim(-0.07, 0.96)
     axes.legend(
-        frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(-0.1, 1.0), title="compositions, by lowest"
+        frameon=False,
+        fontsize=8,
+        loc="upper left",
+        bbox_to_anchor=(-0.1, 1.0),
+        title="lowest of each composition",
+        title_fontsize=8,
     )
 
 

@@ -106,7 +106,7 @@ def _content(path: Path) -> bytes:
 
 
 def _death(returncode: int) -> str:
-    if returncode == -signal.SIGXCPU or returncode == -signal.SIGKILL:
+    if returncode == -signal.SIGXCPU:
         return "takes more than 10 s of processor time to read"
     if returncode < 0:
         return f"crashes its reader ({signal.Signals(-returncode).name})"

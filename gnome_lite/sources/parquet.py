@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch
 from gnome_lite.errors import SourceError
@@ -141,9 +141,10 @@ def _entries(table: pa.Table, path: Path) -> list[ReferenceEntry]:
     energies = table["energy_ev"].to_numpy()
     ids, levels = table["id"].to_pylist(), table["level"].to_pylist()
 
-    def refuse(bad: NDArray[np.bool_], why: str) -> None:
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
+    def refuse(bad: ArrayLike, why: str) -> None:
+        rows = np.flatnonzero(bad)
+        if len(rows):
+            row = int(rows[0])
             raise SourceError(f"{path}: row {row} ({ids[row]}) {why}: rebuild the file")
 
     refuse(
@@ -187,8 +188,8 @@ def _flat(table: pa.Table, name: str) -> tuple[NDArray[np.float64], NDArray[np.i
     return column.flatten().to_numpy(zero_copy_only=False), sizes
 
 
-def _any_of_row(flags: NDArray[np.bool_], of_row: NDArray[np.int64], n_rows: int) -> NDArray[np.bool_]:
-    return np.bincount(of_row, weights=flags, minlength=n_rows) > 0
+def _any_of_row(flags: ArrayLike, of_row: NDArray[np.int64], n_rows: int) -> NDArray[np.bool_]:
+    return np.bincount(of_row, weights=np.asarray(flags, dtype=np.float64), minlength=n_rows) > 0
 
 
 def _first_line(error: BaseException) -> str:

@@ -57,7 +57,7 @@ def prototypes(max_atoms: int = 20) -> list[Prototype]:
 def library() -> tuple[Prototype, ...]:
     """All prototypes of whatever size and elements, ordered by id."""
     kept: dict[str, Prototype] = {}
-    for record in _records():
+    for record in records():
         crystal, tags = primitive(_crystal(record["snl"])), record["tags"]
         name = next((tags[k] for k in ("mineral", "strukturbericht") if tags[k] not in ("", "None")), tags["aflow"])
         key = re.sub(r"[^A-Za-z0-9_.-]", "", f"aflow-{tags['aflow']}-{crystal.reduced_formula}")
@@ -81,8 +81,8 @@ def primitive(crystal: Crystal, symprec: float = 0.01) -> Crystal:
     return Crystal.make(cell.numbers, positions, np.round(np.array(cell.basis), 10))
 
 
-def _records() -> list[dict[str, Any]]:
-    """pymatgen's file read as plain JSON: importing its module costs a second and decodes classes by name."""
+def records() -> list[dict[str, Any]]:
+    """pymatgen's file as plain JSON: {"snl": a structure's dict, "tags": names}. Its module takes 5 s to import."""
     spec = find_spec("pymatgen.analysis")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "prototypes" / "aflow_prototypes.json.gz"

@@ -8,18 +8,30 @@ as `python -m gnome_lite.sources.reader FORMAT STEM`.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import resource
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from itertools import pairwise
-from typing import Any, NoReturn
+from importlib import import_module
+from itertools import product
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal, atomic_number
+from gnome_lite.crystals import Crystal
+from gnome_lite.sources.pymatgen_json import (
+    BadFileError,
+    Found,
+    as_text,
+    element_number,
+    finite_energy,
+    numbered,
+    read_pymatgen_json,
+)
 
 CPU_S = 10
 MEMORY_BYTES = 1 << 30
@@ -31,19 +43,12 @@ MIN_DISTANCE_ANG = 0.5
 MAX_LENGTH_ANG = 500.0
 VOLUME_PER_ATOM_ANG3 = (2.0, 1000.0)
 
-Found = tuple[str, Crystal, float | None]
-"""Name, crystal, energy of the cell in eV."""
-
-
-class BadFileError(ValueError):
-    """What is wrong with the file, in words its owner understands."""
-
 
 def read_cif(content: bytes, stem: str) -> Iterator[Found]:
     """Every block of a CIF that has atoms, expanded by its own operators, in the cell as written."""
     from pymatgen.io.cif import CifFile, CifParser
 
-    blocks = {k: b for k, b in CifFile.from_str(_text(content)).data.items() if "_atom_site_fract_x" in b.data}
+    blocks = {k: b for k, b in CifFile.from_str(as_text(content)).data.items() if "_atom_site_fract_x" in b.data}
     if not blocks:
         raise BadFileError("holds no atom sites (_atom_site_fract_x)")
     for name, block in blocks.items():
@@ -79,7 +84,7 @@ def read_poscar(content: bytes, stem: str) -> Iterator[Found]:
     """One crystal. VASP 4 files, which name no elements, are refused: pymatgen would guess them."""
     from pymatgen.io.vasp import Poscar
 
-    poscar = Poscar.from_str(_text(content), read_velocities=False)
+    poscar = Poscar.from_str(as_text(content), read_velocities=False)
     if not poscar.true_names:
         raise BadFileError("names no elements (VASP 4): add a line of symbols above the line of counts")
     yield stem, _from_pymatgen(poscar.structure), None
@@ -91,14 +96,14 @@ def read_extxyz(content: bytes, stem: str) -> Iterator[Found]:
 
     from ase.io.extxyz import read_xyz
 
-    frames = list(read_xyz(StringIO(_text(content)), index=slice(None)))
+    frames = list(read_xyz(StringIO(as_text(content)), index=slice(None)))
     for i, atoms in enumerate(frames):
         if not (atoms.pbc.all() and atoms.cell.rank == 3):
             raise BadFileError(f'frame {i} is not periodic in three directions: give Lattice="..." and pbc="T T T"')
         energy = None if atoms.calc is None else atoms.calc.results.get("energy", atoms.calc.results.get("free_energy"))
         energy = atoms.info.get("energy") if energy is None else energy
         name = next((str(atoms.info[k]) for k in ("name", "id", "material_id") if k in atoms.info), None)
-        yield name or _numbered(stem, i, len(frames)), Crystal.from_ase(atoms), _energy(energy)
+        yield name or numbered(stem, i, len(frames)), Crystal.from_ase(atoms), finite_energy(energy)
 
 
 def read_ase_db(content: bytes, stem: str) -> Iterator[Found]:
@@ -119,70 +124,7 @@ def read_ase_db(content: bytes, stem: str) -> Iterator[Found]:
             raise BadFileError(f"row {key} is not periodic in three directions")
         lattice = np.frombuffer(cell, "<f8").reshape(3, 3)
         frac_coords = np.linalg.solve(lattice.T, np.frombuffer(positions, "<f8").reshape(-1, 3).T).T
-        yield f"{stem}-{key}", Crystal.make(np.frombuffer(numbers, "<i4"), frac_coords, lattice), _energy(energy)
-
-
-def read_pymatgen_json(content: bytes, stem: str) -> Iterator[Found]:
-    """`Structure.as_dict()`, or an entry {structure, energy, correction}, alone, in a list or in a dict by name.
-
-    Read by this schema and never by a decoder that imports what a file names.
-    """
-
-    def refuse(constant: str) -> NoReturn:
-        raise BadFileError(f"holds {constant}, which is no number of a crystal")
-
-    document = json.loads(_text(content), parse_constant=refuse)
-    _check_keys(document)
-    if isinstance(document, dict) and not {"lattice", "structure"} & set(document):
-        named = [(str(k), v) for k, v in document.items() if not k.startswith("@")]
-    else:
-        many = document if isinstance(document, list) else [document]
-        named = [(_numbered(stem, i, len(many)), v) for i, v in enumerate(many)]
-    for name, record in named:
-        if not isinstance(record, dict):
-            raise BadFileError(f"{name} is no structure: expected Structure.as_dict() or an entry with a structure")
-        label = next((str(record[k]) for k in ("entry_id", "material_id") if record.get(k)), name)
-        energy = _energy(record.get("energy"))
-        if energy is not None:
-            energy += _energy(record.get("correction")) or 0.0
-        yield label, _from_structure_dict(record.get("structure", record), label), energy
-
-
-def _check_keys(value: Any) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key.startswith("@") and key not in ("@module", "@class", "@version"):
-                raise BadFileError(f"holds the key {key[:40]!r}, which is not part of a structure")
-            _check_keys(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_keys(inner)
-
-
-def _from_structure_dict(record: Any, name: str) -> Crystal:
-    try:
-        numbers = []
-        for site in record["sites"]:
-            (species,) = site["species"]
-            if float(species.get("occu", 1)) != 1.0:
-                raise BadFileError(f"{name} is disordered (partial occupancies): order it first")
-            numbers.append(_element(species["element"]))
-        return Crystal.make(numbers, [site["abc"] for site in record["sites"]], record["lattice"]["matrix"])
-    except BadFileError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadFileError(
-            f"{name} is no ordered structure ({type(error).__name__}: {error}): "
-            "expected lattice.matrix and sites with species and abc"
-        ) from error
-
-
-def _element(text: str) -> int:
-    """Atomic number of "Fe", or of "Fe2+" as pymatgen writes a species."""
-    match = re.fullmatch(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?", text)
-    if match is None:
-        raise BadFileError(f"names an element {text[:20]!r} that does not exist")
-    return atomic_number(match[1])
+        yield f"{stem}-{key}", Crystal.make(np.frombuffer(numbers, "<i4"), frac_coords, lattice), finite_energy(energy)
 
 
 READERS: dict[str, Callable[[bytes, str], Iterator[Found]]] = {
@@ -192,6 +134,16 @@ READERS: dict[str, Callable[[bytes, str], Iterator[Found]]] = {
     "db": read_ase_db,
     "json": read_pymatgen_json,
 }
+
+
+IMPORTS = {
+    "cif": ("pymatgen.io.cif", "scipy.spatial"),
+    "poscar": ("pymatgen.io.vasp", "scipy.spatial"),
+    "extxyz": ("ase.io.extxyz", "scipy.spatial"),
+    "db": ("ase.data", "scipy.spatial"),
+    "json": ("ase.data", "scipy.spatial"),
+}
+"""What each reader needs, imported before the limits begin to count."""
 
 
 def complaint(crystal: Crystal) -> str:
@@ -204,44 +156,36 @@ def complaint(crystal: Crystal) -> str:
         return f"has a lattice vector of {lengths.max():.3g} Å"
     if not low <= crystal.volume / len(crystal) <= high:
         return f"has {crystal.volume / len(crystal):.3g} Å^3 per atom, between {low:g} and {high:g} are plausible"
-    if not crystal.volume / max(np.linalg.norm(np.cross(a, b)) for a, b in _faces(crystal.lattice)) > MIN_DISTANCE_ANG:
+    # Distances between opposite faces of the cell, Å, [3].
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(crystal.lattice), axis=0)
+    if not heights.min() > MIN_DISTANCE_ANG:
         return "has a cell flatter than an atom"
-    from vesin import NeighborList
-
-    close = NeighborList(cutoff=MIN_DISTANCE_ANG, full_list=False).compute(
-        points=crystal.cart_coords, box=crystal.lattice, periodic=True, quantities="d"
-    )[0]
-    return f"has atoms {close.min():.3f} Å apart" if len(close) else ""
+    shortest = _shortest_distance(crystal, heights)
+    return f"has atoms {shortest:.3f} Å apart" if shortest < MIN_DISTANCE_ANG else ""
 
 
-def _faces(lattice: Any) -> Iterator[tuple[Any, Any]]:
-    return pairwise([*lattice, lattice[0]])
+def _shortest_distance(crystal: Crystal, heights: NDArray[np.float64]) -> float:
+    """Distance of the closest pair, Å, exact where below MIN_DISTANCE_ANG.
+
+    A tree over the atoms and those images that lie within that distance of the cell: linear in the number of
+    atoms, and light to import (a neighbour-list library would load torch into the child).
+    """
+    from scipy.spatial import KDTree
+
+    inside = crystal.frac_coords % 1.0
+    shifts = np.array(list(product((0, 1, -1), repeat=3)))
+    images = (inside + shifts[:, None, :]).reshape(-1, 3)
+    margin = MIN_DISTANCE_ANG / heights
+    near = ((images >= -margin) & (images <= 1.0 + margin)).all(axis=1)
+    near[: len(inside)] = True
+    distances = KDTree(images[near] @ crystal.lattice).query(inside @ crystal.lattice, k=2)[0]
+    return float(distances[:, 1].min())
 
 
 def _from_pymatgen(structure: Any) -> Crystal:
     for species in structure.composition.elements:
-        _element(species.symbol)
+        element_number(species.symbol)
     return Crystal.from_pymatgen(structure)
-
-
-def _text(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        # Degree signs and authors' names of older CIFs; numbers and symbols are ASCII either way.
-        return content.decode("latin-1")
-
-
-def _energy(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not np.isscalar(value) or not np.isfinite(float(value)):
-        raise BadFileError(f"has an energy that is no finite number ({str(value)[:20]})")
-    return float(value)
-
-
-def _numbered(stem: str, index: int, n: int) -> str:
-    return stem if n == 1 else f"{stem}-{index + 1}"
 
 
 def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
@@ -275,7 +219,9 @@ def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
 def _limit() -> None:
     """Memory and CPU beyond what importing took; no file may be written."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(spent.ru_utime + spent.ru_stime) + CPU_S,) * 2)
+    cpu_s = math.ceil(spent.ru_utime + spent.ru_stime) + CPU_S
+    # One second between the limits, so that the child ends by SIGXCPU and its parent knows why.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if os.path.exists("/proc/self/statm"):
@@ -290,14 +236,8 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a parser that prints must not write into the answer
     warnings.simplefilter("ignore")
-    if kind == "cif":
-        import pymatgen.io.cif
-    elif kind == "poscar":
-        import pymatgen.io.vasp
-    elif kind == "extxyz":
-        import ase.io.extxyz  # noqa: F401
-    import vesin  # noqa: F401
-
+    for module in IMPORTS[kind]:
+        import_module(module)
     _limit()
     json.dump(read(kind, content, stem), out)
     out.close()

@@ -8,10 +8,11 @@ later fails as soon as two processes do so.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
@@ -20,7 +21,15 @@ from sqlalchemy.pool import NullPool
 from gnome_lite.errors import StoreError
 
 BUSY_TIMEOUT_S = 30
+T = TypeVar("T")
 _WRITES = "gnome_lite_writes"
+
+
+def chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    """Values in lists short enough for one statement."""
+    iterator = iter(values)
+    while chunk := list(islice(iterator, 500)):
+        yield chunk
 
 
 def parse_url(url: str | Path) -> URL:

@@ -8,12 +8,11 @@ took. Rows of the same campaign and round are replaced, so repeating a step give
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, and_, delete, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -32,16 +31,12 @@ from gnome_lite.records import (
 )
 from gnome_lite.store import locks, migrations, rows, schema
 from gnome_lite.store.codec import encode_crystal, to_json
-from gnome_lite.store.connection import Database, parse_url
+from gnome_lite.store.connection import Database, chunks, parse_url
 
 if TYPE_CHECKING:
     from gnome_lite.store.history import CrystalHistory
     from gnome_lite.store.query import Query, StoredCrystal
     from gnome_lite.store.status import StoreStatus
-
-_CHUNK = 500
-
-T = TypeVar("T")
 
 _FREE_SETTINGS = ("rounds", "predict.processes", "verify.processes")
 """Settings that may change between two runs of a campaign: they cannot change what a round finds."""
@@ -118,18 +113,17 @@ class SqlStore:
         table = schema.campaign
         wanted = json.loads(to_json(config.model_dump(mode="json")))
         with self._database.writing() as connection:
-            row = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
-            if row is None:
-                values = {"level": references.level, "reference_set_id": references.id, "n_references": len(references)}
-                _insert(
-                    connection, table, [{"name": config.name, "config": to_json(wanted), "begun_at": _now()} | values]
-                )
+            found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
+            if found is None:
+                row = {"name": config.name, "config": to_json(wanted), "begun_at": _now()}
+                row |= {"level": references.level, "reference_set_id": references.id}
+                _insert(connection, table, [row | {"n_references": len(references)}])
                 return
-            _require_same(config.name, json.loads(row["config"]), wanted)
-            if (row["level"], row["reference_set_id"]) != (references.level, references.id):
+            _require_same(config.name, json.loads(found["config"]), wanted)
+            if (found["level"], found["reference_set_id"]) != (references.level, references.id):
                 raise ConfigError(
-                    f"campaign {config.name!r} began with reference set {row['reference_set_id']} of level "
-                    f"{row['level']}, not {references.id} of {references.level}: give the campaign another name"
+                    f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
+                    f"{found['level']}, not {references.id} of {references.level}: give the campaign another name"
                 )
             connection.execute(update(table).where(table.c.name == config.name).values(config=to_json(wanted)))
 
@@ -161,7 +155,7 @@ class SqlStore:
         with self._database.writing() as connection:
             before = connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one()
             connection.execute(delete(links).where(*_of(links, campaign, pool.round)))
-            for chunk in _chunks(range(len(pool))):
+            for chunk in chunks(range(len(pool))):
                 candidates = [pool.candidate(i) for i in chunk]
                 named = zip(candidates, chunk, strict=True)
                 found = [rows.from_candidate(campaign, c, formulas[i], fingerprints[i]) for c, i in named]
@@ -182,7 +176,7 @@ class SqlStore:
         found: dict[str, list[Candidate]] = {}
         column = schema.candidate.c.fingerprint
         with self._database.reading() as connection:
-            for chunk in _chunks(sorted(set(fingerprints))):
+            for chunk in chunks(sorted(set(fingerprints))):
                 query = rows.candidates().add_columns(column).where(column.in_(chunk)).order_by(schema.candidate.c.id)
                 for row in connection.execute(query).mappings():
                     found.setdefault(row["fingerprint"], []).append(rows.to_candidate(row))
@@ -286,7 +280,7 @@ class SqlStore:
             connection.execute(delete(table).where(*_of(table, campaign, round)))
             old = update(table).where(table.c.campaign == campaign, table.c.latest_of_campaign)
             connection.execute(old.values(latest_of_campaign=False))
-            for chunk in _chunks([v.candidate_id for v in verdicts]):
+            for chunk in chunks([v.candidate_id for v in verdicts]):
                 superseded = update(table).where(table.c.candidate_id.in_(chunk), table.c.latest)
                 connection.execute(superseded.values(latest=False))
             _insert(connection, table, found)
@@ -406,16 +400,10 @@ def _mark(connection: Connection, campaign: str, round: int, stage: str, figures
 def _candidates(connection: Connection, ids: Sequence[str]) -> list[Candidate]:
     """Candidates in the order of their ids."""
     found: dict[str, Candidate] = {}
-    for chunk in _chunks(ids):
+    for chunk in chunks(ids):
         for row in connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings():
             found[row["id"]] = rows.to_candidate(row)
     return [found[i] for i in ids]
-
-
-def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(values)
-    while chunk := list(islice(iterator, _CHUNK)):
-        yield chunk
 
 
 def _now() -> str:
@@ -424,8 +412,10 @@ def _now() -> str:
 
 def _require_same(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuse other settings than a campaign began with, by the first key that differs."""
-    before, after = _flat(stored), _flat(wanted)
-    for key in [*after, *(k for k in before if k not in after)]:
+    # A setting that an older gnome_lite did not know had its default.
+    before = _flat(CampaignConfig().model_dump(mode="json")) | _flat(stored)
+    after = _flat(wanted)
+    for key in after:
         if key not in _FREE_SETTINGS and before.get(key) != after.get(key):
             raise ConfigError(
                 f"campaign {name!r} began with {key} = {json.dumps(before.get(key))}, not "
@@ -438,11 +428,8 @@ def _require_same(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any
         )
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as {"section.key": value}."""
+    sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
+    plain = {name: value for name, value in settings.items() if name not in sections}
+    return plain | {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}

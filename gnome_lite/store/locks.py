@@ -52,7 +52,10 @@ def _flock(path: Path, campaign: str) -> Iterator[None]:
             raise _taken(campaign, holder) from error
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)  # frees it even while a child just forked has its copy open still
     finally:
         _held.discard(file)
         os.close(file)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, RowMapping, Select, select
 
 from gnome_lite.crystals import Crystal, symbol
@@ -16,6 +16,8 @@ from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal
 from gnome_lite.store.symmetry import space_group_of
 
 AMU_PER_ANG3_IN_G_PER_CM3 = 1.66053906660
+
+SHAPE_COLUMNS = ("volume_per_atom", "density", "space_group_number", "space_group")
 
 CANDIDATE_COLUMNS = (
     schema.candidate.c.id,
@@ -107,47 +109,43 @@ def from_verification(campaign: str, round: int, v: Verification) -> tuple[dict[
 
     A success whose numbers are not finite or whose cell is flat is kept as the failure that it is.
     """
+    energy, force = _bounded(v.energy_ev), _bounded(v.max_force_ev_per_ang)
+    cell = np.isfinite(v.crystal.lattice).all() and np.isfinite(v.crystal.frac_coords).all() and v.crystal.volume > 0
     failure, detail = v.failure, v.detail
-    numbers = (v.energy_ev, v.max_force_ev_per_ang, *v.crystal.lattice.ravel(), *v.crystal.frac_coords.ravel())
-    finite = all(math.isfinite(x) for x in numbers) and abs(v.energy_ev) <= schema.ENERGY_LIMIT_EV
-    if failure is None and not (finite and v.crystal.volume > 0):
-        failure, detail = Failure.NON_FINITE, f"refused by the store: energy {v.energy_ev!r} eV or cell not finite"
-    shape = _shape(v.crystal) if finite and failure is None else {}
+    if failure is None and (energy is None or force is None or not cell):
+        failure, detail = (
+            Failure.NON_FINITE,
+            f"energy {v.energy_ev!r} eV, force {v.max_force_ev_per_ang!r} eV/Å, or cell",
+        )
     row = {
         "candidate_id": v.candidate_id,
         "level": v.level,
         "campaign": campaign,
         "round": round,
-        "energy_ev": finite_or_none(v.energy_ev),
-        "max_force_ev_per_ang": finite_or_none(v.max_force_ev_per_ang),
+        "energy_ev": energy,
+        "max_force_ev_per_ang": force,
         "n_steps": int(v.n_steps),
         "converged": bool(v.converged),
         "seconds": float(v.seconds),
         "failure": None if failure is None else str(failure),
         "detail": detail,
-        "volume_per_atom": shape.get("volume_per_atom"),
-        "density": shape.get("density"),
-        "space_group_number": shape.get("space_group_number"),
-        "space_group": shape.get("space_group"),
+        **(_shape(v.crystal) if failure is None else dict.fromkeys(SHAPE_COLUMNS)),
     }
-    for bounded in ("energy_ev", "max_force_ev_per_ang"):
-        if row[bounded] is not None and abs(row[bounded]) > schema.ENERGY_LIMIT_EV:
-            row[bounded] = None
     crystal = {"candidate_id": v.candidate_id, "level": v.level, "content": encode_crystal(v.crystal)}
     return row, crystal
+
+
+def _bounded(value: float) -> float | None:
+    return float(value) if abs(value) <= schema.ENERGY_LIMIT_EV else None  # also None for NaN
 
 
 def _shape(crystal: Crystal) -> dict[str, Any]:
     """Volume (Å^3/atom), density (g/cm^3) and space group of a relaxed crystal."""
     from ase.data import atomic_masses
 
-    group = space_group_of(crystal)
-    return {
-        "volume_per_atom": crystal.volume / len(crystal),
-        "density": float(atomic_masses[crystal.numbers].sum() / crystal.volume * AMU_PER_ANG3_IN_G_PER_CM3),
-        "space_group_number": group[0] if group else None,
-        "space_group": group[1] if group else None,
-    }
+    density = atomic_masses[crystal.numbers].sum() / crystal.volume * AMU_PER_ANG3_IN_G_PER_CM3
+    number, name = space_group_of(crystal) or (None, None)
+    return dict(zip(SHAPE_COLUMNS, (crystal.volume / len(crystal), float(density), number, name), strict=True))
 
 
 def to_verdict(row: RowMapping) -> Verdict:

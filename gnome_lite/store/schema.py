@@ -117,9 +117,9 @@ prediction = Table(
     Column("p_stable", Float, nullable=False),
     Column("model_id", Text, nullable=False),
     Index("ix_prediction_candidate", "candidate_id"),
-    _within("e_form_ev_per_atom", -1000.0, 1000.0),
-    _within("spread_ev_per_atom", 0.0, 1000.0),
-    _within("e_above_hull_ev_per_atom", -1000.0, 1000.0),
+    _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
+    _within("spread_ev_per_atom", -1e-6, ENERGY_LIMIT_EV),
+    _within("e_above_hull_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
     _within("p_stable", 0.0, 1.0),
 )
 
@@ -131,7 +131,8 @@ selection = Table(
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
     Column("rank", Integer, nullable=False),
     Column("role", String(16), CheckConstraint("role IN ('chosen', 'control')"), nullable=False),
-    Index("ix_selection_candidate", "candidate_id"),
+    # What a campaign has selected once is verified and never selected again.
+    Index("uq_selection", "campaign", "candidate_id", unique=True),
 )
 
 verification = Table(
@@ -153,7 +154,7 @@ verification = Table(
     Column("space_group_number", Integer),
     Column("space_group", Text),
     ForeignKeyConstraint(["candidate_id", "level"], ["crystal.candidate_id", "crystal.level"]),
-    Index("ix_verification_level_campaign", "level", "campaign"),
+    Index("ix_verification_campaign", "campaign", "round", "failure"),
     Index("ix_verification_space_group", "space_group_number"),
     CheckConstraint(
         "failure IS NOT NULL OR (energy_ev IS NOT NULL AND max_force_ev_per_ang IS NOT NULL"
@@ -191,6 +192,7 @@ verdict = Table(
     Index(
         "ix_verdict_latest",
         "e_above_hull_ev_per_atom",
+        "candidate_id",
         sqlite_where=text("latest"),
         postgresql_where=text("latest"),
     ),
@@ -198,12 +200,13 @@ verdict = Table(
         "ix_verdict_latest_of_campaign",
         "campaign",
         "e_above_hull_ev_per_atom",
+        "candidate_id",
         sqlite_where=text("latest_of_campaign"),
         postgresql_where=text("latest_of_campaign"),
     ),
-    _within("e_form_ev_per_atom", -1000.0, 1000.0),
-    _within("e_above_hull_ev_per_atom", 0.0, 1000.0),
-    _within("decomposition_ev_per_atom", -1000.0, 1000.0),
+    _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
+    _within("e_above_hull_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
+    _within("decomposition_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
 )
 
 model = Table(
@@ -217,7 +220,7 @@ model = Table(
     Column("n_holdout", Integer, nullable=False),
     Column("holdout_mae_ev_per_atom", Float),
     Column("promoted", Boolean, nullable=False),
-    _within("holdout_mae_ev_per_atom", 0.0, 1000.0),
+    _within("holdout_mae_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
 )
 
 report = Table(

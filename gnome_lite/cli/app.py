@@ -1,0 +1,43 @@
+"""The commands of `gnome-lite`, gathered. Each lives in a file of its own and imports what it needs when it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gnome_lite.cli import export, predict, query, run, seed, show, status
+
+app = typer.Typer(
+    help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Prefect's logs.")] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command(name="init")(run.init)
+app.command(name="run")(run.run)
+app.add_typer(seed.app, name="seed")
+app.command(name="query")(query.query)
+app.command(name="show")(show.show)
+app.command(name="export")(export.export)
+app.command(name="predict")(predict.predict)
+app.command(name="status")(status.status)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from gnome_lite import __version__
+
+    typer.echo(__version__)

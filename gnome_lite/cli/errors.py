@@ -1,0 +1,65 @@
+"""One wrapper around every command: what a user can mend is one line on stderr, never a traceback.
+
+`--debug`, anywhere on the line, shows the traceback too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gnome_lite.errors import GnomeLiteError
+
+if TYPE_CHECKING:
+    import typer
+
+OK, DEFECT, BAD_INPUT, STOPPED, PIPE_CLOSED = 0, 1, 2, 130, 141
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What every command knows of how it was called (`typer.Context.obj`)."""
+
+    debug: bool
+
+
+def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
+    """Run the app, turn every exception into a line and an exit code."""
+    from typer.exceptions import Abort, TyperException
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = given[: given.index("--")] if "--" in given else given
+    debug = "--debug" in words
+    rest = [w for w in words if w != "--debug"] + given[len(words) :]
+    try:
+        code = app(rest, prog_name="gnome-lite", standalone_mode=False, obj=Invocation(debug))
+        sys.stdout.flush()
+        return code if isinstance(code, int) else OK
+    except TyperException as error:
+        # Typer's own exceptions: unknown options, missing arguments, values of a wrong type.
+        return _tell(f"{error.format_message()} (see gnome-lite --help)", BAD_INPUT, debug)
+    except GnomeLiteError as error:
+        return _tell(str(error), BAD_INPUT, debug)
+    except (KeyboardInterrupt, Abort):
+        return _tell("stopped; run again to go on", STOPPED, debug=False, prefix="")
+    except BrokenPipeError:
+        # The reader (head, less) has left. Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        return _tell(f"cannot use{where}: {error.strerror or error}; check the path", BAD_INPUT, debug)
+    except Exception as error:
+        kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _tell(f"{kind} (a defect: run again with --debug and report it)", DEFECT, debug)
+
+
+def _tell(message: str, code: int, debug: bool, prefix: str = "error: ") -> int:
+    if debug:
+        traceback.print_exc()
+    print(prefix + " ".join(message.split()), file=sys.stderr)
+    return code

@@ -1,0 +1,133 @@
+"""`predict`: formation energy, spread and energy above hull of a user's own crystals, without relaxing them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gnome_lite.cli.common import Home, console, say, settings_of
+from gnome_lite.cli.query import number
+
+if TYPE_CHECKING:
+    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.pipeline import Progress
+    from gnome_lite.settings import Settings
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedCrystal:
+    """One row of output; energies are None where the network or the hull knows an element not."""
+
+    file: str
+    name: str
+    formula: str
+    e_form_ev_per_atom: float | None
+    spread_ev_per_atom: float | None
+    e_above_hull_ev_per_atom: float | None
+    p_stable: float | None
+    note: str
+
+
+def predict(
+    files: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE db or pymatgen JSON files.")],
+    format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TABLE,
+    home: Home = None,
+) -> None:
+    """Predict formation energy, spread and distance to the known hull of crystals in files.
+
+    The networks answer for the crystal *after* relaxation, at the level of the bundled reference set.
+    """
+    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.sources.files import read_crystals
+
+    read = [(path, found) for path in files for found in read_crystals(path)]
+    crystals = CrystalBatch.from_crystals(found.crystal for _, found in read)
+    names = [(str(path), found.name) for path, found in read]
+    with progress_on(sys.stderr) as progress:
+        rows, level, references = _predicted(names, crystals, settings_of(home), progress)
+    if format is Format.JSON:
+        sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    elif format is Format.CSV:
+        _print_csv(rows)
+    else:
+        _print_table(rows)
+    say(f"{len(rows)} crystals; eV/atom at level {level}, hull of reference set {references}")
+
+
+def _predicted(
+    names: Sequence[tuple[str, str]], crystals: CrystalBatch, settings: Settings, progress: Progress
+) -> tuple[list[PredictedCrystal], str, str]:
+    """Rows, the level, and the reference set's id and size."""
+    import numpy as np
+
+    from gnome_lite.assemble import load_references, make_predictor
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.crystals import symbol
+    from gnome_lite.stability.hull import build_hull
+
+    config = CampaignConfig()
+    references = load_references(config, settings)
+    predictor = make_predictor(config, settings, references.level)
+    model = predictor.base(references, progress)
+    e_form, spread = predictor.predict(model.id, crystals, progress)
+    known = np.zeros(crystals.counts.shape[1], dtype=bool)
+    for z in range(1, len(known)):
+        known[z] = symbol(z) in references.elemental_ev_per_atom
+    placed = ~(crystals.counts[:, ~known].any(axis=1)) & np.isfinite(e_form)
+    distance = np.full(len(crystals), np.nan)
+    distance[placed] = build_hull(references, ()).distances(crystals.counts[placed], e_form[placed])
+    p = np.full(len(crystals), np.nan)
+    p[placed] = predictor.p_stable(distance[placed], spread[placed], model.holdout_mae_ev_per_atom)
+    rows = []
+    for i, (file, name) in enumerate(names):
+        strange = [symbol(z) for z in np.flatnonzero(crystals.counts[i] * ~known)]
+        note = f"no reference for {', '.join(strange)}" if strange else "" if placed[i] else "no prediction"
+        energies = (_known(e_form[i]), _known(spread[i]), _known(distance[i]), _known(p[i]))
+        rows.append(PredictedCrystal(file, name, crystals[i].reduced_formula, *energies, note))
+    return rows, references.level, f"{references.id} ({len(references)} entries)"
+
+
+def _known(value: float) -> float | None:
+    import math
+
+    return float(value) if math.isfinite(value) else None
+
+
+def _print_csv(rows: Sequence[PredictedCrystal]) -> None:
+    import csv
+    from dataclasses import fields
+
+    writer = csv.DictWriter(sys.stdout, [f.name for f in fields(PredictedCrystal)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+
+
+def _print_table(rows: Sequence[PredictedCrystal]) -> None:
+    from rich.table import Table
+
+    table = Table(header_style="bold", pad_edge=False, box=None)
+    for name in ("file", "crystal", "formula"):
+        table.add_column(name, overflow="fold")
+    for name in ("formation", "spread", "above hull", "P(stable)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for r in rows:
+        table.add_row(
+            r.file, r.name, r.formula, number(r.e_form_ev_per_atom), number(r.spread_ev_per_atom),
+            number(r.e_above_hull_ev_per_atom), number(r.p_stable, 2), r.note,
+        )  # fmt: skip
+    console().print(table)

@@ -1,0 +1,100 @@
+"""`init` writes a campaign file; `run` runs a campaign, or goes on with it, as a Prefect flow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gnome_lite.cli.common import Home, console, say, settings_of
+from gnome_lite.cli.errors import Invocation
+
+if TYPE_CHECKING:
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.settings import Settings
+    from gnome_lite.store.database import SqlStore
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("campaign.toml"),
+) -> None:
+    """Write a commented campaign.toml with every setting at its default."""
+    from gnome_lite.cli.template import campaign_toml
+    from gnome_lite.errors import ConfigError
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(campaign_toml())
+    except FileExistsError as error:
+        raise ConfigError(f"{path} exists already: name another file, e.g. gnome-lite init other.toml") from error
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {path} ({error.strerror}): name a file in a directory you can write"
+        ) from error
+    say(f"wrote {path}; edit it, then: gnome-lite run {path}")
+
+
+def run(
+    context: typer.Context,
+    campaign: Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds in all, in place of the campaign's.")] = None,
+    home: Home = None,
+) -> None:
+    """Run a campaign, or go on with it: a killed one continues where it stopped."""
+    from gnome_lite.config import CampaignConfig
+
+    invocation = context.find_object(Invocation) or Invocation(debug=False)
+    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    if rounds is not None:
+        config = config.model_copy(update={"rounds": rounds})
+    settings = settings_of(home)
+    _require_sources(config, settings)
+    say(f"campaign {config.name}: {config.rounds} rounds, home {settings.home}")
+    _run_flow(config, settings, invocation.debug)
+
+    from gnome_lite.assemble import open_store
+
+    _summary(config, settings, open_store(settings), home)
+
+
+def _require_sources(config: CampaignConfig, settings: Settings) -> None:
+    """What can be checked at once is said before a server is started for nothing."""
+    if config.sources.materials_project:
+        settings.require_mp_key()
+
+
+def _run_flow(config: CampaignConfig, settings: Settings, debug: bool) -> None:
+    from flows.local import local_server, prepare_environment
+
+    prepare_environment(settings, debug)
+    from gnome_lite.report.progress import progress_on
+
+    with progress_on(sys.stderr) as progress:
+        progress("prefect", 0, 0, "starting")
+        from flows.discovery import discovery, showing
+
+        with local_server(), showing(progress):
+            discovery(config.model_dump(mode="json"), str(settings.home.resolve()))
+
+
+def _summary(config: CampaignConfig, settings: Settings, store: SqlStore, home: Path | None) -> None:
+    from gnome_lite.report.tables import round_table
+    from gnome_lite.store.query import Query
+
+    out = console()
+    reports = store.reports(config.name)
+    out.print(round_table(reports, title=f"Campaign {config.name}, {len(reports)} rounds"))
+    found = [c for c in store.query(Query(campaign=config.name, novel=True)) if c.stable]
+    plain = sum(1 for c in found if not c.ordering_suspect)
+    level = found[0].level if found else "this level"
+    where = f" --home {home}" if home is not None else ""
+    out.print(
+        f"\n{len(found)} surrogate-stable crystals that are not in the reference set "
+        f"({plain} without ordering suspects), at level {level}.",
+        highlight=False,
+    )
+    out.print(f"See them:  gnome-lite query --novel --e-hull-max 0{where}", highlight=False, markup=False)
+    if found:
+        out.print(f"One of them:  gnome-lite show {found[0].id}{where}", highlight=False, markup=False)

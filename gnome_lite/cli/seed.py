@@ -1,0 +1,122 @@
+"""`seed`: the bundled reference set. `info` describes it, `build` makes it, `train` makes its base ensemble."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gnome_lite.cli.common import Home, console, say, settings_of
+from gnome_lite.cli.errors import Invocation
+
+if TYPE_CHECKING:
+    from gnome_lite.records import ReferenceSet, TrainingSet
+
+app = typer.Typer(
+    help="The bundled reference set: describe it, make it, train its base ensemble.", no_args_is_help=True
+)
+
+Directory = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Of the seed. Default: the bundled one.")]
+
+
+@app.command()
+def info(
+    data: Directory = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="Elemental references of another level (JSON) to compare with.")
+    ] = None,
+) -> None:
+    """Describe the reference set: level, size, elements, sources and licences."""
+    references = _references(data)
+    out = console()
+
+    def line(text: str) -> None:
+        out.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    crystals = references.crystals
+    kinds = Counter(int(n) for n in (crystals.counts > 0).sum(axis=1))
+    names = {1: "elements", 2: "binaries", 3: "ternaries", 4: "quaternaries"}
+    line(f"reference set {references.id}: {len(references)} entries at level {references.level}")
+    line(", ".join(f"{n} {names.get(k, f'with {k} elements')}" for k, n in sorted(kinds.items())))
+    line(f"{len(references.elemental_ev_per_atom)} elements: {' '.join(references.elemental_ev_per_atom)}")
+    from_where = Counter((source.split(":")[0], licence) for source, licence, n in references.sources for _ in range(n))
+    for (source, licence), n in from_where.most_common():
+        line(f"{n:6d}  {source}  ({licence})")
+    if compare is not None:
+        from gnome_lite.sources.compare import compare_elements, markdown, read_elemental_energies
+
+        line("\n" + markdown(compare_elements(references, read_elemental_energies(compare))))
+
+
+@app.command()
+def build(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Directory of the two Parquet files.")] = Path("data/seed"),
+    compounds: Annotated[int | None, typer.Option(min=0, help="Substituted compounds to relax.")] = None,
+    home: Home = None,
+) -> None:
+    """Make the reference set: relax elements, prototypes and compounds. Hours; a killed build goes on."""
+    from flows.local import local_server, prepare_environment
+
+    settings = settings_of(home)
+    invocation = context.find_object(Invocation) or Invocation(debug=False)
+    prepare_environment(settings, invocation.debug)
+    from gnome_lite.report.progress import progress_on
+
+    with progress_on(sys.stderr) as progress:
+        progress("prefect", 0, 0, "starting")
+        from flows.discovery import showing
+        from flows.seeding import seeding
+
+        ledger = (settings.home / "seed" / "ledger.jsonl").resolve()
+        with local_server(), showing(progress):
+            made = seeding(str(out), str(ledger), compounds)
+    for name, figure in made.items():
+        typer.echo(f"{name}: {figure}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path | None, typer.Option(help="Directory of the ensemble.")] = None,
+    data: Directory = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
+) -> None:
+    """Train the base ensemble on the reference set and on the unrelaxed inputs kept beside it."""
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.predict.predictor import train_base
+    from gnome_lite.report.progress import progress_on
+
+    references = _references(data)
+    place = out if out is not None else Path("data/models") / f"base-{references.level}"
+    with progress_on(sys.stderr) as progress:
+        model = train_base(references, CampaignConfig().predict, place, seed, progress, _inputs(data, references))
+    say(f"written to {place}")
+    typer.echo(
+        f"model {model.id}: {model.n_train} trained on, "
+        f"{1000 * model.holdout_mae_ev_per_atom:.1f} meV/atom on {model.n_holdout} held out"
+    )
+
+
+def _references(data: Path | None) -> ReferenceSet:
+    from gnome_lite.sources.seed import SeedSource
+
+    return SeedSource(None if data is None else data / "references.parquet").load()
+
+
+def _inputs(data: Path | None, references: ReferenceSet) -> TrainingSet | None:
+    """Unrelaxed inputs with the formation energies of what they relaxed to, where the seed has them."""
+    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.records import TrainingSet, formation_energies
+    from gnome_lite.settings import bundled
+    from gnome_lite.sources.parquet import read_references
+
+    path = (data if data is not None else bundled("seed")) / "inputs.parquet"
+    if not path.exists():
+        return None
+    entries = read_references(path)
+    crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
+    energies = [e.energy_ev for e in entries]
+    return TrainingSet(crystals, formation_energies(crystals.counts, energies, references.elemental_ev_per_atom))

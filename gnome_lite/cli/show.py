@@ -1,0 +1,155 @@
+"""`show`: everything the store knows of one crystal, from its lineage to its last verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gnome_lite.cli.common import Home, console, store_of
+from gnome_lite.cli.query import number, yes_no
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gnome_lite.crystals import Crystal
+    from gnome_lite.store.history import CrystalHistory, IssuedVerdict
+    from gnome_lite.store.status import CampaignStatus
+
+
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="A crystal's id, or its beginning.")],
+    home: Home = None,
+) -> None:
+    """Print everything known of one crystal, with its lineage."""
+    store = store_of(home)
+    history = store.show(id)
+    campaigns = {c.name: c for c in store.status().campaigns}
+    out = console()
+    _heading(out, history, campaigns)
+    _crystals(out, history)
+    _predictions(out, history)
+    _verdicts(out, history)
+    _lineage(out, history)
+
+
+def standing(verdict: IssuedVerdict, campaign: CampaignStatus | None) -> str:
+    """What a verdict means, in the words that keep it from meaning more."""
+    v = verdict.verdict
+    distance = "" if v.stable else f"not on the hull ({1000 * v.e_above_hull_ev_per_atom:.1f} meV/atom above it), "
+    word = "surrogate-stable" if v.stable else "surrogate-unstable"
+    against = f"hull {v.hull_id}"
+    if campaign is not None:
+        against = f"reference set {campaign.reference_set_id} ({campaign.n_references} entries), {against}"
+    return f"{word}: {distance}at level {v.level} relative to {against}"
+
+
+def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, CampaignStatus]) -> None:
+    _say(out, f"{history.candidate.id}  {history.formula}  ({history.chemical_system})", style="bold")
+    if not history.verdicts:
+        failed = [v.verification for v in history.verifications if v.verification.failure is not None]
+        why = f"verification failed: {failed[-1].failure} ({failed[-1].detail})" if failed else "not verified yet"
+        _say(out, f"no verdict; {why}")
+        return
+    last = history.verdicts[-1]
+    v = last.verdict
+    _say(out, standing(last, campaigns.get(last.campaign)))
+    _say(out, "not a DFT or experimental verdict unless that level is one")
+    nearest = f"; nearest known: {v.nearest_known}" if v.nearest_known else ""
+    _say(out, f"novel: {yes_no(v.novel)}{nearest}; ordering suspect: {yes_no(v.ordering_suspect)}")
+    _section(out, "Energies, eV/atom")
+    _say(out, f"formation energy      {v.e_form_ev_per_atom:+.4f}")
+    _say(out, f"energy above hull     {v.e_above_hull_ev_per_atom:+.4f}")
+    _say(out, f"decomposition energy  {v.decomposition_ev_per_atom:+.4f}  (relative to all other phases)")
+    if v.products:
+        parts = " + ".join(f"{share:.3f} {formula} [{entry}]" for entry, formula, share in v.products)
+        _say(out, f"competing phases (fractions of atoms): {parts}")
+
+
+def _crystals(out: Console, history: CrystalHistory) -> None:
+    for issued in history.verifications:
+        v = issued.verification
+        state = f"failed: {v.failure} ({v.detail})" if v.failure is not None else "relaxed"
+        _section(out, f"Verification at {v.level}, campaign {issued.campaign}, round {issued.round}: {state}")
+        _say(
+            out,
+            f"energy {number(v.energy_ev if v.ok else None, 6)} eV, largest force {v.max_force_ev_per_ang:.4f} eV/Å, "
+            f"{v.n_steps} steps, {v.seconds:.1f} s",
+        )
+        if issued.space_group_number is not None:
+            _say(out, f"space group {issued.space_group} ({issued.space_group_number})")
+        if v.ok:
+            _cell(out, v.crystal)
+    _section(out, f"As proposed in {', '.join(f'{c} round {r}' for c, r in history.campaigns)}")
+    _cell(out, history.candidate.crystal)
+
+
+def _cell(out: Console, crystal: Crystal) -> None:
+    import numpy as np
+
+    from gnome_lite.crystals import symbol
+
+    lengths = np.linalg.norm(crystal.lattice, axis=1)
+    unit = crystal.lattice / lengths[:, None]
+    angles = np.degrees(np.arccos(np.clip([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]], -1, 1)))
+    _say(
+        out,
+        f"a b c {' '.join(f'{x:.4f}' for x in lengths)} Å, angles {' '.join(f'{x:.2f}' for x in angles)}°, "
+        f"volume {crystal.volume:.2f} Å^3, {len(crystal)} atoms",
+    )
+    for z, x in zip(crystal.numbers, crystal.frac_coords % 1.0, strict=True):
+        _say(out, f"  {symbol(z):<2} {x[0]:9.5f} {x[1]:9.5f} {x[2]:9.5f}")
+
+
+def _predictions(out: Console, history: CrystalHistory) -> None:
+    if history.predictions:
+        _section(out, "Predictions before verification, eV/atom")
+    roles = {(s.campaign, s.round): f"{s.role}, rank {s.rank + 1}" for s in history.selections}
+    verified = history.verdicts[-1].verdict if history.verdicts else None
+    for issued in history.predictions:
+        p = issued.prediction
+        error = ""
+        if verified is not None:
+            error = f", off by {1000 * (p.e_form_ev_per_atom - verified.e_form_ev_per_atom):+.0f} meV/atom"
+        role = roles.get((issued.campaign, issued.round), "not chosen")
+        _say(
+            out,
+            f"{issued.campaign} round {issued.round}: formation {p.e_form_ev_per_atom:+.3f} "
+            f"(spread {p.spread_ev_per_atom:.3f}{error}), hull {p.e_above_hull_ev_per_atom:+.3f}, "
+            f"P(stable) {p.p_stable:.2f}, model {p.model_id}; {role}",
+        )
+
+
+def _verdicts(out: Console, history: CrystalHistory) -> None:
+    if history.verdicts:
+        _section(out, "Verdicts, oldest first")
+    for issued in history.verdicts:
+        v = issued.verdict
+        word = "surrogate-stable" if v.stable else "surrogate-unstable"
+        _say(
+            out,
+            f"{issued.campaign} round {issued.round}: {word}, {v.e_above_hull_ev_per_atom:.4f} above hull {v.hull_id}, "
+            f"decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
+        )
+
+
+def _lineage(out: Console, history: CrystalHistory) -> None:
+    from rich.tree import Tree
+
+    _section(out, "Lineage")
+    steps = list(history.lineage)[::-1]
+    names = [f"{a.id} {a.formula}" if a.formula else f"{a.id} (reference set)" for a in steps]
+    changes = [a.change or "" for a in steps[1:]] + [history.candidate.change]
+    root = branch = Tree(names[0] if names else "no parent", highlight=False)
+    for name, change in zip([*names[1:], f"{history.candidate.id} {history.formula}"], changes, strict=False):
+        branch = branch.add(f"{name}  by {change}" if change else name)
+    out.print(root, markup=False)
+
+
+def _section(out: Console, title: str) -> None:
+    _say(out, "")
+    _say(out, title, style="bold")
+
+
+def _say(out: Console, text: str, style: str | None = None) -> None:
+    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,90 @@
+"""The commented campaign file that `init` writes: every setting with its default, straight from the config's schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from gnome_lite.config import CampaignConfig
+
+_SECTIONS = {
+    "space": "The chemical space that candidates may lie in.",
+    "sources": "Known crystals; all of one level of theory.",
+    "generate": "Candidates by ionic substitution in known crystals.",
+    "gates": "What is refused before any energy is spent.",
+    "predict": "The ensemble of graph networks.",
+    "select": "Which candidates are relaxed in each round.",
+    "verify": "Relaxation, in child processes.",
+}
+_COMMENTS = {
+    "name": "one store can hold many campaigns; a name goes on with the one it began",
+    "seed": "the same seed gives the same candidates and verdicts",
+    "rounds": "a finished campaign can be given more",
+    "space.elements": "elements that candidates may have",
+    "space.chemical_systems": 'if any, only these and their subsystems, e.g. ["Li-Fe-O"]',
+    "space.allow_radioactive": "Tc, Pm, Po and beyond Bi",
+    "sources.seed": "the bundled reference set",
+    "sources.files": "your own crystals with energies of this level: extxyz, ASE db, pymatgen JSON",
+    "sources.materials_project": 'chemical systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY',
+    "sources.include_gnome": "entries under CC BY-NC",
+    "generate.candidates": "kept in each round",
+    "generate.threshold": "least probability of a substitution",
+    "generate.floor": "least exponent of the probability model (GNoME: 0)",
+    "generate.max_atoms": "in a cell",
+    "generate.parents_e_above_hull_max": "eV/atom",
+    "gates.min_distance_ratio": "of the sum of covalent radii",
+    "gates.volume_per_atom_min": "Å^3",
+    "gates.volume_per_atom_max": "Å^3",
+    "predict.members": "networks in the ensemble",
+    "predict.cutoff_ang": "Å",
+    "predict.volume_scan": "volumes tried of each candidate",
+    "predict.carry_over": "promising unverified candidates of earlier rounds, predicted again",
+    "predict.processes": "0 = one a core",
+    "select.strategy": '"p_stable", "greedy" or "random"',
+    "select.budget": "crystals relaxed in each round",
+    "select.control": "and so many picked at random, to compare with",
+    "select.e_above_hull_max": "predicted, eV/atom",
+    "select.per_composition": "structures of one composition",
+    "verify.calculator": '"chgnet", or module:factory of any ASE calculator',
+    "verify.fmax_ev_per_ang": "eV/Å",
+    "verify.deadline_s": "seconds for one crystal",
+    "verify.memory_gib": "for one process",
+    "verify.processes": "0 = one a core",
+    "verify.tries": "after a crash or a time-out",
+}
+
+
+def campaign_toml(config: CampaignConfig | None = None) -> str:
+    """A campaign as TOML with comments; reading it gives the same campaign."""
+    config = config or CampaignConfig()
+    lines = ["# A gnome_lite campaign. Run it: gnome-lite run campaign.toml", ""]
+    plain = {name: getattr(config, name) for name in type(config).model_fields}
+    lines += [_line(name, value, "") for name, value in plain.items() if not isinstance(value, BaseModel)]
+    for name, section in plain.items():
+        if isinstance(section, BaseModel):
+            lines += ["", f"# {_SECTIONS.get(name, name)}", f"[{name}]"]
+            lines += [_line(key, getattr(section, key), f"{name}.") for key in type(section).model_fields]
+    return "\n".join(lines) + "\n"
+
+
+def _line(key: str, value: Any, prefix: str) -> str:
+    comment = _COMMENTS.get(prefix + key)
+    line = f"{key} = {_toml(value)}"
+    return f"{line}  # {comment}" if comment else line
+
+
+def _toml(value: Any) -> str:
+    plain = to_jsonable_python(value)
+    if isinstance(plain, bool):
+        return "true" if plain else "false"
+    if isinstance(plain, (int, float)):
+        return repr(plain)
+    if isinstance(plain, str):
+        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(plain, dict):
+        return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in plain.items()) + "}"
+    if isinstance(plain, (list, tuple)):
+        return "[" + ", ".join(_toml(v) for v in plain) + "]"
+    raise TypeError(f"{value!r} has no TOML form here")

@@ -1,0 +1,164 @@
+"""Ionic substitution: `IonicSubstitution`, a `Generator` that replaces the ions of known crystals by likely others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.chemistry.gates import element_masks
+from gnome_lite.chemistry.oxidation import cause_of_no_states, oxidation_states
+from gnome_lite.chemistry.volume import estimate_volume
+from gnome_lite.config import Generate, Space
+from gnome_lite.crystals import CrystalBatch, symbol
+from gnome_lite.generate.enumeration import ParentSpecies, Substitutions, enumerate_substitutions
+from gnome_lite.generate.probabilities import substitution_table
+from gnome_lite.records import CandidatePool
+
+CHUNK = 512
+
+
+class IonicSubstitution:
+    """GNoME's modified ionic substitution (see `probabilities` for the definition).
+
+    Parents need formal charges: intermetallics, and crystals of mixed valence on equivalent sites, are skipped
+    and counted in `skipped`. Candidates keep the parent's structure, at a volume estimated from ionic radii.
+
+    Attributes:
+        name: "substitution".
+        skipped: parents left out by the last call of `generate`, by cause.
+    """
+
+    name = "substitution"
+
+    def __init__(self, space: Space, generate: Generate, chunk: int = CHUNK) -> None:
+        self._space = space
+        self._config = generate
+        self._chunk = chunk
+        self._known: dict[ParentSpecies, Substitutions] = {}
+        self.skipped: Counter[str] = Counter()
+
+    def generate(
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator
+    ) -> Iterator[CandidatePool]:
+        """Every (parent, substitution) at most once, in random order, the likely ones tending to come first.
+
+        The order is a draw without replacement with weights equal to the probabilities (Gumbel's trick: sorted
+        by log p + Gumbel noise). Memory: 16 bytes for each possibility, crystals for one chunk.
+        """
+        plan = self._plan(parents)
+        rank = plan.log_p[plan.row] + rng.gumbel(size=len(plan.row))
+        order = np.argsort(-rank, kind="stable")
+        for start in range(0, len(order), self._chunk):
+            pick = order[start : start + self._chunk]
+            parent, row = plan.parent[pick], plan.row[pick]
+            yield CandidatePool(
+                _substituted(parents, parent, plan.species_of_atom, plan.z[row], plan.volume_ratio[row]),
+                tuple(parent_ids[p] for p in parent),
+                tuple(plan.change(r) for r in row),
+                (self.name,) * len(pick),
+                np.exp(plan.log_p[row]),
+                round,
+            )
+
+    def substitutions(self, parent: ParentSpecies) -> Substitutions:
+        """All substitutions of a parent's species, likeliest first (worked out once)."""
+        if parent not in self._known:
+            self._known[parent] = enumerate_substitutions(
+                parent,
+                substitution_table(self._config.floor),
+                element_masks(self._space),
+                (self._space.min_elements, self._space.max_elements),
+                self._config.threshold,
+            )
+        return self._known[parent]
+
+    def _plan(self, parents: CrystalBatch) -> _Plan:
+        """All possibilities of all parents, as indices."""
+        self.skipped = Counter()
+        species_of_atom = np.zeros(len(parents.numbers), dtype=np.int64)
+        members: dict[ParentSpecies, list[int]] = {}
+        for i, crystal in enumerate(parents):
+            charges = oxidation_states(crystal)
+            if charges is None:
+                self.skipped[cause_of_no_states(crystal)] += 1
+                continue
+            species, site = ParentSpecies.of(crystal.numbers, charges)
+            species_of_atom[parents.offsets[i] : parents.offsets[i + 1]] = site
+            members.setdefault(species, []).append(i)
+        return _Plan.make(species_of_atom, [(s, self.substitutions(s), who) for s, who in members.items()])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """All possibilities: N (parent, row) pairs, and R rows that say what becomes of at most K species.
+
+    Attributes:
+        species_of_atom: which of its parent's species each parent atom is, [n_atoms].
+        parent: index of the parent, [N]; row: index of the substitution, [N].
+        old_z, old_charges, z, charges: species before and after, [R, K] (0 beyond the parent's own number).
+        volume_ratio: new over old volume, [R].
+        log_p: log-probability, [R].
+    """
+
+    species_of_atom: NDArray[np.int64]
+    parent: NDArray[np.int32]
+    row: NDArray[np.int32]
+    old_z: NDArray[np.int64]
+    old_charges: NDArray[np.int64]
+    z: NDArray[np.int64]
+    charges: NDArray[np.int64]
+    volume_ratio: NDArray[np.float64]
+    log_p: NDArray[np.float64]
+
+    @classmethod
+    def make(
+        cls, species_of_atom: NDArray[np.int64], found: Sequence[tuple[ParentSpecies, Substitutions, list[int]]]
+    ) -> _Plan:
+        width = max((len(s.z) for s, _, _ in found), default=1)
+        n_rows = sum(len(subs.log_p) for _, subs, _ in found)
+        old_z, old_charges, z, charges = (np.zeros((n_rows, width), dtype=np.int64) for _ in range(4))
+        ratio, log_p = np.empty(n_rows), np.empty(n_rows)
+        parent, row = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
+        start = 0
+        for species, subs, who in found:
+            k, rows = len(species.z), slice(start, start + len(subs.log_p))
+            start = rows.stop
+            before = np.array(species.z), np.array(species.charges)
+            old_z[rows, :k], old_charges[rows, :k] = before
+            z[rows, :k], charges[rows, :k], log_p[rows] = subs.z, subs.charges, subs.log_p
+            ratio[rows] = estimate_volume(1.0, *before, subs.z, subs.charges, np.array(species.atoms))
+            parent.append(np.repeat(np.array(who, dtype=np.int32), rows.stop - rows.start))
+            row.append(np.tile(np.arange(rows.start, rows.stop, dtype=np.int32), len(who)))
+        pairs = np.concatenate(parent), np.concatenate(row)
+        return cls(species_of_atom, *pairs, old_z, old_charges, z, charges, ratio, log_p)
+
+    def change(self, row: int) -> str:
+        """Such as "Na1+ -> K1+, Cl1- -> Br1-"."""
+        return ", ".join(
+            f"{_name(a, q)} -> {_name(b, p)}"
+            for a, q, b, p in zip(self.old_z[row], self.old_charges[row], self.z[row], self.charges[row], strict=True)
+            if (a, q) != (b, p)
+        )
+
+
+def _substituted(
+    parents: CrystalBatch,
+    which: NDArray[np.int32],
+    species_of_atom: NDArray[np.int64],
+    z: NDArray[np.int64],
+    volume_ratio: NDArray[np.float64],
+) -> CrystalBatch:
+    """Parents `which` [n] with their species replaced by z [n, K] and their volumes scaled by a ratio [n]."""
+    batch = parents.take(which)
+    # The same selection of a batch that carries species instead of elements gives each new atom its species.
+    species = CrystalBatch(species_of_atom, parents.frac_coords, parents.lattices, parents.offsets).take(which)
+    numbers = z[batch.crystal_of_atom, species.numbers]
+    return CrystalBatch(numbers, batch.frac_coords, batch.lattices, batch.offsets).scaled(volume_ratio)
+
+
+def _name(z: int, charge: int) -> str:
+    return f"{symbol(z)}{abs(charge)}{'+' if charge > 0 else '-'}"

@@ -1,0 +1,75 @@
+"""Fingerprint: the bucket in which a crystal's equals lie, made of formula, space group and Wyckoff letters."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from gnome_lite.chemistry.symmetry import symmetry
+from gnome_lite.crystals import Crystal, CrystalBatch, symbol
+
+SYMPREC_ANG = 0.1
+"""Loose, as pymatgen's prototype labels have it, so that relaxation noise does not split a bucket."""
+REFERENCE_VOLUME_ANG3_PER_ATOM = 15.0
+"""Crystals are scaled to this before the tolerance in Å is applied: the fingerprint does not depend on volume."""
+
+MIRROR_TWIN = {
+    78: 76, 95: 91, 96: 92, 145: 144, 153: 151, 154: 152, 170: 169, 172: 171, 179: 178, 181: 180, 213: 212,
+}  # fmt: skip
+"""The 11 enantiomorphic pairs: a crystal and its mirror image have the same energy and are the same here."""
+
+
+def fingerprints(crystals: CrystalBatch) -> list[str]:
+    """Fingerprint of each crystal, [n], e.g. "NaCl|cF8_225_a_b".
+
+    Reduced formula, Pearson symbol, space group and the Wyckoff letters of each element in alphabetical order,
+    as in pymatgen's protostructure labels (Goodall et al., Sci. Adv. 8, eabn4117 (2022)). Independent of cell, origin,
+    orientation, site order and volume. Where no symmetry can be found, the formula alone: such crystals share a
+    bucket of their own, in which the structure matcher decides.
+    """
+    names = crystals.reduced_formulas()
+    return [f"{name}|{_label(c)}" for name, c in zip(names, crystals, strict=True)]
+
+
+def _label(crystal: Crystal) -> str:
+    volume = crystal.volume
+    if not (np.isfinite(volume) and volume > 0):
+        return ""
+    scale = np.cbrt(REFERENCE_VOLUME_ANG3_PER_ATOM * len(crystal) / volume)
+    found = symmetry(Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * scale), SYMPREC_ANG)
+    if found is None:
+        return ""
+    # Sites of each element on each letter, per conventional cell; over the letter's multiplicity = number of orbits.
+    per_cell = len(found.std_cell.numbers) / len(crystal)
+    sites: dict[str, dict[str, int]] = {}
+    for z, letter in zip(crystal.numbers.tolist(), found.wyckoffs, strict=True):
+        of_element = sites.setdefault(symbol(z), {})
+        of_element[letter] = of_element.get(letter, 0) + 1
+    parts = []
+    for element in sorted(sites):
+        orbits = []
+        for letter, n in sorted(sites[element].items()):
+            count = n * per_cell / _multiplicities()[str(found.number)][letter]
+            if count != round(count):
+                return ""
+            orbits.append(f"{round(count)}{letter}")
+        parts.append("".join(orbits))
+    wyckoffs = _canonical("_".join(parts), found.number)
+    return f"{found.pearson_symbol}_{MIRROR_TWIN.get(found.number, found.number)}_{wyckoffs}"
+
+
+@lru_cache(maxsize=1)
+def _multiplicities() -> dict[str, dict[str, int]]:
+    """Multiplicity of each Wyckoff letter in the conventional cell, by space group."""
+    from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
+
+    return {str(group): dict(letters) for group, letters in WYCKOFF_MULTIPLICITY_DICT.items()}
+
+
+@lru_cache(maxsize=1 << 14)
+def _canonical(wyckoffs: str, space_group: int) -> str:
+    """The same whichever of the equivalent origins the symmetry finder chose."""
+    from pymatgen.analysis.prototypes import canonicalize_element_wyckoffs
+
+    return str(canonicalize_element_wyckoffs(wyckoffs, space_group))

@@ -1,0 +1,153 @@
+"""What a store holds, counted: campaigns, their rounds, failures and models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, func, select
+
+from gnome_lite.records import STABLE_EV_PER_ATOM, ModelRecord
+from gnome_lite.store import rows, schema
+
+
+@dataclass(frozen=True, slots=True)
+class RoundStatus:
+    """Rows of one round of one campaign.
+
+    Attributes:
+        steps: figures of each finished step, by its name.
+        verified, failed: by this campaign in this round (what another one had verified already is not counted).
+        stable, novel: of all verdicts issued in this round; novel counts the stable ones that are novel.
+    """
+
+    round: int
+    steps: Mapping[str, Mapping[str, Any]]
+    candidates: int
+    predicted: int
+    selected: int
+    verified: int
+    failed: int
+    judged: int
+    stable: int
+    novel: int
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStatus:
+    """One campaign.
+
+    Attributes:
+        failures: its failed verifications, by cause, most frequent first.
+        models: (round, model) with round 0 the base.
+    """
+
+    name: str
+    level: str
+    reference_set_id: str
+    n_references: int
+    begun_at: str
+    config: Mapping[str, Any]
+    rounds: tuple[RoundStatus, ...]
+    failures: Mapping[str, int]
+    models: tuple[tuple[int, ModelRecord], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """A store and its campaigns, by name."""
+
+    name: str
+    schema_version: int
+    candidates: int
+    verifications: int
+    campaigns: tuple[CampaignStatus, ...]
+
+
+def read_status(connection: Connection, name: str) -> StoreStatus:
+    """Count everything."""
+    campaigns = connection.execute(select(schema.campaign).order_by(schema.campaign.c.name)).mappings().all()
+    version = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
+    return StoreStatus(
+        name,
+        int(connection.execute(version).scalar_one()),
+        connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one(),
+        connection.execute(select(func.count()).select_from(schema.verification)).scalar_one(),
+        tuple(
+            CampaignStatus(
+                c["name"],
+                c["level"],
+                c["reference_set_id"],
+                c["n_references"],
+                c["begun_at"],
+                json.loads(c["config"]),
+                _rounds(connection, c["name"]),
+                _failures(connection, c["name"]),
+                _models(connection, c["name"]),
+            )
+            for c in campaigns
+        ),
+    )
+
+
+def _rounds(connection: Connection, campaign: str) -> tuple[RoundStatus, ...]:
+    steps: dict[int, dict[str, Mapping[str, Any]]] = {}
+    query = select(schema.stage).where(schema.stage.c.campaign == campaign).order_by(schema.stage.c.finished_at)
+    for row in connection.execute(query):
+        steps.setdefault(row.round, {})[row.name] = json.loads(row.figures)
+    verification, verdict = schema.verification, schema.verdict
+    outcomes = connection.execute(
+        select(verification.c.round, func.count(), func.count(verification.c.failure))
+        .where(verification.c.campaign == campaign)
+        .group_by(verification.c.round)
+    )
+    verified = {round: (n, failed) for round, n, failed in outcomes}
+    on_hull = verdict.c.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
+    verdicts = connection.execute(
+        select(
+            verdict.c.round,
+            func.count(),
+            func.count().filter(on_hull),
+            func.count().filter(and_(on_hull, verdict.c.novel)),
+        )
+        .where(verdict.c.campaign == campaign)
+        .group_by(verdict.c.round)
+    )
+    judged = {round: (n, stable, novel) for round, n, stable, novel in verdicts}
+    candidates = _per_round(connection, schema.campaign_candidate, campaign)
+    predicted = _per_round(connection, schema.prediction, campaign)
+    selected = _per_round(connection, schema.selection, campaign)
+    return tuple(
+        RoundStatus(
+            round,
+            steps.get(round, {}),
+            candidates.get(round, 0),
+            predicted.get(round, 0),
+            selected.get(round, 0),
+            *verified.get(round, (0, 0)),
+            *judged.get(round, (0, 0, 0)),
+        )
+        for round in sorted({*steps, *candidates} - {0})
+    )
+
+
+def _per_round(connection: Connection, table: Table, campaign: str) -> dict[int, int]:
+    query = select(table.c.round, func.count().label("n")).where(table.c.campaign == campaign).group_by(table.c.round)
+    return {row.round: row.n for row in connection.execute(query)}
+
+
+def _failures(connection: Connection, campaign: str) -> dict[str, int]:
+    table = schema.verification
+    query = (
+        select(table.c.failure, func.count().label("n"))
+        .where(table.c.campaign == campaign, table.c.failure.is_not(None))
+        .group_by(table.c.failure)
+    )
+    return dict(sorted(((cause, n) for cause, n in connection.execute(query)), key=lambda kv: (-kv[1], kv[0])))
+
+
+def _models(connection: Connection, campaign: str) -> tuple[tuple[int, ModelRecord], ...]:
+    query = select(schema.model).where(schema.model.c.campaign == campaign).order_by(schema.model.c.round)
+    return tuple((row["round"], rows.to_model(row)) for row in connection.execute(query).mappings())

@@ -1,0 +1,80 @@
+"""Every cause of refusal, each alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gnome_lite.chemistry.gates import PreGate
+from gnome_lite.config import Gates, Space
+from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+
+
+def rock_salt(cation: str, anion: str, a: float, shift: float = 0.5) -> Crystal:
+    lattice = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    return Crystal.make([atomic_number(cation), atomic_number(anion)], [[0, 0, 0], [shift] * 3], lattice)
+
+
+def cause(crystal: Crystal, gates: Gates | None = None, **space: object) -> str:
+    gate = PreGate(gates or Gates(), Space.model_validate(space))
+    return gate.causes(CrystalBatch.from_crystals([crystal]))[0]
+
+
+def test_real_crystals_pass() -> None:
+    real = [rock_salt("Na", "Cl", 5.64), rock_salt("Mg", "O", 4.21), rock_salt("Li", "F", 4.03)]
+    assert PreGate(Gates(), Space()).causes(CrystalBatch.from_crystals(real)) == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("crystal", "expected"),
+    [
+        (rock_salt("Cs", "Cl", 6.9), "excluded element"),
+        (rock_salt("Na", "Cl", 3.2), "too close"),
+        (rock_salt("Na", "Cl", 5.64, shift=0.1), "too close"),
+        (rock_salt("Na", "Cl", 2.4), "volume per atom"),
+        (rock_salt("Na", "Cl", 9.0), "volume per atom"),
+        (rock_salt("Na", "O", 5.0), ""),
+        (rock_salt("Mg", "Cl", 5.2), "charge"),
+        (rock_salt("Na", "Na", 5.2), "too few elements"),
+    ],
+)
+def test_each_cause(crystal: Crystal, expected: str) -> None:
+    assert cause(crystal) == expected
+
+
+def test_switches_open_the_gates() -> None:
+    assert cause(rock_salt("Mg", "Cl", 5.2), Gates(charge_balance=False)) == ""
+    assert cause(rock_salt("Na", "Cl", 3.4), Gates(min_distance_ratio=0.5)) == ""
+    assert cause(rock_salt("Na", "Cl", 5.64), max_elements=1, min_elements=1) == "too many elements"
+
+
+def test_radioactive_elements_need_leave() -> None:
+    carbide = rock_salt("Th", "C", 5.34)
+    assert cause(carbide, elements=("Th", "C")) == "excluded element"
+    assert cause(carbide, elements=("Th", "C"), allow_radioactive=True) == ""
+
+
+def test_elements_beyond_chgnet_are_never_let_in() -> None:
+    assert cause(rock_salt("Cf", "O", 5.0), elements=("Cf", "O"), allow_radioactive=True) == "excluded element"
+
+
+def test_chemical_systems_decide_where_they_are_named() -> None:
+    systems = {"chemical_systems": ("Na-Cl-K", "Mg-O")}
+    assert cause(rock_salt("Na", "Cl", 5.64), **systems) == ""
+    assert cause(rock_salt("Mg", "O", 4.21), **systems) == ""
+    assert cause(rock_salt("Na", "F", 4.63), **systems) == "excluded element"
+    # Elements of two systems, but of no one system.
+    assert cause(rock_salt("K", "O", 5.5), **systems) == "excluded element"
+
+
+def test_numbers_that_are_not_finite_are_a_cause_not_an_exception() -> None:
+    bad = Crystal(np.array([11, 17]), np.array([[0, 0, 0], [np.nan, 0.5, 0.5]]), np.eye(3) * 4)
+    flat = Crystal(np.array([11, 17]), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.diag([4.0, 4.0, 0.0]))
+    endless = Crystal(np.array([11, 17]), np.array([[0, 0, 0], [0.5, 0.5, 0.5]]), np.diag([4.0, 4.0, np.inf]))
+    good = rock_salt("Na", "Cl", 5.64)
+    batch = CrystalBatch.from_crystals([bad, flat, endless, good])
+    assert PreGate(Gates(), Space()).causes(batch) == ["not finite", "volume per atom", "not finite", ""]
+
+
+def test_no_crystals() -> None:
+    assert PreGate(Gates(), Space()).causes(CrystalBatch.empty()) == []

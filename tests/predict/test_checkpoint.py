@@ -1,0 +1,174 @@
+"""A checkpoint that is not exactly what was written never loads."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk
+from safetensors.numpy import load_file, save_file
+
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.errors import CheckpointError
+from gnome_lite.predict import checkpoint
+from gnome_lite.predict.checkpoint import CARD, MANIFEST, Checkpoint, ModelCard, model_id
+from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
+from gnome_lite.records import TrainingSet
+
+ARCHITECTURE, NORMALISATION = Architecture(width=8, steps=1), Normalisation(1.0, 0.0, 10.0)
+
+
+def made(seed: int = 0) -> Checkpoint:
+    torch.manual_seed(seed)
+    weights = tuple(
+        {k: v.numpy().copy() for k, v in StructuralNetwork(ARCHITECTURE, NORMALISATION).state_dict().items()}
+        for _ in range(2)
+    )
+    card = ModelCard(
+        id=model_id(ARCHITECTURE, NORMALISATION, weights), level="test", members=2, architecture=ARCHITECTURE,
+        normalisation=NORMALISATION, seed=seed, epochs=1, learning_rate=0.1, batch_size=4, n_train=3, n_holdout=1,
+        train_mae_ev_per_atom=0.1, holdout_mae_ev_per_atom=0.2, recipe="r", data_hash="d",
+    )  # fmt: skip
+    crystals = CrystalBatch.from_crystals([Crystal.from_ase(bulk("NaCl", "rocksalt", a=5.6))])
+    return Checkpoint(card, weights, TrainingSet(crystals, np.array([-2.0])))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    checkpoint.write(made(), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def sign(path: Path) -> None:
+    """A manifest that fits whatever lies there, as someone who means harm would write."""
+    names = sorted(p.name for p in path.iterdir() if p.name != MANIFEST)
+    lines = [f"{sha256((path / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (path / MANIFEST).write_text("".join(lines))
+
+
+def test_what_is_read_is_what_was_written(path: Path) -> None:
+    read, written = checkpoint.read(path), made()
+    assert read.card == written.card == checkpoint.read_card(path)
+    for a, b in zip(read.weights, written.weights, strict=True):
+        assert a.keys() == b.keys()
+        assert all(np.array_equal(a[k], b[k]) for k in a)
+    assert read.holdout is not None
+    np.testing.assert_array_equal(read.holdout.e_form_ev_per_atom, [-2.0])
+    np.testing.assert_array_equal(read.holdout.crystals.frac_coords, written.holdout.crystals.frac_coords)
+    assert sorted(p.name for p in path.parent.iterdir()) == ["model"]  # no scratch is left
+
+
+def test_writing_again_replaces(path: Path) -> None:
+    checkpoint.write(made(seed=1), path)
+    assert checkpoint.read(path).card == made(seed=1).card
+
+
+def test_every_flipped_byte_and_every_truncation_is_refused(path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for file in sorted(path.iterdir()):
+        whole = file.read_bytes()
+        for at in rng.integers(0, len(whole), 12):
+            file.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << rng.integers(8))]) + whole[at + 1 :])
+            with pytest.raises(CheckpointError):
+                checkpoint.read(path)
+            file.write_bytes(whole[:at])
+            with pytest.raises(CheckpointError):
+                checkpoint.read(path)
+        file.write_bytes(whole)
+    checkpoint.read(path)
+
+
+@pytest.mark.parametrize("name", ["member-01.safetensors", CARD, MANIFEST])
+def test_a_missing_file_is_named(path: Path, name: str) -> None:
+    (path / name).unlink()
+    with pytest.raises(CheckpointError, match=name):
+        checkpoint.read(path)
+
+
+def test_a_missing_member_is_refused_even_with_a_fitting_manifest(path: Path) -> None:
+    (path / "member-01.safetensors").unlink()
+    sign(path)
+    with pytest.raises(CheckpointError, match="1 of 2 members"):
+        checkpoint.read(path)
+
+
+@pytest.mark.parametrize("key", ["extra", "members", "id", "holdout_mae_ev_per_atom"])
+def test_a_wrong_card_is_refused_even_with_a_fitting_manifest(path: Path, key: str) -> None:
+    card = json.loads((path / CARD).read_text())
+    card[key] = {"extra": 1, "members": 3, "id": "gnn-0000000000000000", "holdout_mae_ev_per_atom": -1}[key]
+    (path / CARD).write_text(json.dumps(card))
+    sign(path)
+    with pytest.raises(CheckpointError):
+        checkpoint.read(path)
+
+
+def test_foreign_weights_are_refused_even_with_a_fitting_manifest(path: Path) -> None:
+    file = path / "member-00.safetensors"
+    sound = load_file(file)
+    name = next(iter(sound))
+    for wrong in (
+        {**sound, "unknown": np.zeros(3, np.float32)},
+        {k: v for k, v in sound.items() if k != name},
+        {**sound, name: sound[name][..., :-1].copy()},
+        {**sound, name: sound[name].astype(np.float64)},
+        {**sound, name: np.full_like(sound[name], np.nan)},
+        {**sound, name: sound[name] + np.float32(1)},
+    ):
+        save_file(wrong, file)
+        sign(path)
+        with pytest.raises(CheckpointError):
+            checkpoint.read(path)
+
+
+def test_a_pickle_in_a_members_place_runs_nothing(path: Path, tmp_path: Path) -> None:
+    class Canary:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (Path(tmp_path / "ran"),))  # type: ignore[return-value]
+
+    (path / "member-00.safetensors").write_bytes(pickle.dumps(Canary()))
+    sign(path)
+    with pytest.raises(CheckpointError):
+        checkpoint.read(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_manifest_cannot_point_outside(path: Path) -> None:
+    outside = path.parent / "secret"
+    outside.write_text("x")
+    with open(path / MANIFEST, "a") as file:
+        file.write(f"{sha256(b'x').hexdigest()}  ../secret\n")
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.read(path)
+
+
+def test_an_inconsistent_holdout_is_refused(path: Path) -> None:
+    crystals = made().holdout.crystals
+    wrong = TrainingSet(replace(crystals, offsets=np.array([0, 7])), np.array([-2.0]))
+    checkpoint.write(replace(made(), holdout=wrong), path)
+    with pytest.raises(CheckpointError, match="holdout"):
+        checkpoint.read(path)
+
+
+def test_an_unwritable_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot write model"):
+        checkpoint.write(made(), tmp_path / "file" / "model")
+
+
+def test_id_follows_weights_and_normalisation(path: Path) -> None:
+    weights = made().weights
+    other = tuple({k: v + np.float32(1e-3) for k, v in w.items()} for w in weights)
+    ids = {
+        model_id(ARCHITECTURE, NORMALISATION, weights),
+        model_id(ARCHITECTURE, NORMALISATION, other),
+        model_id(ARCHITECTURE, replace(NORMALISATION, shift_ev_per_atom=0.5), weights),
+    }
+    assert len(ids) == 3
+    shutil.rmtree(path)

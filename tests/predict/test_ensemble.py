@@ -1,0 +1,100 @@
+"""Median, spread and volume scan, and that nothing but the crystals decides the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.predict import ensemble
+from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
+from gnome_lite.predict.ensemble import Ensemble, lowest_of_median, volume_factors
+from gnome_lite.predict.graph import build_graphs
+from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation, StructuralNetwork
+
+SAME_EV_PER_ATOM = 1e-5  # float32
+
+
+def random_ensemble(members: int = 3) -> Ensemble:
+    torch.manual_seed(1)
+    architecture, normalisation = Architecture(width=8, steps=2), Normalisation(1.0, 0.0, 12.0)
+    weights = tuple(
+        {k: v.numpy().copy() for k, v in StructuralNetwork(architecture, normalisation).state_dict().items()}
+        for _ in range(members)
+    )
+    card = ModelCard(
+        id=model_id(architecture, normalisation, weights), level="test", members=members, architecture=architecture,
+        normalisation=normalisation, seed=0, epochs=1, learning_rate=0.1, batch_size=4, n_train=1, n_holdout=0,
+        train_mae_ev_per_atom=0.1, holdout_mae_ev_per_atom=0.1, recipe="", data_hash="",
+    )  # fmt: skip
+    return Ensemble(Checkpoint(card, weights))
+
+
+def crystals(n: int = 12) -> CrystalBatch:
+    rng = np.random.default_rng(4)
+    return CrystalBatch.from_crystals(
+        Crystal.make(rng.integers(1, 80, k), rng.random((k, 3)), np.eye(3) * rng.uniform(3.0, 4.4))
+        for k in rng.integers(1, 5, n)
+    )
+
+
+def test_the_scan_is_the_minimum_of_medians_of_plainly_scaled_crystals() -> None:
+    model, batch = random_ensemble(), crystals()
+    curves = np.full((3, 5, len(batch)), np.nan)
+    for k, factor in enumerate(volume_factors(5)):
+        graphs, ok = build_graphs(batch.scaled(factor), 4.0)
+        for m, network in enumerate(model.networks):
+            with torch.inference_mode():
+                curves[m, k, ok] = network(GraphTensors.of(graphs)).numpy()
+    median, spread = model.predict(batch, volume_scan=5)
+    expected = np.nanmin(np.median(curves, axis=0), axis=0)
+    np.testing.assert_allclose(median, expected, atol=SAME_EV_PER_ATOM)
+    at = np.nanargmin(np.median(curves, axis=0), axis=0)
+    iqr = np.subtract(*np.percentile(curves[:, at, np.arange(len(batch))], [75, 25], axis=0))
+    np.testing.assert_allclose(spread, iqr, atol=SAME_EV_PER_ATOM)
+
+
+def test_twenty_volumes_from_80_to_120_percent() -> None:
+    factors = volume_factors(20)
+    assert (len(factors), factors[0], factors[-1]) == (20, 0.8, 1.2)
+    np.testing.assert_array_equal(volume_factors(1), [1.0])
+
+
+def test_batches_threads_and_order_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = random_ensemble(), crystals(20)
+    one = np.array(model.predict(batch, 3))
+    with monkeypatch.context() as patch:
+        patch.setattr(ensemble, "EDGES_PER_BATCH", 50)
+        np.testing.assert_allclose(np.array(model.predict(batch, 3, threads=2)), one, atol=SAME_EV_PER_ATOM)
+    order = np.random.default_rng(0).permutation(len(batch))
+    np.testing.assert_allclose(np.array(model.predict(batch.take(order), 3)), one[:, order], atol=SAME_EV_PER_ATOM)
+    np.testing.assert_array_equal(np.array(model.predict(batch, 3)), one)
+
+
+def test_a_crystal_without_graph_is_nan_and_costs_only_itself() -> None:
+    model, batch = random_ensemble(), crystals()
+    lonely = Crystal.make([3], [[0, 0, 0]], np.eye(3) * 9)
+    heavy = Crystal.make([98], [[0, 0, 0]], np.eye(3) * 3)
+    broken = Crystal(np.array([3]), np.full((1, 3), np.nan), np.eye(3) * 3)
+    mixed = CrystalBatch.concatenate([CrystalBatch.from_crystals([lonely, heavy, broken]), batch])
+    median, spread = model.predict(mixed, 4)
+    assert np.isnan(median[:3]).all()
+    assert np.isnan(spread[:3]).all()
+    np.testing.assert_allclose(median[3:], model.predict(batch, 4)[0], atol=SAME_EV_PER_ATOM)
+    assert [len(a) for a in model.predict(CrystalBatch.empty(), 4)] == [0, 0]
+
+
+def test_a_volume_at_which_edges_are_lost_does_not_count() -> None:
+    barely = CrystalBatch.from_crystals([Crystal.make([3], [[0, 0, 0]], np.eye(3) * 3.95)])
+    median, _ = random_ensemble().predict(barely, 20)  # no edge from 104 % on
+    assert np.isfinite(median).all()
+    energies = np.array([[[np.nan], [1.0], [3.0]], [[-5.0], [2.0], [4.0]]])
+    lowest, spread = lowest_of_median(energies)
+    assert (lowest[0], spread[0]) == (1.5, 0.5)
+
+
+def test_the_callers_torch_threads_are_put_back() -> None:
+    before = torch.get_num_threads()
+    random_ensemble().predict(crystals(), 2)
+    assert torch.get_num_threads() == before

@@ -1,0 +1,224 @@
+"""Training for real, in child processes, on a made-up but learnable energy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gnome_lite.config import Predict
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.errors import CheckpointError, GnomeLiteError, SourceError
+from gnome_lite.pipeline import Predictor, silent
+from gnome_lite.predict import checkpoint
+from gnome_lite.predict.build import split
+from gnome_lite.predict.predictor import EnsemblePredictor, train_base
+from gnome_lite.predict.train import in_training
+from gnome_lite.records import ModelRecord, ReferenceEntry, ReferenceSet, TrainingSet
+
+LEVEL = "made-up-1.0"
+CONFIG = Predict(members=2, width=16, steps=2, epochs=12, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
+METALS, ANIONS = (3, 11, 19, 12, 20, 38, 13, 31, 30, 29), (7, 8, 9, 15, 16, 17, 34, 35)
+
+
+def energy_ev_per_atom(crystal: Crystal) -> float:
+    """A made-up formation energy: electronegative minus electropositive, as group numbers go."""
+    return float(-0.03 * np.ptp(crystal.numbers % 17) - 0.5)
+
+
+@pytest.fixture(scope="module")
+def references() -> ReferenceSet:
+    rng = np.random.default_rng(0)
+    sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0.5]])
+    crystals = [Crystal.make([z], [[0, 0, 0]], np.eye(3) * 2.9) for z in METALS + ANIONS]
+    labels = [0.0] * len(crystals)
+    for metal in METALS:
+        for anion in ANIONS:
+            for numbers in ([metal, anion], [metal, anion, anion]):
+                cell = np.eye(3) * rng.uniform(3.2, 3.8)
+                crystals.append(Crystal.make(numbers, sites[: len(numbers)], cell))
+                labels.append(energy_ev_per_atom(crystals[-1]))
+    return ReferenceSet.make(
+        [
+            ReferenceEntry(f"ref-{i:03d}", c, e * len(c), LEVEL, "made up", "CC0")
+            for i, (c, e) in enumerate(zip(crystals, labels, strict=True))
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="module")
+def base(references: ReferenceSet, home: Path) -> ModelRecord:
+    predictor: Predictor = EnsemblePredictor(CONFIG, home, None, LEVEL)
+    return predictor.base(references, silent)
+
+
+def test_importing_the_room_is_light() -> None:
+    code = "import sys, gnome_lite.predict, gnome_lite.predict.train; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_split_is_gnomes_and_goes_by_formula() -> None:
+    # md5 modulo 100, of the formula: 6, 73, 95.
+    assert in_training(["LiFePO4", "NaCl", "SiO2"]).tolist() == [True, True, False]
+    assert in_training([]).tolist() == []
+    share = in_training([f"Li{n}O{m}" for n in range(1, 60) for m in range(1, 60)]).mean()
+    assert 0.83 < share < 0.87
+
+
+def test_base_learns_and_is_kept(references: ReferenceSet, home: Path, base: ModelRecord) -> None:
+    constant = np.abs(references.e_form_ev_per_atom - np.median(references.e_form_ev_per_atom)).mean()
+    assert base.promoted
+    assert base.n_train + base.n_holdout == len(references)
+    assert base.holdout_mae_ev_per_atom < 0.6 * constant
+    told: list[str] = []
+    again = EnsemblePredictor(CONFIG, home, None, LEVEL).base(references, lambda *a: told.append(a[0]))
+    assert again == base
+    assert told == []  # a restart and a second campaign train nothing
+    assert [p.name for p in home.iterdir() if p.name.startswith(".")] == []
+
+
+def test_predictions_follow_the_made_up_energy(references: ReferenceSet, home: Path, base: ModelRecord) -> None:
+    predictor = EnsemblePredictor(CONFIG, home, None, LEVEL)
+    e_form, spread = predictor.predict(base.id, references.crystals, silent)
+    assert np.corrcoef(e_form, references.e_form_ev_per_atom)[0, 1] > 0.9
+    assert (spread >= 0).all()
+    p = predictor.p_stable(e_form, spread, base.holdout_mae_ev_per_atom)
+    assert ((p >= 0) & (p <= 1)).all()
+
+
+def test_retraining_is_idempotent_and_keeps_the_hold_out(
+    references: ReferenceSet, home: Path, base: ModelRecord, tmp_path: Path
+) -> None:
+    data = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    told: list[int] = []
+    first = EnsemblePredictor(CONFIG, home, None, LEVEL).retrain(base, data, 7, lambda s, d, n, _: told.append(d))
+    assert told == sorted(told)
+    assert told[-1] == CONFIG.members * CONFIG.retrain_epochs
+    assert first.id != base.id
+    assert first.n_holdout == base.n_holdout
+    assert first.promoted == (first.holdout_mae_ev_per_atom <= base.holdout_mae_ev_per_atom)
+    assert EnsemblePredictor(CONFIG, home, None, LEVEL).retrain(base, data, 7, silent) == first
+    # Trained anew elsewhere, one member at a time, with the base as the shipped model: the same weights.
+    shipped = Path(base.path)
+    elsewhere = EnsemblePredictor(CONFIG.model_copy(update={"processes": 1}), tmp_path, shipped, LEVEL)
+    assert replace(elsewhere.retrain(base, data, 7, silent), path="") == replace(first, path="")
+
+
+def test_worse_labels_are_not_promoted(references: ReferenceSet, home: Path, base: ModelRecord) -> None:
+    data = TrainingSet(references.crystals, references.e_form_ev_per_atom + 2.0)
+    assert not EnsemblePredictor(CONFIG, home, None, LEVEL).retrain(base, data, 1, silent).promoted
+
+
+def test_a_damaged_kept_model_is_trained_again_and_refused_by_predict(
+    references: ReferenceSet, base: ModelRecord, tmp_path: Path
+) -> None:
+    config = CONFIG.model_copy(update={"epochs": 1, "members": 1})
+    record = train_base(references, config, tmp_path / "shipped", 0, silent)
+    predictor = EnsemblePredictor(config, tmp_path / "models", tmp_path / "shipped", LEVEL)
+    assert predictor.base(references, silent) == record  # the shipped one fits level and architecture
+    assert len(predictor.predict(record.id, references.crystals, silent)[0]) == len(references)
+    other = EnsemblePredictor(config.model_copy(update={"width": 8}), tmp_path / "models", tmp_path / "shipped", LEVEL)
+    own = other.base(references, silent)
+    assert own.id != record.id  # another architecture is trained
+    file = Path(own.path) / "member-00.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="member-00"):
+        other.predict(own.id, references.crystals, silent)
+    assert other.base(references, silent) == own
+    checkpoint.read(Path(own.path))
+    with pytest.raises(CheckpointError, match="gnn-0123456789abcdef"):
+        predictor.predict("gnn-0123456789abcdef", references.crystals, silent)
+
+
+def test_labels_that_are_no_physics_and_held_out_formulas_are_not_trained_on(references: ReferenceSet) -> None:
+    e_form = references.e_form_ev_per_atom.copy()
+    e_form[:3] = [np.nan, np.inf, -40.0]
+    training, held = split(TrainingSet(references.crystals, e_form))
+    assert len(training) + len(held) == len(references) - 3
+    assert not set(training.crystals.reduced_formulas()) & set(held.crystals.reduced_formulas())
+
+
+def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
+    lonely = Crystal.make([3], [[0, 0, 0]], np.eye(3) * 9)
+    entry = ReferenceEntry("a", lonely, 0.0, LEVEL, "made up", "CC0")
+    with pytest.raises(SourceError, match="can be trained on"):
+        EnsemblePredictor(CONFIG, tmp_path, None, LEVEL).base(ReferenceSet.make([entry]), silent)
+
+
+def test_divergence_is_one_line_and_leaves_nothing(references: ReferenceSet, tmp_path: Path) -> None:
+    wild = CONFIG.model_copy(update={"learning_rate": 1e30, "epochs": 2})
+    with pytest.raises(GnomeLiteError, match=r"lower predict\.learning_rate"):
+        EnsemblePredictor(wild, tmp_path, None, LEVEL).base(references, silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_children_end_with_a_killed_parent(references: ReferenceSet, tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, sys, subprocess\n"
+        "from pathlib import Path\n"
+        "from gnome_lite.predict import train\n"
+        "job = Path(sys.argv[1])\n"
+        "child = train._start(job, 0, 2)\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()\n"
+    )
+    job = tmp_path / "job"
+    os.mkfifo(tmp_path / "never")
+    job.mkdir()
+    (job / "plan.json").symlink_to(tmp_path / "never")  # a child that would wait for ever
+    parent = subprocess.Popen([sys.executable, str(script), str(job)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 20
+    while _alive(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(child)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_learns_real_formation_energies(dft_data: Path, tmp_path: Path) -> None:
+    """1,200 Materials Project crystals of <= 6 atoms: far below the mean absolute deviation (about 0.6 eV/atom)."""
+    import pandas as pd
+    from pymatgen.core import Structure
+
+    table = pd.read_csv(dft_data / "mp20_val.csv.gz")
+    crystals: list[Crystal] = []
+    labels: list[float] = []
+    for cif, e_form in zip(table["cif"], table["formation_energy_per_atom"], strict=True):
+        if len(crystals) == 1200:
+            break
+        if cif.count("\n") < 36:
+            crystals.append(Crystal.from_pymatgen(Structure.from_str(cif, fmt="cif")))
+            labels.append(float(e_form))
+    batch = CrystalBatch.from_crystals(crystals)
+    elements = [Crystal.make([z], [[0, 0, 0]], np.eye(3) * 2.9) for z in np.unique(batch.numbers)]
+    entries = [
+        ReferenceEntry(f"{i:05d}", c, e * len(c), LEVEL, "MP", "CC BY 4.0")
+        for i, (c, e) in enumerate(zip([*crystals, *elements], [*labels, *[0.0] * len(elements)], strict=True))
+        if len(np.unique(c.numbers)) > 1 or i >= len(crystals)
+    ]
+    config = Predict(members=2, epochs=20)
+    record = train_base(ReferenceSet.make(entries), config, tmp_path / "model", 0, silent)
+    assert record.holdout_mae_ev_per_atom < 0.2
