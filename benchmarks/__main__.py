@@ -12,7 +12,7 @@ from importlib import import_module
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-NAMES = ("substitution", "relaxation", "hull", "prediction")
+NAMES = ("hull", "relaxation", "prediction")
 
 
 def main() -> int:

@@ -15,7 +15,6 @@ _PUBLIC = {
     "CrystalBatch": "crystals",
     "CampaignConfig": "config",
     "Settings": "settings",
-    "assemble": "assemble",
     "open_store": "assemble",
     "load_references": "assemble",
     "run_campaign": "campaign",

@@ -14,7 +14,8 @@ import signal
 import sys
 from pathlib import Path
 
-from gnome_lite import assemble, run_campaign
+from gnome_lite.assemble import assemble
+from gnome_lite.campaign import run_campaign
 from gnome_lite.config import CampaignConfig
 from gnome_lite.settings import Settings
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,6 +36,9 @@ def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     words = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in words
     rest = [w for w in words if w != "--debug"] + given[len(words) :]
+    if not debug:
+        # Libraries warn about what a user of this program can do nothing about; our own warnings are output.
+        warnings.simplefilter("ignore")
     try:
         code = app(rest, prog_name="gnome-lite", standalone_mode=False, obj=Invocation(debug))
         sys.stdout.flush()

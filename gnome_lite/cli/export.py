@@ -40,6 +40,7 @@ def export(
     chemsys: q.Chemsys = None,
     formula: q.Formula = None,
     e_hull_max: q.EHullMax = None,
+    stable: q.Stable = False,
     nsites: q.NSites = None,
     sg: q.SpaceGroup = None,
     novel: q.Novel = None,
@@ -55,8 +56,8 @@ def export(
     from gnome_lite.store.export import export as write
 
     wanted = q.make_query(
-        elements, only, exclude, chemsys, formula, e_hull_max, nsites, sg, novel, suspect, campaign, round, unverified,
-        sort, limit,
+        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, novel, suspect, campaign, round,
+        unverified, sort, limit,
     )  # fmt: skip
     found = store_of(home).query(wanted)
     place = out if out is not None else Path(_PLACES[format])

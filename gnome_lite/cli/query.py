@@ -32,6 +32,7 @@ Formula = Annotated[str | None, typer.Option(metavar="LiFePO4", help="Has this c
 EHullMax = Annotated[
     float | None, typer.Option("--e-hull-max", metavar="EV", help="At most this far above the hull, eV/atom.")
 ]
+Stable = Annotated[bool, typer.Option("--stable", help="On the hull (surrogate-stable).")]
 NSites = Annotated[str | None, typer.Option("--nsites", metavar="1-40", help="Atoms in the cell.")]
 SpaceGroup = Annotated[str | None, typer.Option("--sg", metavar="225", help="Space group, number or symbol.")]
 Novel = Annotated[bool | None, typer.Option("--novel/--known", help="Not in the reference set / in it.")]
@@ -52,6 +53,7 @@ def query(
     chemsys: Chemsys = None,
     formula: Formula = None,
     e_hull_max: EHullMax = None,
+    stable: Stable = False,
     nsites: NSites = None,
     sg: SpaceGroup = None,
     novel: Novel = None,
@@ -66,8 +68,8 @@ def query(
 ) -> None:
     """List crystals of the store; nothing found is no error."""
     wanted = make_query(
-        elements, only, exclude, chemsys, formula, e_hull_max, nsites, sg, novel, suspect, campaign, round, unverified,
-        sort, limit,
+        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, novel, suspect, campaign, round,
+        unverified, sort, limit,
     )  # fmt: skip
     found = store_of(home).query(wanted)
     if format is Format.TABLE:
@@ -86,6 +88,7 @@ def make_query(
     chemsys: str | None,
     formula: str | None,
     e_hull_max: float | None,
+    stable: bool,
     nsites: str | None,
     sg: str | None,
     novel: bool | None,
@@ -102,10 +105,13 @@ def make_query(
         ConfigError: naming what is not understood.
     """
     from gnome_lite.errors import ConfigError
+    from gnome_lite.records import STABLE_EV_PER_ATOM
     from gnome_lite.store.query import Query
 
     if chemsys is not None and not chemsys.strip("- "):
         raise ConfigError("--chemsys is empty: write e.g. --chemsys Li-Fe-O")
+    if stable:
+        e_hull_max = STABLE_EV_PER_ATOM if e_hull_max is None else min(e_hull_max, STABLE_EV_PER_ATOM)
     low, high = _sites(nsites)
     return Query(
         elements=split_list(elements),

@@ -50,19 +50,19 @@ def run(
     if rounds is not None:
         config = config.model_copy(update={"rounds": rounds})
     settings = settings_of(home)
-    _require_sources(config, settings)
+    store = _checked(config, settings)
     say(f"campaign {config.name}: {config.rounds} rounds, home {settings.home}")
     _run_flow(config, settings, invocation.debug)
+    _summary(config, store, home)
 
+
+def _checked(config: CampaignConfig, settings: Settings) -> SqlStore:
+    """The store; what can be checked at once is said before a server is started for nothing."""
     from gnome_lite.assemble import open_store
 
-    _summary(config, settings, open_store(settings), home)
-
-
-def _require_sources(config: CampaignConfig, settings: Settings) -> None:
-    """What can be checked at once is said before a server is started for nothing."""
     if config.sources.materials_project:
         settings.require_mp_key()
+    return open_store(settings, create=True)
 
 
 def _run_flow(config: CampaignConfig, settings: Settings, debug: bool) -> None:
@@ -79,7 +79,7 @@ def _run_flow(config: CampaignConfig, settings: Settings, debug: bool) -> None:
             discovery(config.model_dump(mode="json"), str(settings.home.resolve()))
 
 
-def _summary(config: CampaignConfig, settings: Settings, store: SqlStore, home: Path | None) -> None:
+def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None:
     from gnome_lite.report.tables import round_table
     from gnome_lite.store.query import Query
 
@@ -95,6 +95,6 @@ def _summary(config: CampaignConfig, settings: Settings, store: SqlStore, home: 
         f"({plain} without ordering suspects), at level {level}.",
         highlight=False,
     )
-    out.print(f"See them:  gnome-lite query --novel --e-hull-max 0{where}", highlight=False, markup=False)
+    out.print(f"See them:  gnome-lite query --novel --stable{where}", highlight=False, markup=False)
     if found:
         out.print(f"One of them:  gnome-lite show {found[0].id}{where}", highlight=False, markup=False)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gnome_lite.crystals import Crystal
+    from gnome_lite.records import Verdict
     from gnome_lite.store.history import CrystalHistory, IssuedVerdict
     from gnome_lite.store.status import CampaignStatus
 
@@ -36,12 +37,15 @@ def show(
 def standing(verdict: IssuedVerdict, campaign: CampaignStatus | None) -> str:
     """What a verdict means, in the words that keep it from meaning more."""
     v = verdict.verdict
-    distance = "" if v.stable else f"not on the hull ({1000 * v.e_above_hull_ev_per_atom:.1f} meV/atom above it), "
-    word = "surrogate-stable" if v.stable else "surrogate-unstable"
     against = f"hull {v.hull_id}"
     if campaign is not None:
         against = f"reference set {campaign.reference_set_id} ({campaign.n_references} entries), {against}"
-    return f"{word}: {distance}at level {v.level} relative to {against}"
+    away = "" if v.stable else f", {1000 * v.e_above_hull_ev_per_atom:.1f} meV/atom above the hull,"
+    return f"{_word(v)}{away} at level {v.level} relative to {against}"
+
+
+def _word(verdict: Verdict) -> str:
+    return "surrogate-stable" if verdict.stable else "surrogate-unstable"
 
 
 def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, CampaignStatus]) -> None:
@@ -97,7 +101,7 @@ def _cell(out: Console, crystal: Crystal) -> None:
         f"a b c {' '.join(f'{x:.4f}' for x in lengths)} Å, angles {' '.join(f'{x:.2f}' for x in angles)}°, "
         f"volume {crystal.volume:.2f} Å^3, {len(crystal)} atoms",
     )
-    for z, x in zip(crystal.numbers, crystal.frac_coords % 1.0, strict=True):
+    for z, x in zip(crystal.numbers, crystal.frac_coords.round(5) % 1.0, strict=True):
         _say(out, f"  {symbol(z):<2} {x[0]:9.5f} {x[1]:9.5f} {x[2]:9.5f}")
 
 
@@ -125,11 +129,10 @@ def _verdicts(out: Console, history: CrystalHistory) -> None:
         _section(out, "Verdicts, oldest first")
     for issued in history.verdicts:
         v = issued.verdict
-        word = "surrogate-stable" if v.stable else "surrogate-unstable"
         _say(
             out,
-            f"{issued.campaign} round {issued.round}: {word}, {v.e_above_hull_ev_per_atom:.4f} above hull {v.hull_id}, "
-            f"decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
+            f"{issued.campaign} round {issued.round}: {_word(v)}, {v.e_above_hull_ev_per_atom:.4f} above "
+            f"hull {v.hull_id}, decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
         )
 
 

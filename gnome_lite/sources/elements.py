@@ -4,8 +4,19 @@ Each element brings its reported ground state (ASE's reference states, which fol
 elemental prototypes, doi 10.1016/j.commatsci.2017.01.017) and, for a metal, the close-packed and bcc alternatives at
 the same volume: a hull needs the *surrogate's* lowest phase, which is not always nature's.
 
-H2, N2, O2, F2 and Cl2 stand as molecular crystals, not as molecules in boxes: CHGNet sees atoms to 6 Å and bonds to
-3 Å and was trained on crystals alone. See `tests/sources/test_elements.py` for the energies of both.
+H2, N2, O2, F2 and Cl2 stand as molecular crystals. CHGNet 0.3.0 does run on a molecule in a box, but binds H2, N2,
+O2 and Cl2 into crystals, so that only the crystal is its lowest state (relaxed, eV/atom):
+
+    element   crystal   8 Å box   Materials Project
+    H         -3.356    -3.334    -3.393
+    N         -8.353    -8.335    -8.336
+    O         -4.911    -4.819    -4.947
+    F         -1.903    -2.023    -1.911
+    Cl        -1.898    -1.848    -1.849
+
+F2 is the exception: dilute F2 falls 0.12 eV/atom below its dense crystals, which are local minima. The training set
+holds no dilute phases, and the crystal is within 10 meV/atom of the value its fluorides were fitted against, so the
+crystal is the reference. Hence a fluoride that relaxes to free F2 looks too stable: gate leftover molecules.
 """
 
 from __future__ import annotations

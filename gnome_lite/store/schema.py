@@ -193,7 +193,7 @@ verdict = Table(
         "ix_verdict_latest",
         "e_above_hull_ev_per_atom",
         "candidate_id",
-        sqlite_where=text("latest"),
+        sqlite_where=text("latest = 1"),
         postgresql_where=text("latest"),
     ),
     Index(
@@ -201,7 +201,7 @@ verdict = Table(
         "campaign",
         "e_above_hull_ev_per_atom",
         "candidate_id",
-        sqlite_where=text("latest_of_campaign"),
+        sqlite_where=text("latest_of_campaign = 1"),
         postgresql_where=text("latest_of_campaign"),
     ),
     _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),

@@ -60,7 +60,8 @@ def load_model(version: str) -> CHGNet:
     found = sha256(content).hexdigest()
     if found != expected:
         raise CalculatorError(
-            f"checkpoint {name} has SHA-256 {found[:16]}..., not the pinned {expected[:16]}...: reinstall chgnet>=0.4.2,<0.5"
+            f"checkpoint {name} has SHA-256 {found[:16]}..., not the pinned {expected[:16]}...: "
+            "reinstall chgnet>=0.4.2,<0.5"
         )
     # The bytes that were hashed are the bytes that are loaded.
     state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.crystals import Crystal, symbol
 from gnome_lite.records import Failure, formation_energies
 
@@ -53,7 +54,7 @@ def bad_geometry(crystal: Crystal, start_volume_ang3: float) -> Refusal | None:
     if not MIN_VOLUME_PER_ATOM_ANG3 <= per_atom <= MAX_VOLUME_PER_ATOM_ANG3:
         return Failure.EXPLODED, f"volume is {per_atom:.1f} Å^3 per atom"
     closest = closest_pair(crystal)
-    if closest is not None and closest[0] < MIN_DISTANCE_RATIO:
+    if closest is not None:
         ratio, distance, pair = closest
         return Failure.OVERLAP, f"{pair} are {distance:.2f} Å apart, {ratio:.2f} of the sum of their covalent radii"
     return None
@@ -62,13 +63,12 @@ def bad_geometry(crystal: Crystal, start_volume_ang3: float) -> Refusal | None:
 def closest_pair(crystal: Crystal) -> tuple[float, float, str] | None:
     """The pair shortest in units of its covalent radii, as (ratio, distance in Å, "Na-Cl").
 
-    None if no two atoms, images included, are closer than twice the largest refused distance.
+    None if no two atoms, images included, are closer than `MIN_DISTANCE_RATIO` of their radii.
     """
-    from ase.data import covalent_radii
     from vesin import NeighborList
 
-    radii = covalent_radii[crystal.numbers]
-    reach = 2 * MIN_DISTANCE_RATIO * 2 * float(radii.max())
+    radii = covalent_radii_ang()[crystal.numbers]
+    reach = MIN_DISTANCE_RATIO * 2 * float(radii.max())
     first, second, distance = NeighborList(cutoff=reach, full_list=False).compute(
         points=crystal.cart_coords, box=crystal.lattice, periodic=True, quantities="ijd"
     )
@@ -77,7 +77,7 @@ def closest_pair(crystal: Crystal) -> tuple[float, float, str] | None:
     ratios = distance / (radii[first] + radii[second])
     k = int(ratios.argmin())
     pair = "-".join(symbol(crystal.numbers[i]) for i in (first[k], second[k]))
-    return float(ratios[k]), float(distance[k]), pair
+    return (float(ratios[k]), float(distance[k]), pair) if ratios[k] < MIN_DISTANCE_RATIO else None
 
 
 def bad_numbers(energy_ev: float, forces: ArrayLike, stress: ArrayLike) -> Refusal | None:

@@ -146,9 +146,7 @@ def _propose(
     return step, length, float(gradient @ step + (curvature * along**2).sum() / 2)
 
 
-def _bfgs(
-    hessian: NDArray[np.float64], step: NDArray[np.float64], change: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _bfgs(hessian: NDArray[np.float64], step: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
     """The Hessian corrected so that it gives `change` of the gradient along `step`."""
     known = hessian @ step
     rise, known_rise = change @ step, known @ step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import selectors
 import signal
@@ -46,7 +47,7 @@ class ProcessVerifier:
     def __init__(self, config: Verify, elemental_ev_per_atom: Mapping[str, float] | None = None) -> None:
         self.config = config
         self.level = level_of(config.calculator, config.calculator_kwargs)
-        self.n_processes = config.processes or len(os.sched_getaffinity(0))
+        self.n_processes = config.processes or _cores()
         self._setup: Message = {
             "calculator": config.calculator,
             "kwargs": dict(config.calculator_kwargs),
@@ -76,19 +77,21 @@ class ProcessVerifier:
                     for worker in team:
                         if worker.ready and worker.task is None and waiting:
                             worker.give(*waiting.popleft(), self.config.deadline_s)
-                    for key, _ in selector.select(_patience(team)):
-                        yield from self._hear(key.data, waiting)
+                    heard = {key.data for key, _ in selector.select(_patience(team))}
+                    # Judged before anything is yielded: the caller's own time is no fault of a worker's.
                     now = time.monotonic()
-                    for worker in team:
-                        if worker.alive and now > worker.deadline:
-                            yield from self._overdue(worker)
-                    for worker in [w for w in team if not w.alive]:
+                    overdue = {w for w in team if now > w.deadline} - heard
+                    for worker in heard:
+                        yield from self._hear(worker, waiting)
+                    for worker in overdue:
+                        yield from self._overdue(worker)
+                    for worker in [w for w in team if w.gone]:
                         selector.unregister(worker.stdout)
                         team.remove(worker)
                         worker.stop()
             finally:
                 for worker in team:
-                    if worker.alive and worker.ready and worker.task is None:
+                    if worker.task is None and not worker.gone:
                         self._idle.append(worker)
                     else:
                         worker.stop()
@@ -110,45 +113,56 @@ class ProcessVerifier:
         wanted = min(self.n_processes, n_waiting + sum(w.task is not None for w in team))
         while len(team) < wanted:
             worker = self._idle.pop() if self._idle else Worker(self._setup)
+            if not worker.alive:
+                worker.stop()
+                continue
             selector.register(worker.stdout, selectors.EVENT_READ, worker)
             team.add(worker)
 
     def _hear(self, worker: Worker, waiting: deque[tuple[Candidate, int]]) -> Iterator[Verification]:
         """Take what a worker wrote; no bytes mean that it died."""
         chunk = os.read(worker.stdout, _READ_BYTES)
+        if not chunk:
+            worker.gone = True
+            yield from self._dead(worker, waiting)
+            return
         worker.inbox += chunk
-        message = unpack(worker.inbox) if chunk else None
-        if message is not None:
-            if "refused" in message:
-                raise CalculatorError(message["refused"])
-            if "ready" in message:
-                worker.ready, worker.deadline = True, float("inf")
-                return
-            task, worker.task, worker.deadline = worker.task, None, float("inf")
-            assert task is not None, "a worker answers only what it was asked"
-            yield self._outcome(task[0], message, time.monotonic() - worker.since)
-        elif not chunk:
-            how, last_words = worker.obituary()
-            if worker.task is None:
-                if not worker.ready:
-                    raise CalculatorError(
-                        f"a worker for {self.config.calculator} {how} while starting ({last_words}): "
-                        f"is verify.memory_gib = {self.config.memory_gib:g} too little?"
-                    )
-                return
-            candidate, attempt = worker.task
-            worker.task = None
-            if attempt < self.config.tries:
-                waiting.append((candidate, attempt + 1))
-                return
-            # Only the kernel, short of memory, sends SIGKILL to a process of ours.
-            killed = worker.process.returncode == -signal.SIGKILL
-            failure = Failure.OUT_OF_MEMORY if killed else Failure.CRASHED
-            detail = f"worker {how} on each of {attempt} tries: {last_words}"
-            yield self._failed(candidate, failure, detail, time.monotonic() - worker.since)
+        message = unpack(worker.inbox)
+        if message is None:
+            return
+        worker.deadline = math.inf
+        if "refused" in message:
+            raise CalculatorError(message["refused"])
+        if "ready" in message:
+            worker.ready = True
+            return
+        task, worker.task = worker.task, None
+        assert task is not None, "a worker answers only what it was asked"
+        yield self._outcome(task[0], message, time.monotonic() - worker.since)
+
+    def _dead(self, worker: Worker, waiting: deque[tuple[Candidate, int]]) -> Iterator[Verification]:
+        how, last_words = worker.obituary()
+        task, worker.task = worker.task, None
+        if task is None:
+            if not worker.ready:
+                raise CalculatorError(
+                    f"a worker for {self.config.calculator} {how} while starting ({last_words}): "
+                    f"is verify.memory_gib = {self.config.memory_gib:g} too little?"
+                )
+            return
+        candidate, attempt = task
+        if attempt < self.config.tries:
+            waiting.append((candidate, attempt + 1))
+            return
+        # Only the kernel, short of memory, sends SIGKILL to a process of ours.
+        killed = worker.process.returncode == -signal.SIGKILL
+        failure = Failure.OUT_OF_MEMORY if killed else Failure.CRASHED
+        tries = "the only try" if attempt == 1 else f"each of {attempt} tries"
+        detail = f"worker {how} on {tries}: {last_words}"
+        yield self._failed(candidate, failure, detail, time.monotonic() - worker.since)
 
     def _overdue(self, worker: Worker) -> Iterator[Verification]:
-        task, worker.task = worker.task, None
+        task, worker.task, worker.gone = worker.task, None, True
         worker.stop()
         if task is None:
             raise CalculatorError(f"a worker for {self.config.calculator} did not start in {START_DEADLINE_S:.0f} s")
@@ -183,12 +197,16 @@ class Worker:
 
     Attributes:
         task: the candidate it relaxes and which try this is.
+        ready: it has its calculator.
+        gone: it closed its pipe or was stopped.
         deadline: on the monotonic clock, when it must have answered.
     """
 
     def __init__(self, setup: Message) -> None:
         self.task: tuple[Candidate, int] | None = None
         self.ready = False
+        self.gone = False
+        self._owner = os.getpid()
         self.inbox = bytearray()
         self.since = time.monotonic()
         self.deadline = self.since + START_DEADLINE_S
@@ -239,7 +257,9 @@ class Worker:
         return how, next((line.strip() for line in reversed(lines) if line.strip()), "no message")
 
     def stop(self) -> None:
-        """Kill it and all that it started. May be called twice."""
+        """Kill it and all that it started. May be called twice; does nothing in a fork of the process that owns it."""
+        if os.getpid() != self._owner:
+            return
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -262,8 +282,13 @@ class Worker:
 
 def _patience(team: set[Worker]) -> float | None:
     """Seconds until the next deadline."""
-    nearest = min((w.deadline for w in team), default=float("inf"))
-    return None if nearest == float("inf") else max(0.0, nearest - time.monotonic()) + 0.01
+    nearest = min((w.deadline for w in team), default=math.inf)
+    return None if nearest == math.inf else max(0.0, nearest - time.monotonic()) + 0.01
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _stop_all(workers: list[Worker]) -> None:

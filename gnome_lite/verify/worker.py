@@ -47,7 +47,8 @@ def main() -> None:
         _write(answers, {"refused": str(error)})
         return
     except MemoryError:
-        _write(answers, {"refused": f"no room for {setup['calculator']} in {limit / 2**30:.1f} GiB: raise verify.memory_gib"})
+        room = f"{limit / 2**30:.1f} GiB"
+        _write(answers, {"refused": f"no room for {setup['calculator']} in {room}: raise verify.memory_gib"})
         return
     _write(answers, {"ready": True})
     while (task := _read(inbox)) is not None:

@@ -73,7 +73,7 @@ def crystal_of(cif: str) -> Crystal:
     from ase.geometry import cellpar_to_cell
 
     keys = ["length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"]
-    cell = [float(re.search(rf"_cell_{key}\s+(\S+)", cif).group(1)) for key in keys]  # type: ignore[union-attr]
+    cell = [float(re.findall(rf"_cell_{key}\s+(\S+)", cif)[0]) for key in keys]
     rows = [line.split() for line in cif.split("_atom_site_occupancy\n")[1].strip().splitlines()]
     return Crystal.make(
         [atomic_number(r[0]) for r in rows], [[float(x) for x in r[3:6]] for r in rows], cellpar_to_cell(cell)

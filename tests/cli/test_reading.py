@@ -1,0 +1,170 @@
+"""query, show, export, status, init: on a real store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli.conftest import Call
+from store.small_campaign import CRYSTALS
+
+from gnome_lite.cli.template import campaign_toml
+from gnome_lite.config import CampaignConfig
+
+LIF = CRYSTALS[0].content_id
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def ids(text: str) -> list[str]:
+    return [row["id"] for row in json.loads(text)]
+
+
+def test_json_goes_to_stdout_and_the_count_does_not(call: Call) -> None:
+    said = call("query", "--format", "json")
+    assert said.code == 0
+    assert len(json.loads(said.out)) == 4
+    assert said.err == ""
+
+
+def test_table_and_count(call: Call) -> None:
+    said = call("query", "--stable")
+    assert said.code == 0
+    assert LIF in said.out
+    assert "2 crystals (2 surrogate-stable at level test-1; energies in eV/atom)" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "formulas"),
+    [
+        (["--elements", "Li,F"], {"LiF"}),
+        (["--elements", "Cl"], {"NaCl", "KCl"}),
+        (["--only", "Na,Cl,K"], {"NaCl", "KCl"}),
+        (["--exclude", "F, Na"], {"KCl"}),
+        (["--chemsys", "F-Li"], {"LiF"}),
+        (["--formula", "Na2Cl2"], {"NaCl"}),
+        (["--e-hull-max", "0.05"], {"LiF", "KCl", "NaMnF3"}),
+        (["--nsites", "3-8"], {"NaMnF3"}),
+        (["--nsites", "2"], {"LiF", "NaCl", "KCl"}),
+        (["--nsites", "-2", "--novel"], {"LiF", "NaCl"}),
+        (["--known"], {"KCl"}),
+        (["--sg", "225"], {"LiF", "NaCl", "KCl"}),
+        (["--sg", "Pm-3m"], {"NaMnF3"}),
+        (["--campaign", "first", "--round", "1", "--unverified", "--elements", "Hf"], {"HfC"}),
+        (["--elements", "U"], set()),
+    ],
+)
+def test_filters(call: Call, options: list[str], formulas: set[str]) -> None:
+    said = call("query", "--format", "ndjson", *options)
+    assert said.code == 0, said.err
+    assert {json.loads(line)["formula"] for line in said.out.splitlines()} == formulas
+
+
+def test_sort_limit_and_csv(call: Call) -> None:
+    said = call("query", "--sort", "formula", "--limit", "2", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(said.out)))
+    assert [row["Reduced Formula"] for row in rows] == ["KCl", "LiF"]
+
+
+def test_show_prints_everything(call: Call) -> None:
+    said = call("show", LIF)
+    assert said.code == 0, said.err
+    for words in (
+        "LiF",
+        "surrogate-stable at level test-1 relative to reference set",
+        "(11 entries), hull hull-1",
+        "not a DFT or experimental verdict",
+        "novel: yes",
+        "0.500 Li [ref-3] + 0.500 F2 [ref-9]",
+        "Fm-3m (225)",
+        "P(stable) 0.90",
+        "off by -500 meV/atom",
+        "chosen, rank 1",
+        "Verdicts, oldest first",
+        "ref-11 (reference set)",
+        "by Na1+ -> K1+",
+    ):
+        assert words in said.out
+
+
+def test_show_of_a_failed_and_of_an_unverified_crystal(call: Call) -> None:
+    assert "verification failed: timeout" in call("show", CRYSTALS[4].content_id).out
+    assert "not verified yet" in call("show", CRYSTALS[5].content_id).out
+
+
+def test_show_takes_the_beginning_of_an_id(call: Call) -> None:
+    assert LIF in call("show", LIF[:8]).out
+
+
+@pytest.mark.parametrize("kind", ["cif", "poscar", "extxyz", "ase", "csv", "json"])
+def test_export(call: Call, tmp_path: Path, kind: str) -> None:
+    said = call("export", "--format", kind, "--stable", tmp_path / "out" / "here")
+    assert said.code == 0, said.err
+    paths = [Path(line) for line in said.out.splitlines()]
+    assert len(paths) == (2 if kind in ("cif", "poscar") else 1)
+    assert all(path.stat().st_size for path in paths)
+
+
+def test_status(call: Call) -> None:
+    said = call("status", "--failures")
+    assert said.code == 0, said.err
+    assert "campaign first" in said.out
+    assert "level test-1" in said.out
+    assert "SrTiO3" in said.out
+    assert "timeout" in said.out
+
+
+def test_init_writes_the_default_campaign_and_overwrites_nothing(call: Call, tmp_path: Path) -> None:
+    assert call("init").code == 0
+    assert CampaignConfig.from_toml(tmp_path / "campaign.toml") == CampaignConfig()
+    (tmp_path / "campaign.toml").write_text("mine")
+    said = call("init")
+    assert said.code == 2
+    assert "campaign.toml exists already" in said.err
+    assert (tmp_path / "campaign.toml").read_text() == "mine"
+
+
+def test_a_changed_campaign_survives_its_file(tmp_path: Path) -> None:
+    config = CampaignConfig.model_validate(
+        {"name": "x", "space": {"chemical_systems": ["Li-O"]}, "verify": {"calculator_kwargs": {"a": 'q"\\', "b": 1}}}
+    )
+    (tmp_path / "c.toml").write_text(campaign_toml(config), encoding="utf-8")
+    assert CampaignConfig.from_toml(tmp_path / "c.toml") == config
+
+
+def cpu_seconds(*arguments: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        [sys.executable, "-m", "gnome_lite.cli", *arguments], check=True, capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_commands_start_fast(home: Path) -> None:
+    """Processor time, which a busy machine does not stretch: heavy imports would show (torch alone is 3 s)."""
+    cpu_seconds("--help")  # compiles bytecode
+    assert min(cpu_seconds("--help") for _ in range(2)) < 0.5
+    assert min(cpu_seconds("query") for _ in range(2)) < 1.5
+
+
+def test_no_arguments_is_help(call: Call) -> None:
+    said = call()
+    assert said.code == 0
+    assert "query" in said.out
+
+
+def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
+    command = f"{sys.executable} -m gnome_lite.cli query --format json | head -c 10"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True
+    )
+    assert done.stderr == b""
+    assert done.stdout == b'[\n {\n  "id'[:10]
