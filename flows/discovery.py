@@ -7,7 +7,7 @@ figures only, and a step that fails by logic is not tried again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -24,7 +24,7 @@ from gnome_lite.assemble import assemble, open_store
 from gnome_lite.campaign import Figures, run_campaign
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.errors import ConfigError
-from gnome_lite.pipeline import Progress, Stages, silent
+from gnome_lite.pipeline import Progress, silent
 from gnome_lite.records import RoundReport
 from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.tables import round_markdown, round_rows
@@ -75,7 +75,8 @@ def discovery(
 
     def on_round(report: RoundReport) -> None:
         if report.round not in before or report.round == config.rounds:
-            publish(stages, report)
+            reports = [r for r in stages.store.reports(config.name) if r.round <= report.round]
+            publish(config.name, stages.verifier.level, reports)
 
     reports = run_campaign(stages, engine=as_task, on_round=on_round)
     return {
@@ -123,20 +124,19 @@ def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
     return step()
 
 
-def publish(stages: Stages, report: RoundReport) -> None:
-    """The table and the picture of all rounds so far, as artifacts that each round renews."""
-    name = stages.config.name
-    reports = [r for r in stages.store.reports(name) if r.round <= report.round]
+def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
+    """The table and the picture of a campaign's rounds so far, as artifacts that each round renews."""
+    last = reports[-1]
     key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"
     create_table_artifact(
-        round_rows(reports), key=f"{key}-rounds", description=f"Campaign {name} after round {report.round}"
+        round_rows(reports), key=f"{key}-rounds", description=f"Campaign {name} after round {last.round}"
     )
-    picture = data_uri(round_figure(reports, f"campaign {name}, round {report.round}"))
+    picture = data_uri(round_figure(reports, f"campaign {name}, round {last.round}"))
     create_markdown_artifact(
-        f"# Campaign {name}, round {report.round}\n\n"
+        f"# Campaign {name}, round {last.round}\n\n"
         f"![counts, hit rate and network error of each round]({picture})\n\n{round_markdown(reports)}\n"
-        f"Stable means *surrogate-stable*: on the hull at level {stages.verifier.level}.\n",
+        f"Stable means *surrogate-stable*: on the hull at level {level}.\n",
         key=f"{key}-picture",
-        description=f"Hit rate and error of campaign {name} after round {report.round}",
+        description=f"Hit rate and error of campaign {name} after round {last.round}",
     )
-    get_run_logger().info("round %d: %d hits of %d verified", report.round, report.hits, report.verified)
+    get_run_logger().info("round %d: %d hits of %d verified", last.round, last.hits, last.verified)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prefect import flow
 
 from flows.discovery import as_task, current_progress
-from gnome_lite.assemble import make_verifier
-from gnome_lite.chemistry.gates import PreGate
+from gnome_lite.assemble import assemble_seed
 from gnome_lite.config import CampaignConfig
-from gnome_lite.crystals import Crystal
-from gnome_lite.generate.substitution import IonicSubstitution
-from gnome_lite.novelty.novelty import CrystalNovelty
-from gnome_lite.records import Candidate, ReferenceSet, Verification
+from gnome_lite.records import Candidate, ReferenceEntry, ReferenceSet, Verification
 from gnome_lite.seeding import SeedPlan, collect, plan_candidates, relax_all, summary
-from gnome_lite.sources.elements import elemental_candidates
 from gnome_lite.sources.parquet import write_references
-from gnome_lite.sources.prototypes import prototypes
 
 DEADLINE_S = 300.0
 """A seed is made once: its elements include cells of 32 atoms, which a campaign's deadline would cut off."""
@@ -36,49 +29,34 @@ def seeding(out: str, ledger: str, compounds: int | None = None) -> dict[str, An
     """
     progress = current_progress()
     config = CampaignConfig()
+    config = config.model_copy(update={"verify": config.verify.model_copy(update={"deadline_s": DEADLINE_S})})
     plan = SeedPlan() if compounds is None else SeedPlan(compounds=compounds)
-    verifier = make_verifier(
-        config.model_copy(update={"verify": config.verify.model_copy(update={"deadline_s": DEADLINE_S})}), None
-    )
-    novelty = CrystalNovelty()
+    parts = assemble_seed(config)
     # Figures alone pass through the engine; crystals stay here.
     candidates: list[Candidate] = []
     outcomes: dict[str, Verification] = {}
-    made: list[tuple[ReferenceSet, list[tuple[str, Crystal]]]] = []
+    made: list[tuple[ReferenceSet, list[ReferenceEntry]]] = []
 
     def choose() -> dict[str, Any]:
         progress("plan", 0, 0, "")
-        candidates.extend(
-            plan_candidates(
-                plan,
-                [(e.label, e.crystal) for e in elemental_candidates()],
-                [(p.id, p.crystal) for p in prototypes(plan.max_atoms)],
-                IonicSubstitution(config.space, config.generate),
-                PreGate(config.gates, config.space),
-                novelty,
-            )
-        )
+        candidates.extend(plan_candidates(plan, parts))
         return {"candidates": len(candidates)}
 
     def relax() -> dict[str, Any]:
-        outcomes.update(relax_all(candidates, verifier, Path(ledger), progress))
+        outcomes.update(relax_all(candidates, parts.verifier, Path(ledger), progress))
         return summary(candidates, outcomes)
 
     def gather() -> dict[str, Any]:
-        made.append(collect(candidates, outcomes, novelty, progress))
+        made.append(collect(candidates, outcomes, parts.novelty, progress))
         return {"entries": len(made[0][0]), "id": made[0][0].id}
 
     def write() -> dict[str, Any]:
         references, inputs = made[0]
-        entries = {e.id: e for e in references.entries}
         write_references(Path(out) / "references.parquet", references.entries)
         # The network learns from the unrelaxed crystal, too: each with the energy of what it relaxed to.
-        write_references(
-            Path(out) / "inputs.parquet",
-            [replace(entries[i], crystal=crystal, fingerprint="") for i, crystal in inputs],
-        )
+        write_references(Path(out) / "inputs.parquet", inputs)
         return {"out": out}
 
     figures = {name: as_task(name, 0, call) for name, call in
                (("plan", choose), ("relax", relax), ("collect", gather), ("write", write))}  # fmt: skip
-    return {"level": verifier.level, **figures["relax"], **figures["collect"], **figures["write"]}
+    return {"level": parts.verifier.level, **figures["relax"], **figures["collect"], **figures["write"]}

@@ -14,6 +14,7 @@ from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
     from gnome_lite.predict.predictor import EnsemblePredictor
+    from gnome_lite.seeding import SeedParts
     from gnome_lite.store.database import SqlStore
     from gnome_lite.verify.verifier import ProcessVerifier
 
@@ -49,6 +50,25 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     )
 
 
+def assemble_seed(config: CampaignConfig) -> SeedParts:
+    """Everything that the bundled seed is made with."""
+    from gnome_lite.chemistry.gates import PreGate
+    from gnome_lite.generate.substitution import IonicSubstitution
+    from gnome_lite.novelty.novelty import CrystalNovelty
+    from gnome_lite.seeding import SeedParts
+    from gnome_lite.sources.elements import elemental_candidates
+    from gnome_lite.sources.prototypes import prototypes
+
+    return SeedParts(
+        elements=[(e.label, e.crystal) for e in elemental_candidates()],
+        prototypes=[(p.id, p.crystal) for p in prototypes()],
+        generator=IonicSubstitution(config.space, config.generate),
+        gate=PreGate(config.gates, config.space),
+        novelty=CrystalNovelty(),
+        verifier=make_verifier(config, None),
+    )
+
+
 def level_of(config: CampaignConfig) -> str:
     """Level of theory of the campaign's verifier."""
     from gnome_lite.verify.calculators import level_of as level_of_calculator
@@ -73,9 +93,7 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
     if config.sources.files:
         sources.append(FileSource(config.sources.files, level))
     if config.sources.materials_project:
-        sources.append(
-            MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome)
-        )
+        sources.append(MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome))
     if not sources:
         raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
     return CombinedSource(sources)

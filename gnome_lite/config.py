@@ -86,9 +86,9 @@ class Predict(Section):
     steps: Annotated[int, Field(ge=1, le=8)] = 3
     cutoff_ang: Annotated[float, Field(gt=1, le=8)] = 4.0
     epochs: Annotated[int, Field(ge=1)] = 60
-    retrain_epochs: Annotated[int, Field(ge=1)] = 8
+    retrain_epochs: Annotated[int, Field(ge=1)] = 6
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
-    retrain_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    retrain_learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     batch_size: Annotated[int, Field(ge=1)] = 64
     volume_scan: Annotated[int, Field(ge=1)] = 20

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.pipeline import Gate, Generator, Novelty, Progress, Verifier, silent
+from gnome_lite.pipeline import Gate, Generator, Novelty, Progress, Verifier
 from gnome_lite.records import (
     Candidate,
     CandidatePool,
@@ -55,68 +55,51 @@ class SeedPlan:
     seed: int = 0
 
 
-def build_seed(
-    plan: SeedPlan,
-    elements: Sequence[tuple[str, Crystal]],
-    prototypes: Sequence[tuple[str, Crystal]],
-    generator: Generator,
-    gate: Gate,
-    novelty: Novelty,
-    verifier: Verifier,
-    ledger: Path,
-    progress: Progress = silent,
-) -> tuple[ReferenceSet, list[tuple[str, Crystal]]]:
-    """Relax all of it, or go on with it.
+@dataclass(frozen=True, slots=True)
+class SeedParts:
+    """Everything a seed is made with, assembled once.
 
-    Args:
+    Attributes:
         elements: (label, starting crystal) of pure elements, several an element.
         prototypes: (label, crystal) of known structure types with their real compositions.
         generator: makes compounds from the prototypes.
         gate: refuses compounds before any energy is spent.
         novelty: finds duplicates.
         verifier: relaxes.
-        ledger: file of outcomes so far.
-
-    Returns:
-        The reference set, and (reference id, unrelaxed input) of each entry.
     """
-    candidates = plan_candidates(plan, elements, prototypes, generator, gate, novelty)
-    outcomes = relax_all(candidates, verifier, ledger, progress)
-    return collect(candidates, outcomes, novelty, progress)
+
+    elements: Sequence[tuple[str, Crystal]]
+    prototypes: Sequence[tuple[str, Crystal]]
+    generator: Generator
+    gate: Gate
+    novelty: Novelty
+    verifier: Verifier
 
 
-def plan_candidates(
-    plan: SeedPlan,
-    elements: Sequence[tuple[str, Crystal]],
-    prototypes: Sequence[tuple[str, Crystal]],
-    generator: Generator,
-    gate: Gate,
-    novelty: Novelty,
-) -> list[Candidate]:
+def plan_candidates(plan: SeedPlan, parts: SeedParts) -> list[Candidate]:
     """What to relax: all elements, small prototypes, and the best-spread choice of substituted compounds."""
-    small = [(label, crystal) for label, crystal in prototypes if len(crystal) <= plan.max_atoms]
-    known = [_candidate(c, label, "elements") for label, c in elements]
+    small = [(label, crystal) for label, crystal in parts.prototypes if len(crystal) <= plan.max_atoms]
+    known = [_candidate(c, label, "elements") for label, c in parts.elements]
     known += [_candidate(c, label, "prototypes") for label, c in small]
-    pool = _substituted(plan, small, generator, gate)
-    chosen = _spread(pool, plan, novelty)
+    pool = _substituted(plan, small, parts)
+    chosen = _spread(pool, plan, parts.novelty)
     return list({c.id: c for c in known + [pool.candidate(i) for i in chosen]}.values())
 
 
-def _substituted(
-    plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], generator: Generator, gate: Gate
-) -> CandidatePool:
+def _substituted(plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], parts: SeedParts) -> CandidatePool:
     """Compounds of all generations that pass the gate, each content once."""
-    parents = CrystalBatch.from_crystals(c for _, c in prototypes)
-    labels = [label for label, _ in prototypes]
+    first_labels = [label for label, _ in prototypes]
+    first = CrystalBatch.from_crystals(c for _, c in prototypes)
+    parents, labels = first, first_labels
     pool = CandidatePool.concatenate([], 0)
     for generation in range(plan.generations):
-        stream = generator.generate(parents, labels, 0, np.random.default_rng([plan.seed, generation]))
-        passed = [chunk.take([not cause for cause in gate.causes(chunk.crystals)]) for chunk in stream]
+        stream = parts.generator.generate(parents, labels, 0, np.random.default_rng([plan.seed, generation]))
+        passed = [chunk.take([not cause for cause in parts.gate.causes(chunk.crystals)]) for chunk in stream]
         everything = CandidatePool.concatenate([pool, *passed], 0)
-        first = {everything.crystals[i].content_id: i for i in reversed(range(len(everything)))}
-        pool = everything.take(sorted(first.values()))
-        parents = CrystalBatch.concatenate([CrystalBatch.from_crystals(c for _, c in prototypes), pool.crystals])
-        labels = [label for label, _ in prototypes] + list(pool.parent_ids)
+        index = {everything.crystals[i].content_id: i for i in reversed(range(len(everything)))}
+        pool = everything.take(sorted(index.values()))
+        parents = CrystalBatch.concatenate([first, pool.crystals])
+        labels = first_labels + list(pool.parent_ids)
     return pool
 
 
@@ -168,8 +151,13 @@ def relax_all(
 
 def collect(
     candidates: Sequence[Candidate], outcomes: dict[str, Verification], novelty: Novelty, progress: Progress
-) -> tuple[ReferenceSet, list[tuple[str, Crystal]]]:
-    """Drop failures, duplicates and artefacts; what is left is the reference set."""
+) -> tuple[ReferenceSet, list[ReferenceEntry]]:
+    """Drop failures, duplicates and artefacts.
+
+    Returns:
+        What is left, as the reference set; and the same entries with their *unrelaxed* crystals, whose
+        `source` tells the parent and the change.
+    """
     good = [(c, outcomes[c.id]) for c in candidates if outcomes[c.id].ok]
     elemental: dict[str, float] = {}
     for _, v in good:
@@ -182,7 +170,7 @@ def collect(
     keys = novelty.fingerprints(relaxed)
     buckets: dict[str, list[Crystal]] = defaultdict(list)
     entries: list[ReferenceEntry] = []
-    inputs: list[tuple[str, Crystal]] = []
+    inputs: list[ReferenceEntry] = []
     for i in np.argsort(e_form, kind="stable"):  # the lower of two equals is kept
         candidate, v = good[i]
         progress("collect", len(entries), len(good), v.crystal.reduced_formula)
@@ -190,9 +178,11 @@ def collect(
             continue
         buckets[keys[i]].append(v.crystal)
         entry_id = f"seed-{v.crystal.content_id.removeprefix('gl-')}"
-        source = f"gnome_lite seed, {candidate.generator}: {candidate.parent_id} {candidate.change}".strip()
-        entries.append(ReferenceEntry(entry_id, v.crystal, v.energy_ev, v.level, source, LICENCE, keys[i]))
-        inputs.append((entry_id, candidate.crystal))
+        source = f"gnome_lite seed, {candidate.generator}"
+        entry = ReferenceEntry(entry_id, v.crystal, v.energy_ev, v.level, source, LICENCE, keys[i])
+        entries.append(entry)
+        origin = f"{source}: {candidate.parent_id} {candidate.change}".strip()
+        inputs.append(replace(entry, crystal=candidate.crystal, source=origin, fingerprint=""))
     return ReferenceSet.make(entries), inputs
 
 

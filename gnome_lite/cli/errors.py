@@ -42,6 +42,8 @@ def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(rest, prog_name="gnome-lite", standalone_mode=False, obj=Invocation(debug))
         sys.stdout.flush()
+        if code == STOPPED:  # Typer turns Ctrl-C into this code
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else OK
     except TyperException as error:
         # Typer's own exceptions: unknown options, missing arguments, values of a wrong type.

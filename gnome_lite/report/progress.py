@@ -77,7 +77,8 @@ class BarProgress:
     def _leave_line(self) -> None:
         if self._stage:
             seconds = time.monotonic() - self._started_s
-            self._bars.console.print(f"{_line(self._stage, *self._shown)}  {seconds:.1f} s", style="dim", markup=False)
+            line = f"{_line(self._stage, *self._shown)}  {seconds:.1f} s"
+            self._bars.console.print(line, style="dim", markup=False, highlight=False)
 
 
 @contextmanager

@@ -10,12 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Table, and_, delete, exists, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, exists, func, select, text, update
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.errors import ConfigError, StoreError
@@ -32,14 +30,13 @@ from gnome_lite.records import (
 from gnome_lite.store import locks, migrations, rows, schema
 from gnome_lite.store.codec import encode_crystal, to_json
 from gnome_lite.store.connection import Database, chunks, parse_url
+from gnome_lite.store.settings_check import require_same
+from gnome_lite.store.writes import insert, mark, now, of, replace
 
 if TYPE_CHECKING:
     from gnome_lite.store.history import CrystalHistory
     from gnome_lite.store.query import Query, StoredCrystal
     from gnome_lite.store.status import StoreStatus
-
-_FREE_SETTINGS = ("rounds", "predict.processes", "verify.processes")
-"""Settings that may change between two runs of a campaign: they cannot change what a round finds."""
 
 
 class SqlStore:
@@ -115,11 +112,11 @@ class SqlStore:
         with self._database.writing() as connection:
             found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
             if found is None:
-                row = {"name": config.name, "config": to_json(wanted), "begun_at": _now()}
+                row = {"name": config.name, "config": to_json(wanted), "begun_at": now()}
                 row |= {"level": references.level, "reference_set_id": references.id}
-                _insert(connection, table, [row | {"n_references": len(references)}])
+                insert(connection, table, [row | {"n_references": len(references)}])
                 return
-            _require_same(config.name, json.loads(found["config"]), wanted)
+            require_same(config.name, json.loads(found["config"]), wanted)
             if (found["level"], found["reference_set_id"]) != (references.level, references.id):
                 raise ConfigError(
                     f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
@@ -130,7 +127,7 @@ class SqlStore:
     def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
         """Figures of a finished step, None if it is not finished."""
         table = schema.stage
-        query = select(table.c.figures).where(*_of(table, campaign, round), table.c.name == stage)
+        query = select(table.c.figures).where(*of(table, campaign, round), table.c.name == stage)
         with self._database.reading() as connection:
             figures = connection.execute(query).scalar_one_or_none()
         return None if figures is None else dict(json.loads(figures))
@@ -138,7 +135,7 @@ class SqlStore:
     def finish(self, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None:
         """Mark a step as done, with its final figures."""
         with self._database.writing() as connection:
-            _mark(connection, campaign, round, stage, figures)
+            mark(connection, campaign, round, stage, figures)
 
     # Candidates
 
@@ -154,20 +151,20 @@ class SqlStore:
         links = schema.campaign_candidate
         with self._database.writing() as connection:
             before = connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one()
-            connection.execute(delete(links).where(*_of(links, campaign, pool.round)))
+            connection.execute(delete(links).where(*of(links, campaign, pool.round)))
             for chunk in chunks(range(len(pool))):
                 candidates = [pool.candidate(i) for i in chunk]
                 named = zip(candidates, chunk, strict=True)
                 found = [rows.from_candidate(campaign, c, formulas[i], fingerprints[i]) for c, i in named]
-                _insert(connection, schema.candidate, found, ignore=True)
+                insert(connection, schema.candidate, found, ignore=True)
                 crystals = [
                     {"candidate_id": c.id, "level": schema.PROPOSED, "content": encode_crystal(c.crystal)}
                     for c in candidates
                 ]
-                _insert(connection, schema.crystal, crystals, ignore=True)
+                insert(connection, schema.crystal, crystals, ignore=True)
                 linked = [{"campaign": campaign, "round": pool.round, "candidate_id": c.id} for c in candidates]
-                _insert(connection, links, linked, ignore=True)
-            _mark(connection, campaign, pool.round, "generate", figures)
+                insert(connection, links, linked, ignore=True)
+            mark(connection, campaign, pool.round, "generate", figures)
             after = connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one()
         return int(after - before)
 
@@ -187,7 +184,7 @@ class SqlStore:
         highest p_stable by their latest prediction, ordered by id."""
         links, done, predicted = schema.campaign_candidate, schema.verification, schema.prediction
         open_ = ~exists().where(done.c.candidate_id == links.c.candidate_id, done.c.level == level)
-        fresh = select(links.c.candidate_id).where(*_of(links, campaign, round), open_)
+        fresh = select(links.c.candidate_id).where(*of(links, campaign, round), open_)
         later = predicted.alias()
         newer = exists().where(
             later.c.campaign == campaign,
@@ -215,13 +212,13 @@ class SqlStore:
         """Store the predictions of a round."""
         found = [rows.from_prediction(p) | {"campaign": campaign, "round": round} for p in predictions]
         with self._database.writing() as connection:
-            _replace(connection, schema.prediction, campaign, round, found)
-            _mark(connection, campaign, round, "predict", figures)
+            replace(connection, schema.prediction, campaign, round, found)
+            mark(connection, campaign, round, "predict", figures)
 
     def predictions(self, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]:
         """Predictions of a round, ordered by candidate id."""
         table = schema.prediction
-        query = select(table).where(*_of(table, campaign, round)).order_by(table.c.candidate_id)
+        query = select(table).where(*of(table, campaign, round)).order_by(table.c.candidate_id)
         with self._database.reading() as connection:
             found = [rows.to_prediction(row) for row in connection.execute(query).mappings()]
             candidates = _candidates(connection, [p.candidate_id for p in found])
@@ -238,13 +235,13 @@ class SqlStore:
             for rank, i in enumerate(ranked)
         ]
         with self._database.writing() as connection:
-            _replace(connection, schema.selection, campaign, round, found)
-            _mark(connection, campaign, round, "select", figures)
+            replace(connection, schema.selection, campaign, round, found)
+            mark(connection, campaign, round, "select", figures)
 
     def selected(self, campaign: str, round: int) -> list[tuple[Candidate, str]]:
         """The selection of a round in rank order, with its role, "chosen" or "control"."""
         table = schema.selection
-        query = select(table.c.candidate_id, table.c.role).where(*_of(table, campaign, round)).order_by(table.c.rank)
+        query = select(table.c.candidate_id, table.c.role).where(*of(table, campaign, round)).order_by(table.c.rank)
         with self._database.reading() as connection:
             found = connection.execute(query).all()
             candidates = _candidates(connection, [row.candidate_id for row in found])
@@ -259,8 +256,8 @@ class SqlStore:
         """
         row, crystal = rows.from_verification(campaign, round, verification)
         with self._database.writing() as connection:
-            _insert(connection, schema.crystal, [crystal], ignore=True)
-            _insert(connection, schema.verification, [row], ignore=True)
+            insert(connection, schema.crystal, [crystal], ignore=True)
+            insert(connection, schema.verification, [row], ignore=True)
 
     def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
         """All verifications at a level, or those that a campaign selected, ordered by candidate id."""
@@ -277,19 +274,19 @@ class SqlStore:
         table = schema.verdict
         found = [rows.from_verdict(campaign, round, v) for v in verdicts]
         with self._database.writing() as connection:
-            connection.execute(delete(table).where(*_of(table, campaign, round)))
+            connection.execute(delete(table).where(*of(table, campaign, round)))
             old = update(table).where(table.c.campaign == campaign, table.c.latest_of_campaign)
             connection.execute(old.values(latest_of_campaign=False))
             for chunk in chunks([v.candidate_id for v in verdicts]):
                 superseded = update(table).where(table.c.candidate_id.in_(chunk), table.c.latest)
                 connection.execute(superseded.values(latest=False))
-            _insert(connection, table, found)
-            _mark(connection, campaign, round, "judge", figures)
+            insert(connection, table, found)
+            mark(connection, campaign, round, "judge", figures)
 
     def verdicts(self, campaign: str, round: int) -> dict[str, Verdict]:
         """Verdicts issued in a round, by candidate id."""
         table = schema.verdict
-        query = select(table).where(*_of(table, campaign, round)).order_by(table.c.candidate_id)
+        query = select(table).where(*of(table, campaign, round)).order_by(table.c.candidate_id)
         with self._database.reading() as connection:
             return {row["candidate_id"]: rows.to_verdict(row) for row in connection.execute(query).mappings()}
 
@@ -298,9 +295,9 @@ class SqlStore:
     def add_model(self, campaign: str, round: int, model: ModelRecord, figures: Mapping[str, Any]) -> None:
         """Store the model that a round (0 = the base) ended with."""
         with self._database.writing() as connection:
-            _replace(connection, schema.model, campaign, round, [rows.from_model(campaign, round, model)])
+            replace(connection, schema.model, campaign, round, [rows.from_model(campaign, round, model)])
             if round > 0:
-                _mark(connection, campaign, round, "learn", figures)
+                mark(connection, campaign, round, "learn", figures)
 
     def model(self, campaign: str, round: int) -> ModelRecord:
         """The model in force at the start of a round: the last promoted one, else the base.
@@ -325,7 +322,7 @@ class SqlStore:
     def base_model(self, campaign: str) -> ModelRecord | None:
         """The model added for round 0."""
         with self._database.reading() as connection:
-            query = select(schema.model).where(*_of(schema.model, campaign, 0))
+            query = select(schema.model).where(*of(schema.model, campaign, 0))
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else rows.to_model(row)
 
@@ -333,7 +330,7 @@ class SqlStore:
         """Store the report of a round."""
         row = {"campaign": campaign, "round": report.round, "body": rows.from_report(report)}
         with self._database.writing() as connection:
-            _replace(connection, schema.report, campaign, report.round, [row])
+            replace(connection, schema.report, campaign, report.round, [row])
 
     def reports(self, campaign: str) -> list[RoundReport]:
         """Reports of a campaign by round."""
@@ -370,33 +367,6 @@ class SqlStore:
             return read_status(connection, self.name)
 
 
-def _of(table: Table, campaign: str, round: int) -> tuple[Any, Any]:
-    return table.c.campaign == campaign, table.c.round == round
-
-
-def _insert(connection: Connection, table: Table, found: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
-    """Insert rows; with `ignore` those whose key exists are left as they are."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    if found:
-        statement = dialect.insert(table)
-        connection.execute(statement.on_conflict_do_nothing() if ignore else statement, [dict(row) for row in found])
-
-
-def _replace(
-    connection: Connection, table: Table, campaign: str, round: int, found: Sequence[Mapping[str, Any]]
-) -> None:
-    """The rows of one campaign and round become these."""
-    connection.execute(delete(table).where(*_of(table, campaign, round)))
-    _insert(connection, table, found)
-
-
-def _mark(connection: Connection, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None:
-    table = schema.stage
-    connection.execute(delete(table).where(and_(*_of(table, campaign, round), table.c.name == stage)))
-    row = {"campaign": campaign, "round": round, "name": stage, "figures": to_json(figures), "finished_at": _now()}
-    _insert(connection, table, [row])
-
-
 def _candidates(connection: Connection, ids: Sequence[str]) -> list[Candidate]:
     """Candidates in the order of their ids."""
     found: dict[str, Candidate] = {}
@@ -404,32 +374,3 @@ def _candidates(connection: Connection, ids: Sequence[str]) -> list[Candidate]:
         for row in connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings():
             found[row["id"]] = rows.to_candidate(row)
     return [found[i] for i in ids]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _require_same(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse other settings than a campaign began with, by the first key that differs."""
-    # A setting that an older gnome_lite did not know had its default.
-    before = _flat(CampaignConfig().model_dump(mode="json")) | _flat(stored)
-    after = _flat(wanted)
-    for key in after:
-        if key not in _FREE_SETTINGS and before.get(key) != after.get(key):
-            raise ConfigError(
-                f"campaign {name!r} began with {key} = {json.dumps(before.get(key))}, not "
-                f"{json.dumps(after.get(key))}: give the campaign another name, or restore that setting"
-            )
-    if after["rounds"] < before["rounds"]:
-        raise ConfigError(
-            f"campaign {name!r} began with rounds = {before['rounds']}, not {after['rounds']}: "
-            "a campaign can only be given more"
-        )
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as {"section.key": value}."""
-    sections = {name: value for name, value in settings.items() if isinstance(value, Mapping)}
-    plain = {name: value for name, value in settings.items() if name not in sections}
-    return plain | {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}

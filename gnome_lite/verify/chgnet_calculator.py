@@ -14,7 +14,7 @@ import io
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,9 +76,8 @@ def load_model(version: str) -> CHGNet:
 class CHGNetCalculator(Calculator):
     """Energy (eV), forces (eV/Å) and stress (eV/Å^3, Voigt order) of a periodic crystal."""
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
-
     def __init__(self, version: str = "0.3.0", device: str = "cpu") -> None:
+        self.implemented_properties = ["energy", "free_energy", "forces", "stress"]
         super().__init__()
         self.device = torch.device(device)
         self.model = load_model(version).to(self.device)

@@ -103,8 +103,8 @@ def relax(
 
     try:
         _pass(gates.bad_start(crystal, max_z))
-        for last in quasi_newton(crystal, Watched(calculator, crystal), fmax_ev_per_ang, max_steps):
-            pass
+        for step in quasi_newton(crystal, Watched(calculator, crystal), fmax_ev_per_ang, max_steps):
+            last = step
         if not last.converged:
             raise Refused((Failure.UNCONVERGED, f"forces or stress still too large after {last.n_steps} steps"))
         _pass(gates.bad_formation_energy(last.crystal.counts, last.energy_ev, elemental_ev_per_atom or {}))

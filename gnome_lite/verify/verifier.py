@@ -28,7 +28,7 @@ from gnome_lite.verify.wire import Message, crystal_from_wire, crystal_to_wire, 
 START_DEADLINE_S = 300.0
 """Time for a worker to import its packages and load its weights; usually 5 s."""
 
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _READ_BYTES = 1 << 16
 
 

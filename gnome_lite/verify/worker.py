@@ -36,9 +36,6 @@ def main() -> None:
     # torch maps and never touches.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
-        import torch
-
-        torch.set_num_threads(1)
         from gnome_lite.verify.calculators import make_calculator, max_z
         from gnome_lite.verify.relax import relax
 
@@ -50,6 +47,8 @@ def main() -> None:
         room = f"{limit / 2**30:.1f} GiB"
         _write(answers, {"refused": f"no room for {setup['calculator']} in {room}: raise verify.memory_gib"})
         return
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     _write(answers, {"ready": True})
     while (task := _read(inbox)) is not None:
         try:

@@ -13,13 +13,18 @@ from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, Gaussians, GraphTensors, Normalisation, StructuralNetwork, Swish
 
-INVARIANCE_EV_PER_ATOM = 2e-4  # float32 distances, energies of order 1 eV/atom
+INVARIANCE_EV_PER_ATOM = 2e-4  # float32; the energies differ by 5 eV/atom
 NORMALISATION = Normalisation(scale_ev_per_atom=1.0, shift_ev_per_atom=-1.0, average_adjacency=15.0)
 
 
 def network(residual: bool = True) -> StructuralNetwork:
+    """Weights twice as large as at the start of training: energies then differ by some 5 eV/atom between crystals."""
     torch.manual_seed(0)
-    return StructuralNetwork(Architecture(width=16, residual=residual), NORMALISATION).eval()
+    net = StructuralNetwork(Architecture(width=16, residual=residual), NORMALISATION).eval()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(2.0)
+    return net
 
 
 def crystal(seed: int) -> Crystal:
@@ -55,8 +60,8 @@ def test_rotation_translation_permutation_and_supercell_change_nothing(seed: int
 def test_a_crystal_does_not_feel_the_others_of_its_batch(residual: bool) -> None:
     some = [crystal(seed) for seed in range(6)]
     alone = np.concatenate([energies([c], residual) for c in some])
-    np.testing.assert_allclose(energies(some, residual), alone, atol=1e-5)
-    assert np.ptp(alone) > 1e-3
+    np.testing.assert_allclose(energies(some, residual), alone, atol=INVARIANCE_EV_PER_ATOM)
+    assert np.ptp(alone) > 1.0
 
 
 def test_energy_is_continuous_where_an_edge_leaves_the_cutoff() -> None:
@@ -64,7 +69,7 @@ def test_energy_is_continuous_where_an_edge_leaves_the_cutoff() -> None:
         return Crystal.make([11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * a)
 
     inside, outside = energies([pair(4.0 - 1e-4), pair(4.0 + 1e-4)])  # six more neighbours inside
-    assert abs(inside - outside) < 1e-4
+    assert abs(inside - outside) < 2e-3  # a slope of 3 eV/Å over 2e-4 Å, and no jump
 
 
 def test_elements_and_distances_matter() -> None:
