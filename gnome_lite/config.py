@@ -112,7 +112,7 @@ class Verify(Section):
     calculator: str = "chgnet"
     calculator_kwargs: dict[str, str | int | float | bool] = {}
     fmax_ev_per_ang: Annotated[float, Field(gt=0)] = 0.05
-    max_steps: Annotated[int, Field(ge=1)] = 500
+    max_steps: Annotated[int, Field(ge=1)] = 200
     deadline_s: Annotated[float, Field(gt=0)] = 120.0
     memory_gib: Annotated[float, Field(gt=0)] = 6.0
     processes: Annotated[int, Field(ge=0)] = 0

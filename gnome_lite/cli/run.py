@@ -51,7 +51,7 @@ def run(
         config = config.model_copy(update={"rounds": rounds})
     settings = settings_of(home)
     store = _checked(config, settings)
-    say(f"campaign {config.name}: {config.rounds} rounds, home {settings.home}")
+    say(f"campaign {config.name}, up to round {config.rounds}, in {settings.home}")
     _run_flow(config, settings, invocation.debug)
     _summary(config, store, home)
 
@@ -85,16 +85,21 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
 
     out = console()
     reports = store.reports(config.name)
-    out.print(round_table(reports, title=f"Campaign {config.name}, {len(reports)} rounds"))
+    campaign = next(c for c in store.status().campaigns if c.name == config.name)
     found = [c for c in store.query(Query(campaign=config.name, novel=True)) if c.stable]
-    plain = sum(1 for c in found if not c.ordering_suspect)
-    level = found[0].level if found else "this level"
+    plain = sum(not c.ordering_suspect for c in found)
     where = f" --home {home}" if home is not None else ""
-    out.print(
-        f"\n{len(found)} surrogate-stable crystals that are not in the reference set "
-        f"({plain} without ordering suspects), at level {level}.",
-        highlight=False,
-    )
-    out.print(f"See them:  gnome-lite query --novel --stable{where}", highlight=False, markup=False)
+    out.print(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
+    lines = [
+        "",
+        f"Found {len(found)} surrogate-stable crystals that are not in the reference set, {plain} of them without "
+        "suspicion of being an ordering of a solid solution.",
+        f"Stable means: on the hull at level {campaign.level}, relative to reference set "
+        f"{campaign.reference_set_id} ({campaign.n_references} entries).",
+        f"See them:     gnome-lite query --novel --stable{where}",
+    ]
     if found:
-        out.print(f"One of them:  gnome-lite show {found[0].id}{where}", highlight=False, markup=False)
+        lines.append(f"See one:      gnome-lite show {found[0].id}{where}")
+        lines.append(f"Take them:    gnome-lite export --novel --stable{where}")
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -74,7 +74,7 @@ def round_table(reports: Sequence[RoundReport], title: str | None = None, last: 
     for figure in FIGURES:
         style = "bold" if figure.name in {"hits", "hit rate"} else None
         table.add_row(figure.name, *(figure.text(r) for r in shown), figure.meaning, style=style)
-    for name, pick in (("causes", _gate_causes), ("failures", _failures)):
+    for name, pick in (("gated by", _gate_causes), ("failed by", _failures)):
         text = causes(reports, pick)
         if text:
             table.caption = f"{table.caption}\n{name}: {text}" if table.caption else f"{name}: {text}"

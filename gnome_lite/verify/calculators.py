@@ -117,6 +117,14 @@ def max_z(name: str) -> int:
     return CALCULATORS[name].max_z if name in CALCULATORS else MAX_Z
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether it says that memory ran out, which the kernel, the linker and torch each word in their own way."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        words in said for words in ("allocate memory", "out of memory", "failed to map segment")
+    )
+
+
 def _split(name: str) -> tuple[str, str]:
     module, colon, factory = name.partition(":")
     if not (colon and module and factory):

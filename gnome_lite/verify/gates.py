@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from vesin import NeighborList
 
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.crystals import Crystal, symbol
@@ -18,9 +19,10 @@ from gnome_lite.records import Failure, formation_energies
 
 Refusal = tuple[Failure, str]
 
-MIN_DISTANCE_RATIO = 0.5
+MIN_DISTANCE_RATIO = 0.55
 """Shortest pair over the sum of covalent radii (Cordero 2008). The least among 7,140 crystals near the
-hull of the Materials Project is 0.65 (U-Fe); the holes of CHGNet begin below about 0.45."""
+hull of the Materials Project is 0.65 (U-Fe). CHGNet's dimers of 14 of 15 elements (not F: 0.7) have the outermost
+edge of their holes at 0.25-0.55."""
 
 MIN_VOLUME_RATIO, MAX_VOLUME_RATIO = 0.3, 3.0
 """Relaxed volume over the starting one. Beyond these the cell has collapsed or flown apart."""
@@ -65,8 +67,6 @@ def closest_pair(crystal: Crystal) -> tuple[float, float, str] | None:
 
     None if no two atoms, images included, are closer than `MIN_DISTANCE_RATIO` of their radii.
     """
-    from vesin import NeighborList
-
     radii = covalent_radii_ang()[crystal.numbers]
     reach = MIN_DISTANCE_RATIO * 2 * float(radii.max())
     first, second, distance = NeighborList(cutoff=reach, full_list=False).compute(

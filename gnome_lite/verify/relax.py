@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator
 from gnome_lite.crystals import MAX_Z, Crystal
 from gnome_lite.records import Failure
 from gnome_lite.verify import gates
+from gnome_lite.verify.calculators import out_of_memory
 from gnome_lite.verify.optimize import Evaluation, Step, quasi_newton
 
 
@@ -117,8 +118,3 @@ def relax(
             raise MemoryError(str(error)) from error
         return end((Failure.CRASHED, f"{type(error).__name__}: {error}"))
     return end(None)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether it says that memory ran out; torch says so by a RuntimeError."""
-    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error).lower()

@@ -30,6 +30,8 @@ START_DEADLINE_S = 300.0
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _READ_BYTES = 1 << 16
+_LOG_BYTES = 1 << 14
+_WORDS = 200
 
 
 class ProcessVerifier:
@@ -245,7 +247,7 @@ class Worker:
         self._send(crystal_to_wire(candidate.crystal))
 
     def obituary(self) -> tuple[str, str]:
-        """How a process that closed its pipe ended, and the last line it wrote."""
+        """How a process that closed its pipe ended, and the most telling line it wrote."""
         try:
             code = self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -253,8 +255,11 @@ class Worker:
             code = self.process.returncode
         how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         size = os.fstat(self._log.fileno()).st_size
-        lines = os.pread(self._log.fileno(), 2000, max(0, size - 2000)).decode(errors="replace").split("\n")
-        return how, next((line.strip() for line in reversed(lines) if line.strip()), "no message")
+        log = os.pread(self._log.fileno(), _LOG_BYTES, max(0, size - _LOG_BYTES)).decode(errors="replace")
+        lines = [line.strip() for line in log.split("\n") if line.strip()] or ["no message"]
+        # The interpreter's own word on a native crash is followed by pages of stacks and modules.
+        telling = next((line for line in lines if line.startswith("Fatal Python error")), lines[-1])
+        return how, telling[:_WORDS]
 
     def stop(self) -> None:
         """Kill it and all that it started. May be called twice; does nothing in a fork of the process that owns it."""

@@ -36,16 +36,13 @@ def main() -> None:
     # torch maps and never touches.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
-        from gnome_lite.verify.calculators import make_calculator, max_z
-        from gnome_lite.verify.relax import relax
+        from gnome_lite.verify.calculators import make_calculator, max_z, out_of_memory
 
         calculator = make_calculator(setup["calculator"], setup["kwargs"])
-    except CalculatorError as error:
-        _write(answers, {"refused": str(error)})
-        return
-    except MemoryError:
-        room = f"{limit / 2**30:.1f} GiB"
-        _write(answers, {"refused": f"no room for {setup['calculator']} in {room}: raise verify.memory_gib"})
+        from gnome_lite.verify.relax import relax
+    except (CalculatorError, ImportError, OSError, MemoryError) as error:
+        room = f"no room for {setup['calculator']} in {limit / 2**30:.2f} GiB: raise verify.memory_gib"
+        _write(answers, {"refused": room if out_of_memory(error) else str(error)})
         return
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

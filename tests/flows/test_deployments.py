@@ -137,7 +137,7 @@ def test_without_a_server_or_a_campaign_it_says_so(arguments: list[str], words: 
 
 @pytest.mark.parametrize("schedule", [["--cron", "often"], [], ["--cron", "0 2 * * *", "--interval", "5"]])
 def test_schedules_that_cannot_be_read(
-    schedule: list[str], prefect: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    schedule: list[str], prefect: None, restored: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main([*schedule, "--home", str(tmp_path)]) == 2
     assert "0 2 * * *" in capsys.readouterr().err

@@ -27,14 +27,6 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-@pytest.fixture
-def restored() -> object:
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
-
-
 @pytest.mark.usefixtures("restored", "clean")
 def test_prefect_lives_below_the_home_and_tells_nobody(tmp_path: Path) -> None:
     prepare_environment(Settings(home=tmp_path / "deep" / "home"))

@@ -91,7 +91,8 @@ def test_the_shipped_ensemble_learns_and_is_the_base(
     assert shipped.holdout_mae_ev_per_atom < 0.5 * np.abs(e_form - np.median(e_form)).mean()
     assert predictor.base(references, silent) == shipped
     predicted, spread = predictor.predict(shipped.id, references.crystals, silent)
-    assert np.corrcoef(predicted, e_form)[0, 1] > 0.9
+    compounds = references.crystals.n_atoms > 1
+    assert np.corrcoef(predicted[compounds], e_form[compounds])[0, 1] > 0.9
     assert (spread >= 0).all()
     p = predictor.p_stable(predicted, spread, shipped.holdout_mae_ev_per_atom)
     assert ((p >= 0) & (p <= 1)).all()
