@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import LevelMismatchError
+from gnome_lite.metrics import calibration_error
 from gnome_lite.pipeline import Stages
 from gnome_lite.records import (
     CandidatePool,
@@ -124,9 +124,7 @@ def select(stages: Stages, round: int) -> dict[str, Any]:
     screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
     figures = {"screened": screened, "chosen": len(chosen), "control": len(control)}
     ids = [c.id for c, _ in pool]
-    stages.store.add_selection(
-        stages.config.name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures
-    )
+    stages.store.add_selection(stages.config.name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures)
     return figures
 
 
@@ -197,9 +195,7 @@ def learn(stages: Stages, round: int) -> dict[str, Any]:
     verified = _verified(stages)
     inputs = {c.id: c.crystal for r in range(1, round + 1) for c, _ in store.selected(name, r)}
     relaxed = CrystalBatch.from_crystals(v.crystal for v in verified)
-    e_form = formation_energies(
-        relaxed.counts, [v.energy_ev for v in verified], references.elemental_ev_per_atom
-    )
+    e_form = formation_energies(relaxed.counts, [v.energy_ev for v in verified], references.elemental_ev_per_atom)
     with_input = [i for i, v in enumerate(verified) if v.candidate_id in inputs]
     unrelaxed = CrystalBatch.from_crystals(inputs[verified[i].candidate_id] for i in with_input)
     data = TrainingSet(
@@ -261,18 +257,6 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}
 
 
-def calibration_error(p_stable: NDArray[np.float64], stable: NDArray[np.bool_], bins: int = 5) -> float | None:
-    """Expected calibration error: mean |p - observed share| over equal-width bins, weighted by count.
-
-    Guo et al., ICML 2017. None for no crystals.
-    """
-    if not len(p_stable):
-        return None
-    which = np.minimum((p_stable * bins).astype(int), bins - 1)
-    gaps = [abs(p_stable[which == b].sum() - stable[which == b].sum()) for b in range(bins)]
-    return float(sum(gaps) / len(p_stable))
-
-
 def _rng(stages: Stages, round: int, step: str) -> np.random.Generator:
     return np.random.default_rng([stages.config.seed, round, zlib.crc32(step.encode())])
 
@@ -292,9 +276,7 @@ def _parents(stages: Stages, references: ReferenceSet, round: int) -> tuple[Crys
     """Known crystals near the hull, and crystals verified in earlier rounds that are."""
     limit = stages.config.generate.parents_e_above_hull_max
     verified = _verified(stages)
-    crystals = CrystalBatch.concatenate(
-        [references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)]
-    )
+    crystals = CrystalBatch.concatenate([references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)])
     energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
     ids = [e.id for e in references.entries] + [v.candidate_id for v in verified]
     hull = stages.build_hull(references, verified)
@@ -341,14 +323,10 @@ def _known_by_formula(
     return known
 
 
-def _novelty(
-    stages: Stages, v: Verification, known: Sequence[tuple[str, Crystal, float]]
-) -> tuple[bool, str | None]:
+def _novelty(stages: Stages, v: Verification, known: Sequence[tuple[str, Crystal, float]]) -> tuple[bool, str | None]:
     """Whether a relaxed crystal is new, and the known one it equals or comes closest to in energy."""
     for entry_id, crystal, _ in known:
         if stages.novelty.same(v.crystal, crystal):
             return False, entry_id
     closest = min(known, key=lambda k: abs(k[2] - v.energy_ev_per_atom), default=None)
     return True, closest[0] if closest else None
-
-

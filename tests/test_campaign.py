@@ -9,14 +9,12 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 from killed_campaign import TINY
 
 from gnome_lite.assemble import load_references, open_store
 from gnome_lite.records import ReferenceSet, RoundReport, Verification
 from gnome_lite.settings import Settings
-from gnome_lite.steps import calibration_error
 
 KILL_POINTS = [
     "generate:1",
@@ -42,7 +40,7 @@ def run(home: Path, point: str = "none") -> int:
 def contents(home: Path) -> tuple[list, list, list]:
     """Everything a campaign decided, without what differs between two runs of it (seconds)."""
     store = open_store(Settings(home=home))
-    reports = [r for r in store.reports("tiny")]
+    reports = store.reports("tiny")
     verdicts = [sorted((i, v) for i, v in store.verdicts("tiny", r.round).items()) for r in reports]
     verified = [(v.candidate_id, v.energy_ev, v.failure) for v in store.verifications("chgnet-0.3.0")]
     figures = [{k: getattr(r, k) for k in RoundReport.__slots__ if k != "seconds"} for r in reports]
@@ -102,10 +100,3 @@ def test_round_figures_add_up(uninterrupted: Path) -> None:
         assert sum(f["failures"].values()) == f["failed"]
         assert sum(f["gate_causes"].values()) == f["gated"]
         assert f["generated"] >= f["gated"] + f["duplicates"]
-
-
-def test_calibration_error_by_hand() -> None:
-    p = np.array([0.1, 0.1, 0.9, 0.9])
-    assert calibration_error(p, np.array([False, False, True, True])) == pytest.approx(0.1)
-    assert calibration_error(p, np.array([True, True, False, False])) == pytest.approx(0.9)
-    assert calibration_error(np.empty(0), np.empty(0, bool)) is None

@@ -50,7 +50,7 @@ def test_reference_set_refuses_what_would_poison_a_hull() -> None:
 
 
 def test_missing_elemental_reference_is_named() -> None:
-    with pytest.raises(MissingReferenceError, match="for Cl .needed by NaCl"):
+    with pytest.raises(MissingReferenceError, match=r"for Cl \(needed by NaCl\)"):
         formation_energies(CrystalBatch.from_crystals([simple(11, 17)]).counts, [-6.0], {"Na": -1.3})
 
 
