@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gnome_lite.errors import ConfigError, GnomeLiteError
 from gnome_lite.settings import Settings
+
+if TYPE_CHECKING:
+    from prefect.server.api.server import SubprocessASGIServer
 
 STARTUP_TIMEOUT_S = 120
 """Prefect's own 30 s is too short for its first start on two cores (16-30 s there)."""
@@ -65,9 +70,7 @@ def local_server() -> Iterator[None]:
         if PREFECT_API_URL.value():
             yield
             return
-        from prefect.server.api.server import SubprocessASGIServer
-
-        server = SubprocessASGIServer()
+        server = _server()
         try:
             server.start(STARTUP_TIMEOUT_S)
         except GnomeLiteError:
@@ -93,6 +96,26 @@ def local_server() -> Iterator[None]:
             assert guard.stdin is not None, "it was opened as a pipe"
             guard.stdin.close()
             guard.wait()
+
+
+def _server() -> SubprocessASGIServer:
+    """Prefect's own temporary server (its client finds it as the one of this process), deaf to Ctrl-C.
+
+    Ctrl-C goes to every process of the terminal. A server that stops at once could not be told that the
+    flow was interrupted, and its client would report a lost connection instead.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+
+    class Deaf(SubprocessASGIServer):
+        def _run_uvicorn_command(self) -> subprocess.Popen[bytes]:
+            # A blocked signal stays blocked in a child, across exec, where a handler would be reset.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                return super()._run_uvicorn_command()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    return Deaf()
 
 
 def _first_line(error: BaseException) -> str:
