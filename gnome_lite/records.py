@@ -338,6 +338,7 @@ class RoundReport:
     """Figures of one round. Rates are None where nothing could be counted.
 
     Attributes:
+        control: of the verified, those drawn at random; the others were chosen.
         hit_rate: surrogate-stable *and* novel, of those chosen and verified.
         control_hit_rate: the same for the random control drawn from the same gated pool.
         daf: discovery acceleration factor, hit_rate / control_hit_rate.
@@ -351,6 +352,7 @@ class RoundReport:
     duplicates: int
     screened: int
     verified: int
+    control: int
     failed: int
     stable: int
     novel: int

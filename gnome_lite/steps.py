@@ -235,6 +235,7 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
         duplicates=steps["generate"]["duplicates"],
         screened=steps["select"]["screened"],
         verified=len(outcomes),
+        control=tried["control"],
         failed=sum(not v.ok for v in outcomes),
         stable=sum(v.stable for v in judged),
         novel=sum(v.novel for v in judged),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -150,11 +150,13 @@ def _print_table(found: Sequence[StoredCrystal]) -> None:
     from rich.table import Table
 
     table = Table(header_style="bold", pad_edge=False, box=None)
+    left: Literal["left"] = "left"
+    right: Literal["right"] = "right"
     for name, justify in (
-        ("id", "left"), ("formula", "left"), ("space group", "left"), ("sites", "right"), ("above hull", "right"),
-        ("formation", "right"), ("P(stable)", "right"), ("novel", "left"), ("suspect", "left"), ("round", "right"),
+        ("id", left), ("formula", left), ("space group", left), ("sites", right), ("above hull", right),
+        ("formation", right), ("P(stable)", right), ("novel", left), ("suspect", left), ("round", right),
     ):  # fmt: skip
-        table.add_column(name, justify=justify, no_wrap=name != "space group", overflow="fold")  # type: ignore[arg-type]
+        table.add_column(name, justify=justify, no_wrap=name != "space group", overflow="fold")
     for c in found:
         group = f"{c.space_group} ({c.space_group_number})" if c.space_group_number is not None else "-"
         table.add_row(

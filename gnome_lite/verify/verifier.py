@@ -148,8 +148,8 @@ class ProcessVerifier:
         if task is None:
             if not worker.ready:
                 raise CalculatorError(
-                    f"a worker for {self.config.calculator} {how} while starting ({last_words}): "
-                    f"is verify.memory_gib = {self.config.memory_gib:g} too little?"
+                    f"a worker for {self.config.calculator} {how} while starting: {last_words}; "
+                    "try the calculator by itself in Python"
                 )
             return
         candidate, attempt = task

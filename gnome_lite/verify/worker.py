@@ -32,18 +32,22 @@ def main() -> None:
     if setup is None:
         return
     limit = int(setup["memory_bytes"])
-    # Private writable memory, which is what a runaway eats. RLIMIT_AS would also count the many GiB that
-    # torch maps and never touches.
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     try:
-        from gnome_lite.verify.calculators import make_calculator, max_z, out_of_memory
+        from gnome_lite.verify.calculators import make_calculator, max_z
 
         calculator = make_calculator(setup["calculator"], setup["kwargs"])
         from gnome_lite.verify.relax import relax
     except (CalculatorError, ImportError, OSError, MemoryError) as error:
-        room = f"no room for {setup['calculator']} in {limit / 2**30:.2f} GiB: raise verify.memory_gib"
-        _write(answers, {"refused": room if out_of_memory(error) else str(error)})
+        _write(answers, {"refused": str(error)})
         return
+    # Only now: libraries starved while they load hang or abort in ways that nobody can explain.
+    if (used := _data_bytes()) > limit:
+        need = f"{setup['calculator']} alone takes {used / 2**30:.2f} GiB, more than verify.memory_gib"
+        _write(answers, {"refused": f"{need} = {limit / 2**30:.2f}: raise it"})
+        return
+    # Private writable memory, which is what a runaway eats. RLIMIT_AS would also count the many GiB that
+    # torch maps and never touches.
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     _write(answers, {"ready": True})
@@ -86,6 +90,15 @@ def _die_with_parent(lifeline: int) -> None:
         return
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgid(0))
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts, now; 0 where the kernel does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _read(inbox: bytearray) -> Message | None:
