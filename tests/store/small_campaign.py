@@ -101,8 +101,9 @@ def verdict(crystal: Crystal, e_above_hull: float, hull_id: str = "hull-1", nove
 
 def report(round: int) -> RoundReport:
     return RoundReport(
-        round=round, generated=100, gated=10, duplicates=5, screened=6, verified=5, control=1, failed=1, stable=2, novel=2, hits=2,
-        hit_rate=0.4, control_hit_rate=None, daf=None, mae_ev_per_atom=0.05, calibration_error=0.1, ordering_suspects=0,
+        round=round, generated=100, gated=10, duplicates=5, screened=6, verified=5, control=1, failed=1,
+        stable=2, novel=2, hits=2, hit_rate=0.4, control_hit_rate=None, daf=None,
+        mae_ev_per_atom=0.05, calibration_error=0.1, ordering_suspects=0,
         failures={"timeout": 1}, gate_causes={"too close": 10}, model_id="model-0", hull_id="hull-1",
         seconds={"verify": 9.0},
     )  # fmt: skip
