@@ -27,6 +27,8 @@ MAX_MOVE_ANG, MAX_STRAIN = 0.2, 0.08
 MIN_CURVATURE = 0.1
 """Flat directions are taken to be at least this stiff, eV/Å^2 (eV for a strain)."""
 MIN_TRUST, MAX_TRUST = 0.05, 2.0
+LEAST_CURVATURE_KEPT = 0.2
+"""Share of its curvature along a step that the Hessian keeps at the least in one update."""
 RISE_EV_PER_ATOM = 2e-4
 """An energy that rises by less is taken for noise (single precision), not for a bad step."""
 
@@ -147,11 +149,20 @@ def _propose(
 
 
 def _bfgs(hessian: NDArray[np.float64], step: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Hessian corrected so that it gives `change` of the gradient along `step`."""
+    """The Hessian corrected so that it gives `change` of the gradient along `step`.
+
+    Powell's damping (Nocedal and Wright, procedure 18.2): where the surface bends down along the step, only as much
+    of the change is believed as keeps the Hessian positive. Undamped, one small negative denominator makes a
+    mode so stiff that it never moves again.
+    """
     known = hessian @ step
-    rise, known_rise = change @ step, known @ step
-    if min(abs(rise), abs(known_rise)) < 1e-9:
+    rise, known_rise = float(change @ step), float(known @ step)
+    if known_rise < 1e-12:
         return hessian
+    if rise < LEAST_CURVATURE_KEPT * known_rise:
+        believed = (1 - LEAST_CURVATURE_KEPT) * known_rise / (known_rise - rise)
+        change = believed * change + (1 - believed) * known
+        rise = float(change @ step)
     return hessian + np.outer(change, change) / rise - np.outer(known, known) / known_rise
 
 
