@@ -138,7 +138,8 @@ def open_store(settings: Settings | None = None, create: bool = False) -> SqlSto
 
 def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:
     """Every element of the space needs an elemental reference, or no hull can be built there."""
-    wanted = set(config.space.elements) | {e for s in config.space.chemical_systems for e in s.split("-")}
+    # Where chemical systems are named they alone are the space, as for the gate.
+    wanted = {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)
     missing = sorted(wanted - references.elemental_ev_per_atom.keys())
     if missing:
         raise SourceError(

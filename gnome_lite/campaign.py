@@ -1,4 +1,4 @@
-"""The order of a campaign, written once: generate, predict, select, verify, judge, learn, report.
+"""A campaign: its rounds, and in each the steps of `steps.STEPS` in their order.
 
 Engine-free: an `Engine` (a Prefect task wrapper, or plain calling) runs each step. Every step commits
 its outcome to the store before the next begins and does nothing if the store says it is done, so a
@@ -12,24 +12,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from gnome_lite import steps
 from gnome_lite.pipeline import Stages
 from gnome_lite.records import RoundReport
+from gnome_lite.steps import STEPS, Step, prepare
 
 Figures = Mapping[str, Any]
-Step = Callable[[Stages, int], dict[str, Any]]
 Engine = Callable[[str, int, Callable[[], Figures]], Figures]
 """engine(step name, round, call): runs call() and returns its small JSON figures."""
-
-STEPS: tuple[Step, ...] = (
-    steps.generate,
-    steps.predict,
-    steps.select,
-    steps.verify,
-    steps.judge,
-    steps.learn,
-    steps.report,
-)
 
 
 def call_directly(name: str, round: int, call: Callable[[], Figures]) -> Figures:
@@ -54,7 +43,7 @@ def run_campaign(
     """
     store, name = stages.store, stages.config.name
     with store.exclusive(name):
-        engine("prepare", 0, partial(steps.prepare, stages))
+        engine("prepare", 0, partial(prepare, stages))
         for round in range(1, stages.config.rounds + 1):
             run_round(stages, round, engine)
             if on_round is not None:

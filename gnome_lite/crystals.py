@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, SupportsInt
+from typing import TYPE_CHECKING, Any, SupportsInt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,6 +68,14 @@ class Crystal:
     def from_ase(cls, atoms: Atoms) -> Crystal:
         """From a periodic ASE `Atoms`."""
         return cls.make(atoms.numbers, atoms.get_scaled_positions(wrap=False), atoms.cell.array)
+
+    def as_lists(self) -> dict[str, list[Any]]:
+        """Plain lists for JSON; `Crystal.make(**lists)` is its inverse."""
+        return {
+            "numbers": self.numbers.tolist(),
+            "frac_coords": self.frac_coords.tolist(),
+            "lattice": self.lattice.tolist(),
+        }
 
     def to_pymatgen(self) -> Structure:
         from pymatgen.core import Lattice, Structure

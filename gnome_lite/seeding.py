@@ -11,7 +11,7 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -199,8 +199,8 @@ def _candidate(crystal: Crystal, label: str, kind: str) -> Candidate:
 
 
 def _to_json(v: Verification) -> dict[str, Any]:
-    crystal = {name: getattr(v.crystal, name).tolist() for name in ("numbers", "frac_coords", "lattice")}
-    return asdict(replace(v, crystal=None)) | {"crystal": crystal}  # type: ignore[arg-type]
+    plain = {f.name: getattr(v, f.name) for f in fields(v)}
+    return plain | {"crystal": v.crystal.as_lists()}
 
 
 def _read_ledger(ledger: Path) -> Iterator[Verification]:

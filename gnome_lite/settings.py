@@ -23,7 +23,6 @@ class Settings(BaseSettings):
 
     home: Path = Path("data/local")
     database_url: str | None = None
-    device: str = "cpu"
     mp_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("MP_API_KEY", "GNOME_LITE_MP_API_KEY")
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from gnome_lite.records import (
     formation_energies,
 )
 
-STEP_NAMES = ("generate", "predict", "select", "verify", "judge", "learn", "report")
+Step = Callable[[Stages, int], dict[str, Any]]
 
 
 def prepare(stages: Stages) -> dict[str, Any]:
@@ -51,8 +51,9 @@ def generate(stages: Stages, round: int) -> dict[str, Any]:
     """Candidates of this round: made, gated, and stripped of what is already known."""
     config, references = stages.config, stages.source.load()
     rng = _rng(stages, round, "generate")
-    parents, parent_ids = _parents(stages, references, round)
-    known = _known_by_fingerprint(stages, references)
+    verified = _verified(stages)
+    parents, parent_ids = _parents(stages, references, verified)
+    known = _known_by_fingerprint(stages, references, verified)
     kept: list[CandidatePool] = []
     fingerprints: list[str] = []
     causes: Counter[str] = Counter()
@@ -216,7 +217,7 @@ def learn(stages: Stages, round: int) -> dict[str, Any]:
 def report(stages: Stages, round: int) -> dict[str, Any]:
     """The round's figures, from what the store holds."""
     store, name = stages.store, stages.config.name
-    steps = {step: store.done(name, round, step) or {} for step in STEP_NAMES}
+    steps = {step: store.done(name, round, step) or {} for step in (s.__name__ for s in STEPS)}
     verdicts = store.verdicts(name, round)
     role = {c.id: r for c, r in store.selected(name, round)}
     predicted = {c.id: p for c, p in store.predictions(name, round)}
@@ -258,6 +259,10 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}
 
 
+STEPS: tuple[Step, ...] = (generate, predict, select, verify, judge, learn, report)
+"""The order of a round."""
+
+
 def _rng(stages: Stages, round: int, step: str) -> np.random.Generator:
     return np.random.default_rng([stages.config.seed, round, zlib.crc32(step.encode())])
 
@@ -273,10 +278,11 @@ def _outcomes(stages: Stages, round: int) -> list[Verification]:
     return [done[c.id] for c, _ in stages.store.selected(stages.config.name, round) if c.id in done]
 
 
-def _parents(stages: Stages, references: ReferenceSet, round: int) -> tuple[CrystalBatch, list[str]]:
+def _parents(
+    stages: Stages, references: ReferenceSet, verified: Sequence[Verification]
+) -> tuple[CrystalBatch, list[str]]:
     """Known crystals near the hull, and crystals verified in earlier rounds that are."""
     limit = stages.config.generate.parents_e_above_hull_max
-    verified = _verified(stages)
     crystals = CrystalBatch.concatenate([references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)])
     energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
     ids = [e.id for e in references.entries] + [v.candidate_id for v in verified]
@@ -299,15 +305,16 @@ def _interleaved(streams: Sequence[Iterator[CandidatePool]]) -> Iterator[Candida
                 yield chunk
 
 
-def _known_by_fingerprint(stages: Stages, references: ReferenceSet) -> dict[str, list[Crystal]]:
+def _known_by_fingerprint(
+    stages: Stages, references: ReferenceSet, verified: Sequence[Verification]
+) -> dict[str, list[Crystal]]:
     known: dict[str, list[Crystal]] = defaultdict(list)
     missing = [i for i, e in enumerate(references.entries) if not e.fingerprint]
     computed = dict(zip(missing, stages.novelty.fingerprints(references.crystals.take(missing)), strict=True))
     for i, entry in enumerate(references.entries):
         known[entry.fingerprint or computed[i]].append(entry.crystal)
-    relaxed = _verified(stages)
-    keys = stages.novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for v in relaxed))
-    for key, v in zip(keys, relaxed, strict=True):
+    keys = stages.novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for v in verified))
+    for key, v in zip(keys, verified, strict=True):
         known[key].append(v.crystal)
     return known
 

@@ -18,11 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from gnome_lite.chemistry.elements import CHGNET_MAX_Z
+from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.crystals import Crystal, atomic_number
 from gnome_lite.errors import SourceError
-
-MAX_SURROGATE_Z = 94
-"""CHGNet knows no element beyond plutonium."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +49,7 @@ def prototypes(max_atoms: int = 20) -> list[Prototype]:
     Raises:
         SourceError: if pymatgen no longer ships the library.
     """
-    return [p for p in library() if len(p.crystal) <= max_atoms and p.crystal.numbers.max() <= MAX_SURROGATE_Z]
+    return [p for p in library() if len(p.crystal) <= max_atoms and p.crystal.numbers.max() <= CHGNET_MAX_Z]
 
 
 @cache
@@ -67,15 +66,10 @@ def library() -> tuple[Prototype, ...]:
 
 def primitive(crystal: Crystal, symprec: float = 0.01) -> Crystal:
     """The standard primitive cell, symmetrised; the crystal itself where its symmetry cannot be found."""
-    import moyopy
-
-    try:
-        cell = moyopy.MoyoDataset(
-            moyopy.Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), crystal.numbers.tolist()),
-            symprec=symprec,
-        ).prim_std_cell
-    except ValueError:
+    found = symmetry(crystal, symprec)
+    if found is None:
         return crystal
+    cell = found.prim_std_cell
     # Rounding makes cells that differ in the last bits between machines the same crystal.
     positions = np.round(np.array(cell.positions) % 1.0, 10) % 1.0
     return Crystal.make(cell.numbers, positions, np.round(np.array(cell.basis), 10))

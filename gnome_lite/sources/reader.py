@@ -198,15 +198,7 @@ def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
             total += len(crystal)
             if why or total > MAX_TOTAL_SITES:
                 raise BadFileError(f"{name} {why}" if why else f"has more than {MAX_TOTAL_SITES} sites: split it")
-            found.append(
-                {
-                    "name": name,
-                    "numbers": crystal.numbers.tolist(),
-                    "frac_coords": crystal.frac_coords.tolist(),
-                    "lattice": crystal.lattice.tolist(),
-                    "energy_ev": energy,
-                }
-            )
+            found.append({"name": name, "energy_ev": energy, **crystal.as_lists()})
     except MemoryError:
         return {"error": f"needs more than {MEMORY_BYTES >> 30} GiB to read: split it"}
     # A parser may fail in any way on a foreign file; each way is the file's fault and none may show a traceback.

@@ -227,13 +227,7 @@ def _notes(stored: StoredCrystal) -> list[str]:
 
 
 def _plain_crystal(crystal: Crystal | None) -> dict[str, Any] | None:
-    if crystal is None:
-        return None
-    return {
-        "numbers": crystal.numbers.tolist(),
-        "frac_coords": crystal.frac_coords.tolist(),
-        "lattice": crystal.lattice.tolist(),
-    }
+    return None if crystal is None else crystal.as_lists()
 
 
 def _quoted(value: Any) -> str:

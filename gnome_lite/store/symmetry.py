@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.crystals import Crystal
 from gnome_lite.errors import ConfigError
 
@@ -13,14 +14,8 @@ SYMPREC_ANG = 0.1
 
 def space_group_of(crystal: Crystal) -> tuple[int, str] | None:
     """Number and short Hermann-Mauguin symbol, e.g. (225, "Fm-3m"); None where none can be found."""
-    import moyopy
-
-    cell = moyopy.Cell(crystal.lattice.tolist(), crystal.frac_coords.tolist(), crystal.numbers.tolist())
-    try:
-        number = int(moyopy.MoyoDataset(cell, symprec=SYMPREC_ANG).number)
-    except Exception:  # a crystal that confuses the search is still worth keeping
-        return None
-    return number, symbol_of(number)
+    found = symmetry(crystal, SYMPREC_ANG)
+    return None if found is None else (int(found.number), symbol_of(int(found.number)))
 
 
 @cache

@@ -25,10 +25,8 @@ from chgnet.model.model import BatchedGraph, CHGNet
 from numpy.typing import NDArray
 from vesin import NeighborList
 
+from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.errors import CalculatorError
-
-MAX_Z = 94
-"""CHGNet embeds elements up to plutonium."""
 
 CHECKPOINTS = {
     "0.3.0": (
@@ -145,8 +143,8 @@ def crystal_graph(
     Raises:
         NotImplementedError: for an element beyond Pu, or an atom with no neighbour.
     """
-    if numbers.max() > MAX_Z:
-        raise NotImplementedError(f"CHGNet knows elements up to Z = {MAX_Z}, not Z = {numbers.max()}")
+    if numbers.max() > CHGNET_MAX_Z:
+        raise NotImplementedError(f"CHGNet knows elements up to Z = {CHGNET_MAX_Z}, not Z = {numbers.max()}")
     half = NeighborList(cutoff=atom_cutoff_ang, full_list=False)
     first, second, image, length = half.compute(
         points=frac_coords @ lattice, box=lattice, periodic=True, quantities="ijSd"

@@ -28,11 +28,7 @@ def unpack(buffer: bytearray) -> Message | None:
 
 
 def crystal_to_wire(crystal: Crystal) -> Message:
-    return {
-        "numbers": crystal.numbers.tolist(),
-        "frac_coords": crystal.frac_coords.tolist(),
-        "lattice": crystal.lattice.tolist(),
-    }
+    return crystal.as_lists()
 
 
 def crystal_from_wire(message: Message) -> Crystal:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnome_lite.sources.prototypes import MAX_SURROGATE_Z, library, primitive, prototypes, records
+from gnome_lite.chemistry.elements import CHGNET_MAX_Z
+from gnome_lite.sources.prototypes import library, primitive, prototypes, records
 
 
 def test_all_that_pymatgen_ships_and_the_surrogate_knows() -> None:
@@ -13,7 +14,7 @@ def test_all_that_pymatgen_ships_and_the_surrogate_knows() -> None:
     assert len(found) >= 240
     assert len(library()) >= 280
     assert [p.id for p in found] == sorted({p.id for p in found})
-    assert all(len(p.crystal) <= 20 and p.crystal.numbers.max() <= MAX_SURROGATE_Z for p in found)
+    assert all(len(p.crystal) <= 20 and p.crystal.numbers.max() <= CHGNET_MAX_Z for p in found)
     assert len(prototypes(4)) < len(found)
 
 
