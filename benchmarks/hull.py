@@ -15,7 +15,7 @@ def measure() -> list[Row]:
     from pymatgen.core import Composition, Element
 
     from gnome_lite.crystals import MAX_Z
-    from gnome_lite.records import formation_energies
+    from gnome_lite.references import formation_energies
     from gnome_lite.stability.hull import ChemicalHull
 
     with gzip.open(data_dir() / "mp_entries_Fe-Li-O-P.json.gz", "rt") as file:

@@ -10,7 +10,8 @@ from prefect import flow
 from flows.discovery import as_task, current_progress
 from gnome_lite.assemble import assemble_seed
 from gnome_lite.config import CampaignConfig
-from gnome_lite.records import Candidate, ReferenceEntry, ReferenceSet, Verification
+from gnome_lite.records import Candidate, Verification
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.seeding import SeedPlan, collect, plan_candidates, relax_all, summary
 from gnome_lite.sources.parquet import write_references
 

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.config import CampaignConfig
+from gnome_lite.config import CampaignConfig, GeneratorName
+from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import SourceError
-from gnome_lite.pipeline import Progress, Source, Stages, silent
-from gnome_lite.records import ReferenceSet
+from gnome_lite.pipeline import FurtherParents, Gate, Generator, Progress, Source, Stages, silent
+from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gnome_lite.generate.stream import Mix
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.seeding import SeedParts
     from gnome_lite.store.database import SqlStore
@@ -25,8 +30,6 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
-    from gnome_lite.chemistry.gates import PreGate
-    from gnome_lite.generate.substitution import IonicSubstitution
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.select import selector
     from gnome_lite.stability.hull import build_hull
@@ -38,8 +41,9 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     return Stages(
         config=config,
         source=source,
-        generators=(IonicSubstitution(config.space, config.generate),),
-        gate=PreGate(config.gates, config.space),
+        candidates=make_mix(config),
+        further_parents=read_parents(config),
+        gate=make_gate(config),
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
         select=selector(config.select),
@@ -50,9 +54,75 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     )
 
 
+def make_gate(config: CampaignConfig) -> Gate:
+    """Sanity of candidates before any energy is spent."""
+    from gnome_lite.chemistry.gates import PreGate
+
+    return PreGate(config.gates, config.space, config.generate.max_atoms)
+
+
+def make_mix(config: CampaignConfig, composition: NDArray[np.int64] | None = None) -> Mix:
+    """The campaign's generators with their weights; random search of one composition [MAX_Z + 1], if one is given."""
+    from gnome_lite.generate.stream import Mix
+
+    return Mix(
+        tuple((make_generator(name, config, composition), weight) for name, weight in config.generate.mix.items())
+    )
+
+
+def make_generator(
+    name: GeneratorName, config: CampaignConfig, composition: NDArray[np.int64] | None = None
+) -> Generator:
+    """One generator of candidates, for the campaign's space."""
+    space, generate = config.space, config.generate
+    match name:
+        case "substitution":
+            from gnome_lite.generate.substitution import IonicSubstitution
+
+            return IonicSubstitution(space, generate)
+        case "partial":
+            from gnome_lite.generate.partial import PartialSubstitution
+
+            balance = config.gates.charge_balance != "off"
+            return PartialSubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+        case "intermetallic":
+            from gnome_lite.generate.intermetallics import IntermetallicSubstitution
+
+            return IntermetallicSubstitution(space, generate)
+        case "prototypes":
+            from gnome_lite.generate.prototypes import PrototypePlacement
+            from gnome_lite.sources.prototypes import prototypes
+
+            return PrototypePlacement(space, generate, [(p.id, p.crystal) for p in prototypes()])
+        case "random":
+            from gnome_lite.generate.compositions import Compositions
+            from gnome_lite.generate.random_search import RandomStructureSearch
+
+            relaxed = config.gates.charge_balance != "strict"
+            compositions = Compositions(space, generate.max_atoms, relaxed)
+            return RandomStructureSearch(
+                (lambda rng: iter([composition[None]])) if composition is not None else compositions,
+                generate,
+                config.gates,
+                structures_per_composition=generate.structures_per_composition,
+            )
+
+
+def read_parents(config: CampaignConfig) -> FurtherParents:
+    """Crystals of the campaign's parent files; a file that cannot be used is counted, and the others are read."""
+    from gnome_lite.sources.files import read_crystals
+
+    found, skipped = [], {}
+    for path in config.generate.parents:
+        try:
+            found += [(f"{path.name}:{c.name}", c.crystal) for c in read_crystals(path)]
+        except SourceError as error:
+            skipped[f"parents: {error}"] = 1
+    return FurtherParents(CrystalBatch.from_crystals(c for _, c in found), tuple(i for i, _ in found), skipped)
+
+
 def assemble_seed(config: CampaignConfig) -> SeedParts:
     """Everything that the bundled seed is made with."""
-    from gnome_lite.chemistry.gates import PreGate
     from gnome_lite.generate.substitution import IonicSubstitution
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.seeding import SeedParts
@@ -63,7 +133,7 @@ def assemble_seed(config: CampaignConfig) -> SeedParts:
         elements=[(e.label, e.crystal) for e in elemental_candidates()],
         prototypes=[(p.id, p.crystal) for p in prototypes()],
         generator=IonicSubstitution(config.space, config.generate),
-        gate=PreGate(config.gates, config.space),
+        gate=make_gate(config),
         novelty=CrystalNovelty(),
         verifier=make_verifier(config, None),
     )

@@ -59,14 +59,37 @@ class Sources(Section):
     include_gnome: bool = False
 
 
+GeneratorName = Literal["substitution", "partial", "prototypes", "random", "intermetallic"]
+
+
 class Generate(Section):
-    """Ionic substitution (Hautier 2011, with GNoME's changes: floor 0, threshold 0.001)."""
+    """Candidates: a weighted mix of generators.
+
+    Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Intermetallic substitution is off
+    by default: the bundled seed holds few alloys, so that most would look new and stable there.
+    """
 
     candidates: Annotated[int, Field(ge=1)] = 1000
+    mix: dict[GeneratorName, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {
+        "substitution": 4.0,
+        "partial": 3.0,
+        "prototypes": 2.0,
+        "random": 1.0,
+    }
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.001
     floor: float = 0.0
     max_atoms: Annotated[int, Field(ge=1)] = 20
     parents_e_above_hull_max: Annotated[float, Field(ge=0)] = 0.2
+    supercell_max: Annotated[int, Field(ge=1, le=16)] = 4
+    structures_per_composition: Annotated[int, Field(ge=1)] = 100
+    parents: tuple[Path, ...] = ()
+
+    @field_validator("mix")
+    @classmethod
+    def _mix_has_parts(cls, value: dict[GeneratorName, float]) -> dict[GeneratorName, float]:
+        if not value:
+            raise ValueError("is empty: name a generator, e.g. mix = {substitution = 1.0}")
+        return value
 
 
 class Gates(Section):
@@ -75,7 +98,7 @@ class Gates(Section):
     min_distance_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
     volume_per_atom_min: float = 4.0
     volume_per_atom_max: float = 80.0
-    charge_balance: bool = True
+    charge_balance: Literal["strict", "relaxed", "off"] = "strict"
 
 
 class Predict(Section):
@@ -155,7 +178,7 @@ class CampaignConfig(Section):
 def explain(error: ValidationError) -> str:
     """The first complaint of a pydantic error in one line, with the keys allowed beside an unknown one."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "campaign"
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "campaign"
     if first["type"] == "extra_forbidden":
         section: type[BaseModel] = CampaignConfig
         for part in first["loc"][:-1]:

@@ -261,3 +261,25 @@ def reduced_formula(counts: NDArray[np.int64]) -> str:
     from pymatgen.core import Composition
 
     return str(Composition({symbol(z): int(counts[z]) for z in np.flatnonzero(counts)}).reduced_formula)
+
+
+def formula_counts(formula: str) -> NDArray[np.int64]:
+    """Atoms of one formula unit by atomic number, int64 [MAX_Z + 1], of any multiple of it.
+
+    Raises:
+        ValueError: if it is no formula of whole numbers of known elements.
+    """
+    from pymatgen.core import Composition
+
+    try:
+        amounts = Composition(formula).get_el_amt_dict()
+    except Exception as error:  # its parser raises many kinds
+        raise ValueError(str(error)) from error
+    counts = np.zeros(MAX_Z + 1, dtype=np.int64)
+    for element, amount in amounts.items():
+        if amount != round(amount):
+            raise ValueError(f"{amount:g} of {element} is no whole number")
+        counts[atomic_number(element)] = round(amount)
+    if not counts.any():
+        raise ValueError("it is empty")
+    return counts // np.gcd.reduce(counts)

@@ -5,6 +5,7 @@ Rooms implement these and never import one another; `assemble` alone knows the c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -18,14 +19,15 @@ from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.records import (
     Candidate,
     CandidatePool,
+    Credibility,
     ModelRecord,
     Prediction,
-    ReferenceSet,
     RoundReport,
     TrainingSet,
     Verdict,
     Verification,
 )
+from gnome_lite.references import ReferenceSet
 
 Progress = Callable[[str, int, int, str], None]
 """progress(stage, done, total, note): called often, must be cheap; total 0 = not known."""
@@ -42,13 +44,50 @@ class Source(Protocol):
 
 
 class Generator(Protocol):
-    """Known crystals -> candidates, as a stream of chunks; the same rng gives the same stream."""
+    """Known crystals, or compositions, -> candidates, as a stream of chunks; the same rng gives the same stream.
+
+    Attributes:
+        name: written on each candidate.
+        skipped: what the last call of `generate` left out (parents, compositions), by cause.
+    """
 
     name: str
+    skipped: Counter[str]
 
     def generate(
-        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator
-    ) -> Iterator[CandidatePool]: ...
+        self,
+        parents: CrystalBatch,
+        parent_ids: Sequence[str],
+        round: int,
+        rng: np.random.Generator,
+        start: int = 0,
+    ) -> Iterator[CandidatePool]:
+        """The stream from chunk `start` on: those before it are passed over as cheaply as can be.
+
+        Each chunk is small enough to hold many of, and no possibility comes twice.
+        """
+        ...
+
+
+class Candidates(Protocol):
+    """The mix of generators."""
+
+    def stream(
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, seed: Sequence[int]
+    ) -> CandidateStream: ...
+
+
+class CandidateStream(Protocol):
+    """Chunks of candidates.
+
+    Attributes:
+        skipped: what the generators have left out so far, by "generator: cause".
+    """
+
+    def __iter__(self) -> Iterator[CandidatePool]: ...
+
+    @property
+    def skipped(self) -> Counter[str]: ...
 
 
 class Gate(Protocol):
@@ -59,19 +98,45 @@ class Gate(Protocol):
         ...
 
 
+class CrystalIndex(Protocol):
+    """Distinct crystals, found again by sameness: the groups that pymatgen's StructureMatcher makes."""
+
+    def find(self, crystal: Crystal) -> str | None:
+        """Id of the first crystal added that is the same after volume scaling, None if there is none."""
+        ...
+
+    def add(self, id: str, crystal: Crystal) -> None:
+        """Add a crystal, the same as one already there or not."""
+        ...
+
+    def admit(self, ids: Sequence[str], crystals: CrystalBatch) -> list[str | None]:
+        """`find` each in turn, and `add` it where nothing is found; what was found, [n]."""
+        ...
+
+
+class Atlas(Protocol):
+    """All crystals known so far, looked at from one new crystal."""
+
+    def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility: ...
+
+
 class Novelty(Protocol):
-    """Which crystals are the same."""
+    """Which crystals are the same, and which are believable."""
 
     def fingerprints(self, crystals: CrystalBatch) -> list[str]:
-        """Bucket key of each crystal, [n]: the same crystal always has the same key."""
+        """Reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
         ...
 
-    def same(self, a: Crystal, b: Crystal) -> bool:
-        """Whether two crystals of one formula are the same after volume scaling."""
+    def prototype(self, fingerprint: str) -> str:
+        """The prototype of a fingerprint without its elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
         ...
 
-    def ordering_suspect(self, crystal: Crystal, known: Iterable[Crystal]) -> bool:
-        """Whether it looks like an artificial ordering of a solid solution."""
+    def index(self) -> CrystalIndex:
+        """An empty index."""
+        ...
+
+    def atlas(self, known: Iterable[tuple[str, Crystal, str]]) -> Atlas:
+        """Of (id, crystal, fingerprint) of known crystals of any formula."""
         ...
 
 
@@ -167,7 +232,9 @@ class Store(Protocol):
         self, campaign: str, pool: CandidatePool, fingerprints: Sequence[str], figures: Mapping[str, Any]
     ) -> int: ...
 
-    def candidates_with_fingerprints(self, fingerprints: Iterable[str]) -> dict[str, list[Candidate]]: ...
+    def candidates_with_formulas(self, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
+        """All candidates of these reduced formulas, of any campaign, by formula."""
+        ...
 
     def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
         """Unverified candidates of this round, and the `carry_over` most promising older ones, by id."""
@@ -218,13 +285,27 @@ class Store(Protocol):
     def reports(self, campaign: str) -> list[RoundReport]: ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FurtherParents:
+    """Known crystals without energies at this level: parents of candidates, never part of a hull.
+
+    Attributes:
+        skipped: files that could not be used, by cause.
+    """
+
+    crystals: CrystalBatch
+    ids: tuple[str, ...]
+    skipped: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Stages:
     """Everything a campaign needs, assembled once."""
 
     config: CampaignConfig
     source: Source
-    generators: tuple[Generator, ...]
+    candidates: Candidates
+    further_parents: FurtherParents
     gate: Gate
     novelty: Novelty
     predictor: Predictor

@@ -10,14 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from hashlib import sha256
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.crystals import Crystal, CrystalBatch, reduced_formula, symbol
-from gnome_lite.errors import LevelMismatchError, MissingReferenceError, SourceError
+from gnome_lite.crystals import Crystal, CrystalBatch
 
 STABLE_EV_PER_ATOM = 5e-5
 """A crystal at most this far above the hull is on it (tolerance of GNoME's released analysis)."""
@@ -41,8 +38,10 @@ class Candidate:
     """A crystal proposed by a generator; `id` is its content hash.
 
     Attributes:
+        parent_id: the known crystal it was made from; "" for a crystal made from a composition alone.
         change: what was done to the parent, e.g. "Na1+ -> K1+".
         probability: the generator's own weight of the change, 0..1 (NaN where it has none).
+        multiplicity: how many symmetry-equivalent choices it stands for.
     """
 
     id: str
@@ -52,17 +51,19 @@ class Candidate:
     change: str
     round: int
     probability: float = math.nan
+    multiplicity: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidatePool:
-    """Many candidates as one `CrystalBatch` with parallel sequences, all of length n."""
+    """Many candidates as one `CrystalBatch` with parallel sequences, all of length n; fields as in `Candidate`."""
 
     crystals: CrystalBatch
     parent_ids: tuple[str, ...]
     changes: tuple[str, ...]
     generators: tuple[str, ...]
     probabilities: NDArray[np.float64]
+    multiplicities: NDArray[np.int64]
     round: int
 
     def __len__(self) -> int:
@@ -78,6 +79,7 @@ class CandidatePool:
             self.changes[index],
             self.round,
             float(self.probabilities[index]),
+            int(self.multiplicities[index]),
         )
 
     def take(self, which: ArrayLike) -> CandidatePool:
@@ -90,6 +92,7 @@ class CandidatePool:
             tuple(self.changes[i] for i in index),
             tuple(self.generators[i] for i in index),
             self.probabilities[index],
+            self.multiplicities[index],
             self.round,
         )
 
@@ -101,6 +104,7 @@ class CandidatePool:
             tuple(x for p in pools for x in p.changes),
             tuple(x for p in pools for x in p.generators),
             np.concatenate([np.empty(0), *(p.probabilities for p in pools)]),
+            np.concatenate([np.empty(0, np.int64), *(p.multiplicities for p in pools)]),
             round,
         )
 
@@ -154,6 +158,24 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Credibility:
+    """Whether nature would make a crystal as it was calculated (Cheetham & Seshadri 2024); stability apart.
+
+    Attributes:
+        ordering_suspect: it looks like an artificial ordering of a solid solution.
+        flags: what else speaks against it, in a few words each: "pseudosymmetry: Pnma is Pm-3m at 0.3 Å",
+            "O2 dimer at 1.21 Å".
+        analogue: id of the nearest known crystal of the same prototype, None where there is none.
+        new_prototype: no known crystal has its prototype.
+    """
+
+    ordering_suspect: bool
+    flags: tuple[str, ...]
+    analogue: str | None
+    new_prototype: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Where a verified crystal stands against one hull.
 
@@ -163,6 +185,7 @@ class Verdict:
         products: phases it would decompose into, as (entry id, formula, fraction of atoms).
         nearest_known: id of the known crystal it equals (`novel` is then False) or, for a novel one,
             of the known crystal of the same formula closest in energy; None where there is none.
+        prototype: its Wyckoff-labelled prototype without elements, e.g. "AB_cF8_225_a_b" ("" = none found).
     """
 
     candidate_id: str
@@ -174,135 +197,16 @@ class Verdict:
     level: str
     novel: bool
     nearest_known: str | None
-    ordering_suspect: bool
+    prototype: str
+    credibility: Credibility
+
+    @property
+    def ordering_suspect(self) -> bool:
+        return self.credibility.ordering_suspect
 
     @property
     def stable(self) -> bool:
         return self.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReferenceEntry:
-    """One known phase at one level: a relaxed crystal and the energy of its cell.
-
-    `fingerprint` is the bucket key of `novelty`, where the source carries it ("" = work it out).
-    """
-
-    id: str
-    crystal: Crystal
-    energy_ev: float
-    level: str
-    source: str
-    licence: str
-    fingerprint: str = ""
-
-    @property
-    def energy_ev_per_atom(self) -> float:
-        return self.energy_ev / len(self.crystal)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReferenceSet:
-    """All known phases of one level, elements included. Build with `ReferenceSet.make`.
-
-    Attributes:
-        elemental_ev_per_atom: lowest energy per atom of each element present, by symbol.
-        id: hash of level, entry ids and energies.
-    """
-
-    entries: tuple[ReferenceEntry, ...]
-    level: str
-    elemental_ev_per_atom: Mapping[str, float]
-    id: str
-    _arrays: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def make(cls, entries: Sequence[ReferenceEntry]) -> ReferenceSet:
-        """Check and freeze.
-
-        Raises:
-            SourceError: if there are no entries or an energy is not finite.
-            LevelMismatchError: if levels differ.
-        """
-        if not entries:
-            raise SourceError("the reference set is empty: choose sources that cover the chemical space")
-        levels = sorted({e.level for e in entries})
-        if len(levels) > 1:
-            raise LevelMismatchError(f"levels {', '.join(levels)} in one reference set: use sources of one level")
-        bad = [e.id for e in entries if not math.isfinite(e.energy_ev)]
-        if bad:
-            raise SourceError(f"reference {bad[0]} has no finite energy: remove or recompute it")
-        ordered = tuple(sorted(entries, key=lambda e: e.id))
-        elemental: dict[str, float] = {}
-        for e in ordered:
-            kinds = np.unique(e.crystal.numbers)
-            if len(kinds) == 1:
-                name = symbol(kinds[0])
-                elemental[name] = min(elemental.get(name, math.inf), e.energy_ev_per_atom)
-        digest = sha256(levels[0].encode())
-        for e in ordered:
-            digest.update(f"{e.id} {e.energy_ev:.8f};".encode())
-        return cls(ordered, levels[0], dict(sorted(elemental.items())), digest.hexdigest()[:16])
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    @property
-    def crystals(self) -> CrystalBatch:
-        return self._once("crystals", lambda: CrystalBatch.from_crystals(e.crystal for e in self.entries))
-
-    @property
-    def energies_ev(self) -> NDArray[np.float64]:
-        """Energy of each cell, eV, [n]."""
-        return self._once("energies", lambda: np.array([e.energy_ev for e in self.entries]))
-
-    @property
-    def e_form_ev_per_atom(self) -> NDArray[np.float64]:
-        """Formation energy of each entry, eV/atom, [n]."""
-        return self._once(
-            "e_form", lambda: formation_energies(self.crystals.counts, self.energies_ev, self.elemental_ev_per_atom)
-        )
-
-    @property
-    def sources(self) -> tuple[tuple[str, str, int], ...]:
-        """(source, licence, number of entries), most entries first."""
-        tally: dict[tuple[str, str], int] = {}
-        for e in self.entries:
-            tally[e.source, e.licence] = tally.get((e.source, e.licence), 0) + 1
-        return tuple((s, lic, n) for (s, lic), n in sorted(tally.items(), key=lambda kv: -kv[1]))
-
-    def _once(self, name: str, make: Any) -> Any:
-        if name not in self._arrays:
-            self._arrays[name] = make()
-        return self._arrays[name]
-
-
-def formation_energies(
-    counts: NDArray[np.int64], energies_ev: ArrayLike, elemental_ev_per_atom: Mapping[str, float]
-) -> NDArray[np.float64]:
-    """Formation energies against elemental references of the same level.
-
-    Args:
-        counts: atoms by atomic number, [n, MAX_Z + 1].
-        energies_ev: energy of each cell, eV, [n].
-        elemental_ev_per_atom: reference energy of each element, by symbol.
-
-    Returns:
-        Formation energy, eV/atom, [n].
-
-    Raises:
-        MissingReferenceError: if an element has no reference.
-    """
-    reference = np.zeros(counts.shape[1])
-    for z in np.flatnonzero(counts.any(axis=0)):
-        if symbol(z) not in elemental_ev_per_atom:
-            example = reduced_formula(counts[np.flatnonzero(counts[:, z])[0]])
-            raise MissingReferenceError(
-                f"no elemental reference energy for {symbol(z)} (needed by {example}): "
-                f"add a crystal of pure {symbol(z)} at this level to the sources"
-            )
-        reference[z] = elemental_ev_per_atom[symbol(z)]
-    return (np.asarray(energies_ev, dtype=np.float64) - counts @ reference) / counts.sum(axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -344,6 +248,9 @@ class RoundReport:
         daf: discovery acceleration factor, hit_rate / control_hit_rate.
         mae_ev_per_atom: |predicted - verified| formation energy of crystals the network had not seen.
         calibration_error: expected calibration error of p_stable over the verified.
+        new_prototypes: of the hits, prototypes that no crystal known before this round has.
+        by_generator: counts of each generator: kept candidates, chosen, hits.
+        skipped: what the generators left out, by generator and cause.
     """
 
     round: int
@@ -368,3 +275,6 @@ class RoundReport:
     model_id: str
     hull_id: str
     seconds: Mapping[str, float]
+    new_prototypes: int = 0
+    by_generator: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)

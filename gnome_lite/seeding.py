@@ -19,15 +19,8 @@ import numpy as np
 
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.pipeline import Gate, Generator, Novelty, Progress, Verifier
-from gnome_lite.records import (
-    Candidate,
-    CandidatePool,
-    Failure,
-    ReferenceEntry,
-    ReferenceSet,
-    Verification,
-    formation_energies,
-)
+from gnome_lite.records import Candidate, CandidatePool, Failure, Verification
+from gnome_lite.references import ReferenceEntry, ReferenceSet, formation_energies
 
 LICENCE = "CC-BY-4.0"
 E_FORM_MAX_EV_PER_ATOM = 2.0
@@ -168,15 +161,15 @@ def collect(
     relaxed = CrystalBatch.from_crystals(v.crystal for _, v in good)
     e_form = formation_energies(relaxed.counts, [v.energy_ev for _, v in good], elemental)
     keys = novelty.fingerprints(relaxed)
-    buckets: dict[str, list[Crystal]] = defaultdict(list)
+    index = novelty.index()
     entries: list[ReferenceEntry] = []
     inputs: list[ReferenceEntry] = []
     for i in np.argsort(e_form, kind="stable"):  # the lower of two equals is kept
         candidate, v = good[i]
         progress("collect", len(entries), len(good), v.crystal.reduced_formula)
-        if e_form[i] > E_FORM_MAX_EV_PER_ATOM or any(novelty.same(v.crystal, c) for c in buckets[keys[i]]):
+        if e_form[i] > E_FORM_MAX_EV_PER_ATOM or index.find(v.crystal) is not None:
             continue
-        buckets[keys[i]].append(v.crystal)
+        index.add(candidate.id, v.crystal)
         entry_id = f"seed-{v.crystal.content_id.removeprefix('gl-')}"
         source = f"gnome_lite seed, {candidate.generator}"
         entry = ReferenceEntry(entry_id, v.crystal, v.energy_ev, v.level, source, LICENCE, keys[i])

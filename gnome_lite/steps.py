@@ -7,26 +7,19 @@ campaign's seed, the round and the step's name alone. Energies in eV or eV/atom 
 from __future__ import annotations
 
 import zlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import LevelMismatchError
 from gnome_lite.metrics import calibration_error
 from gnome_lite.pipeline import Stages
-from gnome_lite.records import (
-    CandidatePool,
-    Prediction,
-    ReferenceSet,
-    RoundReport,
-    TrainingSet,
-    Verdict,
-    Verification,
-    formation_energies,
-)
+from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
+from gnome_lite.references import ReferenceSet, formation_energies
+from gnome_lite.surroundings import Surroundings, index_of_known
 
 Step = Callable[[Stages, int], dict[str, Any]]
 
@@ -50,45 +43,45 @@ def prepare(stages: Stages) -> dict[str, Any]:
 def generate(stages: Stages, round: int) -> dict[str, Any]:
     """Candidates of this round: made, gated, and stripped of what is already known."""
     config, references = stages.config, stages.source.load()
-    rng = _rng(stages, round, "generate")
     verified = _verified(stages)
     parents, parent_ids = _parents(stages, references, verified)
-    known = _known_by_fingerprint(stages, references, verified)
+    index = index_of_known(stages.novelty, references, verified)
+    seen: set[str] = set()
     kept: list[CandidatePool] = []
-    fingerprints: list[str] = []
     causes: Counter[str] = Counter()
-    n_made = n_duplicates = 0
-    for chunk in _interleaved([g.generate(parents, parent_ids, round, rng) for g in stages.generators]):
+    n_made = n_duplicates = n_kept = 0
+    stream = stages.candidates.stream(parents, parent_ids, round, _seed(stages, round, "generate"))
+    for chunk in stream:
         n_made += len(chunk)
         refused = stages.gate.causes(chunk.crystals)
         causes.update(c for c in refused if c)
         chunk = chunk.take([not c for c in refused])
-        keys = stages.novelty.fingerprints(chunk.crystals)
-        in_store = stages.store.candidates_with_fingerprints(set(keys))
-        fresh: list[int] = []
-        for i, key in enumerate(keys):
-            crystal = chunk.crystals[i]
-            rivals = known[key] + [c.crystal for c in in_store.get(key, ())]
-            if any(stages.novelty.same(crystal, rival) for rival in rivals):
-                n_duplicates += 1
-                continue
-            known[key].append(crystal)
-            fresh.append(i)
-        fresh = fresh[: config.generate.candidates - len(fingerprints)]
+        formulas = chunk.crystals.reduced_formulas()
+        for stored in stages.store.candidates_with_formulas(set(formulas) - seen).values():
+            for c in stored:
+                index.add(c.id, c.crystal)
+        seen.update(formulas)
+        ids = [crystal.content_id for crystal in chunk.crystals]
+        fresh = [i for i, equal in enumerate(index.admit(ids, chunk.crystals)) if equal is None]
+        n_duplicates += len(chunk) - len(fresh)
+        fresh = fresh[: config.generate.candidates - n_kept]
+        n_kept += len(fresh)
         kept.append(chunk.take(np.array(fresh, dtype=np.int64)))
-        fingerprints += [keys[i] for i in fresh]
-        stages.progress("generate", len(fingerprints), config.generate.candidates, f"{n_made} made")
-        if len(fingerprints) >= config.generate.candidates:
+        stages.progress("generate", n_kept, config.generate.candidates, f"{n_made} made")
+        if n_kept == config.generate.candidates:
             break
+    pool = CandidatePool.concatenate(kept, round)
     figures = {
         "parents": len(parents),
         "generated": n_made,
         "gated": sum(causes.values()),
         "gate_causes": dict(causes.most_common()),
         "duplicates": n_duplicates,
-        "kept": len(fingerprints),
+        "kept": n_kept,
+        "kept_by_generator": dict(Counter(pool.generators).most_common()),
+        "skipped": {**stages.further_parents.skipped, **dict(stream.skipped.most_common())},
     }
-    stages.store.add_candidates(config.name, CandidatePool.concatenate(kept, round), fingerprints, figures)
+    stages.store.add_candidates(config.name, pool, stages.novelty.fingerprints(pool.crystals), figures)
     return figures
 
 
@@ -121,7 +114,7 @@ def select(stages: Stages, round: int) -> dict[str, Any]:
         "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
         "formula": np.array([c.crystal.reduced_formula for c, _ in pool], dtype=object),
     }
-    chosen, control = stages.select(scores, _rng(stages, round, "select"))
+    chosen, control = stages.select(scores, np.random.default_rng(_seed(stages, round, "select")))
     screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
     figures = {"screened": screened, "chosen": len(chosen), "control": len(control)}
     ids = [c.id for c, _ in pool]
@@ -155,18 +148,13 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
     rank = {c.id: i for i, (c, _) in enumerate(store.selected(name, round))}
     mine.sort(key=lambda v: (rank.get(v.candidate_id, -1), v.candidate_id))
     before = store.verdicts(name, round - 1)
-    by_formula = _known_by_formula(references, [v for v in known if v.candidate_id not in rank])
+    earlier = [v for v in known if v.candidate_id not in rank]
+    surroundings = Surroundings(stages.novelty, references, earlier)
     parts = hull.verdicts([v.candidate_id for v in mine])
     verdicts: list[Verdict] = []
     for done, (v, part) in enumerate(zip(mine, parts, strict=True), 1):
-        formula = v.crystal.reduced_formula
-        if v.candidate_id in before:
-            old = before[v.candidate_id]
-            novel, nearest, suspect = old.novel, old.nearest_known, old.ordering_suspect
-        else:
-            novel, nearest = _novelty(stages, v, by_formula[formula])
-            suspect = stages.novelty.ordering_suspect(v.crystal, (c for _, c, _ in by_formula[formula]))
-            by_formula[formula].append((v.candidate_id, v.crystal, v.energy_ev_per_atom))
+        old = before.get(v.candidate_id)
+        seen = (old.novel, old.nearest_known, old.prototype, old.credibility) if old else surroundings.judge(v)
         verdicts.append(
             Verdict(
                 v.candidate_id,
@@ -176,12 +164,10 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
                 part.products,
                 hull.id,
                 stages.verifier.level,
-                novel,
-                nearest,
-                suspect,
+                *seen,
             )
         )
-        stages.progress("judge", done, len(mine), formula)
+        stages.progress("judge", done, len(mine), v.crystal.reduced_formula)
     stable = [v for v in verdicts if v.stable]
     figures = {"judged": len(verdicts), "stable": len(stable), "novel": sum(v.novel for v in stable), "hull": hull.id}
     store.add_verdicts(name, round, verdicts, figures)
@@ -224,6 +210,16 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
     outcomes = _outcomes(stages, round)
     judged = [verdicts[v.candidate_id] for v in outcomes if v.candidate_id in verdicts]
     hits = {v.candidate_id for v in judged if v.stable and v.novel}
+    new_prototypes = {v.prototype for v in judged if v.candidate_id in hits and v.credibility.new_prototype}
+    generator = {c.id: c.generator for c, _ in store.selected(name, round)}
+    by_generator = {
+        g: {
+            "kept": steps["generate"]["kept_by_generator"].get(g, 0),
+            "verified": sum(generator[v.candidate_id] == g for v in outcomes),
+            "hits": sum(generator[i] == g for i in hits),
+        }
+        for g in sorted({*steps["generate"]["kept_by_generator"], *generator.values()})
+    }
     tried = Counter(role[v.candidate_id] for v in outcomes)
     won = Counter(role[i] for i in hits)
     hit_rate = won["chosen"] / tried["chosen"] if tried["chosen"] else None
@@ -254,6 +250,9 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
         model_id=steps["predict"]["model"],
         hull_id=steps["judge"]["hull"],
         seconds={step: figures["seconds"] for step, figures in steps.items() if "seconds" in figures},
+        new_prototypes=len(new_prototypes - {""}),
+        by_generator=by_generator,
+        skipped=steps["generate"]["skipped"],
     )
     store.add_report(name, outcome)
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}
@@ -263,8 +262,8 @@ STEPS: tuple[Step, ...] = (generate, predict, select, verify, judge, learn, repo
 """The order of a round."""
 
 
-def _rng(stages: Stages, round: int, step: str) -> np.random.Generator:
-    return np.random.default_rng([stages.config.seed, round, zlib.crc32(step.encode())])
+def _seed(stages: Stages, round: int, step: str) -> tuple[int, int, int]:
+    return stages.config.seed, round, zlib.crc32(step.encode())
 
 
 def _verified(stages: Stages) -> list[Verification]:
@@ -281,7 +280,7 @@ def _outcomes(stages: Stages, round: int) -> list[Verification]:
 def _parents(
     stages: Stages, references: ReferenceSet, verified: Sequence[Verification]
 ) -> tuple[CrystalBatch, list[str]]:
-    """Known crystals near the hull, and crystals verified in earlier rounds that are."""
+    """Known crystals near the hull, crystals verified in earlier rounds that are, and further parents."""
     limit = stages.config.generate.parents_e_above_hull_max
     crystals = CrystalBatch.concatenate([references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)])
     energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
@@ -289,52 +288,8 @@ def _parents(
     hull = stages.build_hull(references, verified)
     e_form = formation_energies(crystals.counts, energies, references.elemental_ev_per_atom)
     near = hull.distances(crystals.counts, e_form) <= limit
-    near &= crystals.n_atoms <= stages.config.generate.max_atoms
-    return crystals.take(near), [ids[i] for i in np.flatnonzero(near)]
-
-
-def _interleaved(streams: Sequence[Iterator[CandidatePool]]) -> Iterator[CandidatePool]:
-    """One chunk of each generator in turn until all are exhausted."""
-    alive = list(streams)
-    while alive:
-        for stream in list(alive):
-            chunk = next(stream, None)
-            if chunk is None:
-                alive.remove(stream)
-            else:
-                yield chunk
-
-
-def _known_by_fingerprint(
-    stages: Stages, references: ReferenceSet, verified: Sequence[Verification]
-) -> dict[str, list[Crystal]]:
-    known: dict[str, list[Crystal]] = defaultdict(list)
-    missing = [i for i, e in enumerate(references.entries) if not e.fingerprint]
-    computed = dict(zip(missing, stages.novelty.fingerprints(references.crystals.take(missing)), strict=True))
-    for i, entry in enumerate(references.entries):
-        known[entry.fingerprint or computed[i]].append(entry.crystal)
-    keys = stages.novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for v in verified))
-    for key, v in zip(keys, verified, strict=True):
-        known[key].append(v.crystal)
-    return known
-
-
-def _known_by_formula(
-    references: ReferenceSet, verified: Sequence[Verification]
-) -> dict[str, list[tuple[str, Crystal, float]]]:
-    """(id, crystal, eV/atom) of known crystals by reduced formula."""
-    known: dict[str, list[tuple[str, Crystal, float]]] = defaultdict(list)
-    for formula, e in zip(references.crystals.reduced_formulas(), references.entries, strict=True):
-        known[formula].append((e.id, e.crystal, e.energy_ev_per_atom))
-    for v in verified:
-        known[v.crystal.reduced_formula].append((v.candidate_id, v.crystal, v.energy_ev_per_atom))
-    return known
-
-
-def _novelty(stages: Stages, v: Verification, known: Sequence[tuple[str, Crystal, float]]) -> tuple[bool, str | None]:
-    """Whether a relaxed crystal is new, and the known one it equals or comes closest to in energy."""
-    for entry_id, crystal, _ in known:
-        if stages.novelty.same(v.crystal, crystal):
-            return False, entry_id
-    closest = min(known, key=lambda k: abs(k[2] - v.energy_ev_per_atom), default=None)
-    return True, closest[0] if closest else None
+    further = stages.further_parents
+    crystals = CrystalBatch.concatenate([crystals.take(near), further.crystals])
+    ids = [ids[i] for i in np.flatnonzero(near)] + list(further.ids)
+    small = crystals.n_atoms <= stages.config.generate.max_atoms
+    return crystals.take(small), [ids[i] for i in np.flatnonzero(small)]

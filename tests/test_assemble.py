@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cli.test_generate import PEROVSKITE
 
-from gnome_lite.assemble import assemble
-from gnome_lite.config import CampaignConfig
+from gnome_lite.assemble import assemble, load_references, make_gate, make_mix, read_parents
+from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.errors import SourceError
 from gnome_lite.settings import Settings
 from gnome_lite.sources.parquet import write_references
@@ -23,3 +24,32 @@ def test_named_systems_alone_need_references(tmp_path: Path, monkeypatch: pytest
     assert len(assemble(named, Settings(home=tmp_path)).source.load()) == len(known)
     with pytest.raises(SourceError, match=r"no elemental reference for .*Na"):
         assemble(CampaignConfig(), Settings(home=tmp_path))
+
+
+def test_parents_that_cannot_be_used_are_named_and_the_others_are_read(tmp_path: Path) -> None:
+    good, partial = tmp_path / "good.cif", tmp_path / "partial.cif"
+    good.write_text(PEROVSKITE.format(occupancy=1))
+    partial.write_text(PEROVSKITE.format(occupancy=0.5))
+    config = CampaignConfig.model_validate({"generate": {"parents": [good, partial, tmp_path / "none.cif"]}})
+    found = read_parents(config)
+    assert found.ids == ("good.cif:good",)
+    assert [c.reduced_formula for c in found.crystals] == ["SrTiO3"]
+    assert len(found.skipped) == 2
+    assert any("partial.cif" in cause and "disordered" in cause for cause in found.skipped)
+    assert any("none.cif" in cause for cause in found.skipped)
+
+
+@pytest.mark.parametrize("name", ["substitution", "partial", "prototypes", "random", "intermetallic"])
+def test_each_generator_makes_candidates_that_pass_the_gate(name: GeneratorName) -> None:
+    config = CampaignConfig.model_validate(
+        {
+            "space": {"elements": ("Li", "Mg", "Al", "Ni", "Cu", "Sr", "Ti", "O", "S"), "max_elements": 4},
+            "generate": {"mix": {name: 1.0}},
+        }
+    )
+    references = load_references()
+    stream = make_mix(config).stream(references.crystals, [e.id for e in references.entries], 1, (0,))
+    chunk = next(iter(stream))
+    assert set(chunk.generators) == {name}
+    passed = [not cause for cause in make_gate(config).causes(chunk.crystals)]
+    assert sum(passed) > len(passed) / 2

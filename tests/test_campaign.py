@@ -13,7 +13,8 @@ import pytest
 from killed_campaign import TINY
 
 from gnome_lite.assemble import load_references, open_store
-from gnome_lite.records import ReferenceSet, RoundReport, Verification
+from gnome_lite.records import RoundReport, Verification
+from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings
 
 KILL_POINTS = [

@@ -9,7 +9,8 @@ import pytest
 
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import LevelMismatchError, MissingReferenceError, SourceError
-from gnome_lite.records import CandidatePool, ReferenceEntry, ReferenceSet, formation_energies
+from gnome_lite.records import CandidatePool
+from gnome_lite.references import ReferenceEntry, ReferenceSet, formation_energies
 
 
 def entry(name: str, crystal: Crystal, energy: float, level: str = "test") -> ReferenceEntry:
@@ -56,7 +57,9 @@ def test_missing_elemental_reference_is_named() -> None:
 
 def test_pool_take_keeps_columns_together() -> None:
     crystals = CrystalBatch.from_crystals([simple(11), simple(12), simple(13)])
-    pool = CandidatePool(crystals, ("a", "b", "c"), ("x", "y", "z"), ("g",) * 3, np.array([0.1, 0.2, 0.3]), 4)
+    pool = CandidatePool(
+        crystals, ("a", "b", "c"), ("x", "y", "z"), ("g",) * 3, np.array([0.1, 0.2, 0.3]), np.ones(3, np.int64), 4
+    )
     for taken in (pool.take([2, 0]), CandidatePool.concatenate([pool.take([2]), pool.take([0])], 4)):
         assert [taken.candidate(i).parent_id for i in range(2)] == ["c", "a"]
         assert [taken.candidate(i).change for i in range(2)] == ["z", "x"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.chemistry.balance import charge_balanced, is_alloy
 from gnome_lite.chemistry.distances import min_distance_ratios
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z, RADIOACTIVE
-from gnome_lite.chemistry.oxidation import charge_balanced
 from gnome_lite.config import Gates, Space
 from gnome_lite.crystals import MAX_Z, CrystalBatch, atomic_number
 
@@ -16,15 +16,17 @@ EXCLUDED_ELEMENT = "excluded element"
 TOO_FEW_ELEMENTS = "too few elements"
 TOO_MANY_ELEMENTS = "too many elements"
 VOLUME = "volume per atom"
+TOO_LARGE = "too many atoms"
 TOO_CLOSE = "too close"
 CHARGE = "charge"
 
 
 class PreGate:
-    """Refuses crystals that are outside the space, overlap, are too dense or too dilute, or cannot be neutral."""
+    """Refuses crystals outside the space, too large, too dense or too dilute, that overlap or cannot be neutral."""
 
-    def __init__(self, gates: Gates, space: Space) -> None:
+    def __init__(self, gates: Gates, space: Space, max_atoms: int) -> None:
         self._gates = gates
+        self._max_atoms = max_atoms
         self._space = space
         self._systems = element_masks(space)
 
@@ -43,11 +45,13 @@ class PreGate:
         _mark(refused, ~in_space(present, self._systems), EXCLUDED_ELEMENT)
         _mark(refused, kinds < self._space.min_elements, TOO_FEW_ELEMENTS)
         _mark(refused, kinds > self._space.max_elements, TOO_MANY_ELEMENTS)
+        _mark(refused, crystals.n_atoms > self._max_atoms, TOO_LARGE)
         low, high = self._gates.volume_per_atom_min, self._gates.volume_per_atom_max
         _mark(refused, ~((per_atom >= low) & (per_atom <= high)), VOLUME)
-        if self._gates.charge_balance:
+        if self._gates.charge_balance != "off":
             left = np.flatnonzero(refused == "")
-            _mark(refused, left[~charge_balanced(counts[left])], CHARGE)
+            neutral = charge_balanced(counts[left], relaxed=self._gates.charge_balance == "relaxed")
+            _mark(refused, left[~(neutral | is_alloy(counts[left]))], CHARGE)
         # Dearest last, and only where the cell is known to be one.
         left = np.flatnonzero(refused == "")
         close = min_distance_ratios(crystals.take(left), self._gates.min_distance_ratio)

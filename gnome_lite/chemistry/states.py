@@ -80,3 +80,18 @@ def electronegativities() -> NDArray[np.float64]:
             values[z] = x if math.isfinite(x) else 2.0
     values.flags.writeable = False
     return values
+
+
+@lru_cache(maxsize=MAX_Z + 1)
+def smact_states(z: int) -> tuple[int, ...]:
+    """Oxidation states of an element in SMACT's original list, ascending: the one GNoME's compositions came from.
+
+    Davies et al., Chem 1, 617 (2016), doi 10.1016/j.chempr.2016.09.010. Empty where it has none.
+    """
+    import smact
+
+    try:
+        found = smact.Element(symbol(z)).oxidation_states_smact14
+    except NameError:  # SMACT's way to say that it does not know an element
+        return ()
+    return tuple(sorted({int(q) for q in found or ()}))

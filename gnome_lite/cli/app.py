@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli import export, predict, query, run, seed, show, status
+from gnome_lite.cli import export, generate, predict, query, run, seed, show, status
 
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
@@ -28,6 +28,7 @@ def root(
 app.command(name="init")(run.init)
 app.command(name="run")(run.run)
 app.add_typer(seed.app, name="seed")
+app.command(name="generate")(generate.generate)
 app.command(name="query")(query.query)
 app.command(name="show")(show.show)
 app.command(name="export")(export.export)

@@ -43,6 +43,7 @@ def export(
     stable: q.Stable = False,
     nsites: q.NSites = None,
     sg: q.SpaceGroup = None,
+    prototype: q.Prototype = None,
     novel: q.Novel = None,
     suspect: q.Suspect = None,
     campaign: q.Campaign = None,
@@ -56,8 +57,8 @@ def export(
     from gnome_lite.store.export import export as write
 
     wanted = q.make_query(
-        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, novel, suspect, campaign, round,
-        unverified, sort, limit,
+        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, prototype, novel, suspect, campaign,
+        round, unverified, sort, limit,
     )  # fmt: skip
     found = store_of(home).query(wanted)
     place = out if out is not None else Path(_PLACES[format])

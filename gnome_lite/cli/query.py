@@ -35,6 +35,7 @@ EHullMax = Annotated[
 Stable = Annotated[bool, typer.Option("--stable", help="On the hull (surrogate-stable).")]
 NSites = Annotated[str | None, typer.Option("--nsites", metavar="1-40", help="Atoms in the cell.")]
 SpaceGroup = Annotated[str | None, typer.Option("--sg", metavar="225", help="Space group, number or symbol.")]
+Prototype = Annotated[str | None, typer.Option(metavar="AB_cF8_225_a_b", help="Wyckoff-labelled prototype.")]
 Novel = Annotated[bool | None, typer.Option("--novel/--known", help="Not in the reference set / in it.")]
 Suspect = Annotated[
     bool | None, typer.Option("--suspect/--no-suspect", help="Maybe an ordering of a solid solution / not.")
@@ -56,6 +57,7 @@ def query(
     stable: Stable = False,
     nsites: NSites = None,
     sg: SpaceGroup = None,
+    prototype: Prototype = None,
     novel: Novel = None,
     suspect: Suspect = None,
     campaign: Campaign = None,
@@ -68,8 +70,8 @@ def query(
 ) -> None:
     """List crystals of the store; nothing found is no error."""
     wanted = make_query(
-        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, novel, suspect, campaign, round,
-        unverified, sort, limit,
+        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, prototype, novel, suspect, campaign,
+        round, unverified, sort, limit,
     )  # fmt: skip
     found = store_of(home).query(wanted)
     if format is Format.TABLE:
@@ -91,6 +93,7 @@ def make_query(
     stable: bool,
     nsites: str | None,
     sg: str | None,
+    prototype: str | None,
     novel: bool | None,
     suspect: bool | None,
     campaign: str | None,
@@ -123,6 +126,7 @@ def make_query(
         n_sites_min=low,
         n_sites_max=high,
         space_group=int(sg) if sg is not None and sg.isdecimal() else sg,
+        prototype=prototype,
         novel=novel,
         ordering_suspect=suspect,
         campaign=campaign,

@@ -13,7 +13,8 @@ from gnome_lite.cli.common import Home, console, say, settings_of
 from gnome_lite.cli.errors import Invocation
 
 if TYPE_CHECKING:
-    from gnome_lite.records import ReferenceSet, TrainingSet
+    from gnome_lite.records import TrainingSet
+    from gnome_lite.references import ReferenceSet
 
 app = typer.Typer(
     help="The bundled reference set: describe it, make it, train its base ensemble.", no_args_is_help=True
@@ -109,7 +110,8 @@ def _references(data: Path | None) -> ReferenceSet:
 def _inputs(data: Path | None, references: ReferenceSet) -> TrainingSet | None:
     """Unrelaxed inputs with the formation energies of what they relaxed to, where the seed has them."""
     from gnome_lite.crystals import CrystalBatch
-    from gnome_lite.records import TrainingSet, formation_energies
+    from gnome_lite.records import TrainingSet
+    from gnome_lite.references import formation_energies
     from gnome_lite.settings import bundled
     from gnome_lite.sources.parquet import read_references
 

@@ -61,6 +61,12 @@ def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, Campaig
     _say(out, "not a DFT or experimental verdict unless that level is one")
     nearest = f"; nearest known: {v.nearest_known}" if v.nearest_known else ""
     _say(out, f"novel: {yes_no(v.novel)}{nearest}; ordering suspect: {yes_no(v.ordering_suspect)}")
+    if v.prototype:
+        like = f", as in {v.credibility.analogue}" if v.credibility.analogue else ""
+        new = " (no crystal known before has it)" if v.credibility.new_prototype else ""
+        _say(out, f"prototype: {v.prototype}{new}{like}")
+    for flag in v.credibility.flags:
+        _say(out, f"beware: {flag}")
     _section(out, "Energies, eV/atom")
     _say(out, f"formation energy      {v.e_form_ev_per_atom:+.4f}")
     _say(out, f"energy above hull     {v.e_above_hull_ev_per_atom:+.4f}")

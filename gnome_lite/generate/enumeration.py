@@ -123,7 +123,7 @@ def _sensible(
     for k in set(parent.z):
         signs = {q > 0 for kind, q in zip(parent.z, parent.charges, strict=True) if kind == k}
         both[:, k] &= len(signs) < 2
-    present = cations | anions
+    present = _present(z, np.ones(z.shape, dtype=bool))
     kinds = present.sum(axis=1)
     keep = (z != np.array(parent.z)).any(axis=1) & ~both.any(axis=1) & in_space(present, systems)
     return np.asarray(keep & (kinds >= n_elements[0]) & (kinds <= n_elements[1]))

@@ -1,7 +1,11 @@
-"""Ionic substitution: `IonicSubstitution`, a `Generator` that replaces the ions of known crystals by likely others."""
+"""Ionic substitution: `IonicSubstitution`, a `Generator` that replaces the ions of known crystals by likely others.
+
+`SpeciesSubstitution` is its machinery, which intermetallic substitution shares.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,26 +17,23 @@ from gnome_lite.chemistry.gates import element_masks
 from gnome_lite.chemistry.oxidation import cause_of_no_states, oxidation_states
 from gnome_lite.chemistry.volume import estimate_volume
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import CrystalBatch, symbol
+from gnome_lite.crystals import Crystal, CrystalBatch, symbol
 from gnome_lite.generate.enumeration import ParentSpecies, Substitutions, enumerate_substitutions
-from gnome_lite.generate.probabilities import substitution_table
+from gnome_lite.generate.probabilities import SubstitutionTable, substitution_table
 from gnome_lite.records import CandidatePool
 
 CHUNK = 512
 
 
-class IonicSubstitution:
-    """GNoME's modified ionic substitution (see `probabilities` for the definition).
-
-    Parents need formal charges: intermetallics, and crystals of mixed valence on equivalent sites, are skipped
-    and counted in `skipped`. Candidates keep the parent's structure, at a volume estimated from ionic radii.
+class SpeciesSubstitution(ABC):
+    """Replaces whole species of known crystals by likely others: what ionic and intermetallic substitution share.
 
     Attributes:
-        name: "substitution".
+        name: written on each candidate.
         skipped: parents left out by the last call of `generate`, by cause.
     """
 
-    name = "substitution"
+    name: str
 
     def __init__(self, space: Space, generate: Generate, chunk: int = CHUNK) -> None:
         self._space = space
@@ -41,8 +42,25 @@ class IonicSubstitution:
         self._known: dict[ParentSpecies, Substitutions] = {}
         self.skipped: Counter[str] = Counter()
 
+    @abstractmethod
+    def charges(self, parent: Crystal) -> NDArray[np.int64] | str:
+        """Charge of each site of a parent, [n_atoms], or why it cannot be substituted."""
+
+    @abstractmethod
+    def table(self) -> SubstitutionTable:
+        """Probabilities of one species replacing another."""
+
+    @abstractmethod
+    def volume_ratios(self, parent: ParentSpecies, new: Substitutions) -> NDArray[np.float64]:
+        """New over old volume of each substitution, [t]."""
+
     def generate(
-        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator
+        self,
+        parents: CrystalBatch,
+        parent_ids: Sequence[str],
+        round: int,
+        rng: np.random.Generator,
+        start: int = 0,
     ) -> Iterator[CandidatePool]:
         """Every (parent, substitution) at most once, in random order, the likely ones tending to come first.
 
@@ -52,8 +70,8 @@ class IonicSubstitution:
         plan = self._plan(parents)
         rank = plan.log_p[plan.row] + rng.gumbel(size=len(plan.row))
         order = np.argsort(-rank, kind="stable")
-        for start in range(0, len(order), self._chunk):
-            pick = order[start : start + self._chunk]
+        for at in range(start * self._chunk, len(order), self._chunk):
+            pick = order[at : at + self._chunk]
             parent, row = plan.parent[pick], plan.row[pick]
             yield CandidatePool(
                 _substituted(parents, parent, plan.species_of_atom, plan.z[row], plan.volume_ratio[row]),
@@ -61,6 +79,7 @@ class IonicSubstitution:
                 tuple(plan.change(r) for r in row),
                 (self.name,) * len(pick),
                 np.exp(plan.log_p[row]),
+                np.ones(len(pick), dtype=np.int64),
                 round,
             )
 
@@ -69,7 +88,7 @@ class IonicSubstitution:
         if parent not in self._known:
             self._known[parent] = enumerate_substitutions(
                 parent,
-                substitution_table(self._config.floor),
+                self.table(),
                 element_masks(self._space),
                 (self._space.min_elements, self._space.max_elements),
                 self._config.threshold,
@@ -82,14 +101,36 @@ class IonicSubstitution:
         species_of_atom = np.zeros(len(parents.numbers), dtype=np.int64)
         members: dict[ParentSpecies, list[int]] = {}
         for i, crystal in enumerate(parents):
-            charges = oxidation_states(crystal)
-            if charges is None:
-                self.skipped[cause_of_no_states(crystal)] += 1
+            charges = self.charges(crystal)
+            if isinstance(charges, str):
+                self.skipped[charges] += 1
                 continue
             species, site = ParentSpecies.of(crystal.numbers, charges)
             species_of_atom[parents.offsets[i] : parents.offsets[i + 1]] = site
             members.setdefault(species, []).append(i)
-        return _Plan.make(species_of_atom, [(s, self.substitutions(s), who) for s, who in members.items()])
+        found = [(s, new := self.substitutions(s), self.volume_ratios(s, new), who) for s, who in members.items()]
+        return _Plan.make(species_of_atom, found)
+
+
+class IonicSubstitution(SpeciesSubstitution):
+    """GNoME's modified ionic substitution (see `probabilities` for the definition).
+
+    Parents need formal charges: intermetallics, and crystals of mixed valence on equivalent sites, are skipped
+    and counted in `skipped`. Candidates keep the parent's structure, at a volume estimated from ionic radii.
+    """
+
+    name = "substitution"
+
+    def charges(self, parent: Crystal) -> NDArray[np.int64] | str:
+        charges = oxidation_states(parent)
+        return cause_of_no_states(parent) if charges is None else charges
+
+    def table(self) -> SubstitutionTable:
+        return substitution_table(self._config.floor)
+
+    def volume_ratios(self, parent: ParentSpecies, new: Substitutions) -> NDArray[np.float64]:
+        z, charges, atoms = (np.array(column) for column in (parent.z, parent.charges, parent.atoms))
+        return estimate_volume(1.0, z, charges, new.z, new.charges, atoms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,21 +157,22 @@ class _Plan:
 
     @classmethod
     def make(
-        cls, species_of_atom: NDArray[np.int64], found: Sequence[tuple[ParentSpecies, Substitutions, list[int]]]
+        cls,
+        species_of_atom: NDArray[np.int64],
+        found: Sequence[tuple[ParentSpecies, Substitutions, NDArray[np.float64], list[int]]],
     ) -> _Plan:
-        width = max((len(s.z) for s, _, _ in found), default=1)
-        n_rows = sum(len(subs.log_p) for _, subs, _ in found)
+        width = max((len(s.z) for s, *_ in found), default=1)
+        n_rows = sum(len(subs.log_p) for _, subs, *_ in found)
         old_z, old_charges, z, charges = (np.zeros((n_rows, width), dtype=np.int64) for _ in range(4))
         ratio, log_p = np.empty(n_rows), np.empty(n_rows)
         parent, row = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         start = 0
-        for species, subs, who in found:
+        for species, subs, ratios, who in found:
             k, rows = len(species.z), slice(start, start + len(subs.log_p))
             start = rows.stop
-            before = np.array(species.z), np.array(species.charges)
-            old_z[rows, :k], old_charges[rows, :k] = before
+            old_z[rows, :k], old_charges[rows, :k] = species.z, species.charges
             z[rows, :k], charges[rows, :k], log_p[rows] = subs.z, subs.charges, subs.log_p
-            ratio[rows] = estimate_volume(1.0, *before, subs.z, subs.charges, np.array(species.atoms))
+            ratio[rows] = ratios
             parent.append(np.repeat(np.array(who, dtype=np.int32), rows.stop - rows.start))
             row.append(np.tile(np.arange(rows.start, rows.stop, dtype=np.int32), len(who)))
         pairs = np.concatenate(parent), np.concatenate(row)
@@ -139,7 +181,7 @@ class _Plan:
     def change(self, row: int) -> str:
         """Such as "Na1+ -> K1+, Cl1- -> Br1-"."""
         return ", ".join(
-            f"{_name(a, q)} -> {_name(b, p)}"
+            f"{species_name(a, q)} -> {species_name(b, p)}"
             for a, q, b, p in zip(self.old_z[row], self.old_charges[row], self.z[row], self.charges[row], strict=True)
             if (a, q) != (b, p)
         )
@@ -160,5 +202,6 @@ def _substituted(
     return CrystalBatch(numbers, batch.frac_coords, batch.lattices, batch.offsets).scaled(volume_ratio)
 
 
-def _name(z: int, charge: int) -> str:
-    return f"{symbol(z)}{abs(charge)}{'+' if charge > 0 else '-'}"
+def species_name(z: int, charge: int) -> str:
+    """Such as "Fe3+", "O2-"; "Fe" without charge."""
+    return symbol(z) + (f"{abs(charge)}{'+' if charge > 0 else '-'}" if charge else "")

@@ -32,12 +32,18 @@ def fingerprints(crystals: CrystalBatch) -> list[str]:
     return [f"{name}|{_label(c)}" for name, c in zip(names, crystals, strict=True)]
 
 
-def _label(crystal: Crystal) -> str:
+def at_reference_volume(crystal: Crystal) -> Crystal | None:
+    """The crystal scaled to `REFERENCE_VOLUME_ANG3_PER_ATOM`; None where it has no volume."""
     volume = crystal.volume
     if not (np.isfinite(volume) and volume > 0):
-        return ""
+        return None
     scale = np.cbrt(REFERENCE_VOLUME_ANG3_PER_ATOM * len(crystal) / volume)
-    found = symmetry(Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * scale), SYMPREC_ANG)
+    return Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * scale)
+
+
+def _label(crystal: Crystal) -> str:
+    scaled = at_reference_volume(crystal)
+    found = symmetry(scaled, SYMPREC_ANG) if scaled is not None else None
     if found is None:
         return ""
     # Sites of each element on each letter, per conventional cell; over the letter's multiplicity = number of orbits.

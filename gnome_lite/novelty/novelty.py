@@ -1,24 +1,30 @@
-"""`CrystalNovelty`, the pipeline's `Novelty`: fingerprints to bucket, the matcher inside a bucket, suspects."""
+"""`CrystalNovelty`, the pipeline's `Novelty`: which crystals are the same, and which are believable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.novelty import disorder, fingerprint, match
+from gnome_lite.novelty import fingerprint, prototype
+from gnome_lite.novelty.atlas import Atlas
+from gnome_lite.novelty.index import SameCrystals
 
 
 class CrystalNovelty:
-    """Which crystals are the same, and which look like artificial orderings. Has no state."""
+    """Fingerprints, prototypes, indices and atlases. Has no state."""
 
     def fingerprints(self, crystals: CrystalBatch) -> list[str]:
-        """Bucket key of each crystal, [n]."""
+        """Reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
         return fingerprint.fingerprints(crystals)
 
-    def same(self, a: Crystal, b: Crystal) -> bool:
-        """Whether two crystals are the same after volume scaling."""
-        return match.same(a, b)
+    def prototype(self, fingerprint: str) -> str:
+        """The prototype of a fingerprint without its elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
+        return prototype.prototype(fingerprint)
 
-    def ordering_suspect(self, crystal: Crystal, known: Iterable[Crystal]) -> bool:
-        """Whether a crystal looks like an artificial ordering of a solid solution."""
-        return disorder.ordering_suspect(crystal, known)
+    def index(self) -> SameCrystals:
+        """An empty index."""
+        return SameCrystals()
+
+    def atlas(self, known: Iterable[tuple[str, Crystal, str]]) -> Atlas:
+        """Of (id, crystal, fingerprint) of known crystals of any formula."""
+        return Atlas(known)

@@ -19,7 +19,8 @@ from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.fit import Schedule
 from gnome_lite.predict.network import Architecture
-from gnome_lite.records import ModelRecord, ReferenceSet, TrainingSet
+from gnome_lite.records import ModelRecord, TrainingSet
+from gnome_lite.references import ReferenceSet
 
 
 class EnsemblePredictor:

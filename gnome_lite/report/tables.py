@@ -34,7 +34,7 @@ def _number(value: float | None, digits: int) -> str:
 
 FIGURES: tuple[Figure, ...] = (
     Figure("candidates", "crystals generated", lambda r: str(r.generated)),
-    Figure("gated", "refused: charge, distance, volume", lambda r: str(r.gated)),
+    Figure("gated", "refused before any energy", lambda r: str(r.gated)),
     Figure("duplicates", "of known crystals or each other", lambda r: str(r.duplicates)),
     Figure("screened", "predicted near the hull", lambda r: str(r.screened)),
     Figure("verified", "relaxed with the calculator", lambda r: str(r.verified)),
@@ -43,6 +43,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("stable", "on the hull (surrogate-stable)", lambda r: str(r.stable)),
     Figure("novel", "not among the known crystals", lambda r: str(r.novel)),
     Figure("hits", "stable and novel", lambda r: str(r.hits)),
+    Figure("new prototypes", "of hits, known of no crystal before", lambda r: str(r.new_prototypes)),
     Figure("suspects", "maybe an ordering of a solid solution", lambda r: str(r.ordering_suspects)),
     Figure("hit rate", "hits of those chosen", lambda r: _rate(r.hit_rate)),
     Figure("control hit rate", "hits of the random control", lambda r: _rate(r.control_hit_rate)),
@@ -75,7 +76,14 @@ def round_table(reports: Sequence[RoundReport], title: str | None = None, last: 
     for figure in FIGURES:
         style = "bold" if figure.name in {"hits", "hit rate"} else None
         table.add_row(figure.name, *(figure.text(r) for r in shown), figure.meaning, style=style)
-    for name, pick in (("gated by", _gate_causes), ("failed by", _failures)):
+    for name, pick in (
+        ("kept of", _of_generators("kept")),
+        ("verified of", _of_generators("verified")),
+        ("hits of", _of_generators("hits")),
+        ("left out", _skipped),
+        ("gated by", _gate_causes),
+        ("failed by", _failures),
+    ):
         text = causes(reports, pick)
         if text:
             table.caption = f"{table.caption}\n{name}: {text}" if table.caption else f"{name}: {text}"
@@ -104,6 +112,15 @@ def causes(reports: Sequence[RoundReport], pick: Callable[[RoundReport], Mapping
 
 def _gate_causes(report: RoundReport) -> Mapping[str, int]:
     return report.gate_causes
+
+
+def _skipped(report: RoundReport) -> Mapping[str, int]:
+    return report.skipped
+
+
+def _of_generators(figure: str) -> Callable[[RoundReport], Mapping[str, int]]:
+    """One figure of each generator, where it is not 0."""
+    return lambda report: {g: n[figure] for g, n in report.by_generator.items() if n.get(figure)}
 
 
 def _failures(report: RoundReport) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gnome_lite.errors import SourceError
 from gnome_lite.pipeline import Source
-from gnome_lite.records import ReferenceEntry, ReferenceSet
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 
 SAME_ENERGY_EV_PER_ATOM = 1e-3
 """Two labels of one crystal at one level differ by less, or one of them is wrong."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from gnome_lite.crystals import atomic_number
 from gnome_lite.errors import SourceError
-from gnome_lite.records import ReferenceSet
+from gnome_lite.references import ReferenceSet
 
 
 @dataclass(frozen=True, slots=True)

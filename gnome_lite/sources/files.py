@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gnome_lite.crystals import Crystal
 from gnome_lite.errors import SourceError
-from gnome_lite.records import ReferenceEntry, ReferenceSet
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.sources.combined import merge
 
 MAX_BYTES = 5_000_000

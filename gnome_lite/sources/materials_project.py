@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from gnome_lite.crystals import Crystal, atomic_number
 from gnome_lite.errors import SourceError
-from gnome_lite.records import ReferenceEntry, ReferenceSet
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.settings import Settings
 from gnome_lite.sources.pymatgen_json import BadFileError, structure_from_dict
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch
 from gnome_lite.errors import SourceError
-from gnome_lite.records import ReferenceEntry
+from gnome_lite.references import ReferenceEntry
 
 if TYPE_CHECKING:
     import pyarrow as pa

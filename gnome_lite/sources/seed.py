@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gnome_lite.records import ReferenceSet
+from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.parquet import read_references
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from gnome_lite.crystals import MAX_Z, CrystalBatch, atomic_number, reduced_formula, symbol
 from gnome_lite.errors import LevelMismatchError, MissingReferenceError
 from gnome_lite.pipeline import HullVerdict
-from gnome_lite.records import STABLE_EV_PER_ATOM, ReferenceSet, Verification, formation_energies
+from gnome_lite.records import STABLE_EV_PER_ATOM, Verification
+from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.stability.decomposition import lowest_mixtures
 
 E_FORM_LIMIT_EV_PER_ATOM = 10.0

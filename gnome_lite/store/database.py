@@ -17,16 +17,8 @@ from sqlalchemy import Connection, delete, exists, func, select, text, update
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.errors import ConfigError, StoreError
-from gnome_lite.records import (
-    Candidate,
-    CandidatePool,
-    ModelRecord,
-    Prediction,
-    ReferenceSet,
-    RoundReport,
-    Verdict,
-    Verification,
-)
+from gnome_lite.records import Candidate, CandidatePool, ModelRecord, Prediction, RoundReport, Verdict, Verification
+from gnome_lite.references import ReferenceSet
 from gnome_lite.store import locks, migrations, rows, schema
 from gnome_lite.store.codec import encode_crystal, to_json
 from gnome_lite.store.connection import Database, chunks, parse_url
@@ -168,15 +160,15 @@ class SqlStore:
             after = connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one()
         return int(after - before)
 
-    def candidates_with_fingerprints(self, fingerprints: Iterable[str]) -> dict[str, list[Candidate]]:
-        """Candidates of any campaign by fingerprint; one without any is absent."""
+    def candidates_with_formulas(self, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
+        """Candidates of any campaign by reduced formula; one without any is absent."""
         found: dict[str, list[Candidate]] = {}
-        column = schema.candidate.c.fingerprint
+        column = schema.candidate.c.formula
         with self._database.reading() as connection:
-            for chunk in chunks(sorted(set(fingerprints))):
+            for chunk in chunks(sorted(set(formulas))):
                 query = rows.candidates().add_columns(column).where(column.in_(chunk)).order_by(schema.candidate.c.id)
                 for row in connection.execute(query).mappings():
-                    found.setdefault(row["fingerprint"], []).append(rows.to_candidate(row))
+                    found.setdefault(row["formula"], []).append(rows.to_candidate(row))
         return found
 
     def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:

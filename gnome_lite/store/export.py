@@ -19,6 +19,7 @@ import numpy as np
 
 from gnome_lite.crystals import Crystal, symbol
 from gnome_lite.errors import ConfigError, StoreError
+from gnome_lite.formats import extxyz_frame
 from gnome_lite.store.stored import StoredCrystal
 from gnome_lite.store.table import COLUMNS, to_rows
 
@@ -91,19 +92,7 @@ def to_poscar(stored: StoredCrystal) -> str:
 
 def to_extxyz(crystals: Sequence[StoredCrystal]) -> str:
     """Extended XYZ, one frame a crystal, its facts in the comment line."""
-    frames = []
-    for stored in crystals:
-        crystal = _best(stored)
-        cell = " ".join(f"{x:.10f}" for x in crystal.lattice.ravel())
-        facts = " ".join(f"{key}={_quoted(value)}" for key, value in _facts(stored).items())
-        comment = f'Lattice="{cell}" Properties=species:S:1:pos:R:3 {facts} pbc="T T T"'
-        sites = zip(crystal.numbers, crystal.cart_coords, strict=True)
-        frames += [
-            str(len(crystal)),
-            comment,
-            *(f"{symbol(z):2s} {x:.10f} {y:.10f} {w:.10f}" for z, (x, y, w) in sites),
-        ]
-    return "\n".join(frames) + "\n" if frames else ""
+    return "".join(extxyz_frame(_best(stored), _facts(stored)) for stored in crystals)
 
 
 def to_csv(crystals: Sequence[StoredCrystal]) -> str:
@@ -203,6 +192,9 @@ def _facts(stored: StoredCrystal) -> dict[str, Any]:
         "relaxed": stored.crystal is not None,
         "novel": stored.novel,
         "ordering_suspect": stored.ordering_suspect,
+        "flags": "; ".join(stored.flags),
+        "prototype": stored.prototype,
+        "new_prototype": stored.new_prototype,
         "space_group_number": stored.space_group_number,
         "parent_id": stored.parent_id,
         "change": stored.change,
@@ -228,14 +220,6 @@ def _notes(stored: StoredCrystal) -> list[str]:
 
 def _plain_crystal(crystal: Crystal | None) -> dict[str, Any] | None:
     return None if crystal is None else crystal.as_lists()
-
-
-def _quoted(value: Any) -> str:
-    if isinstance(value, bool):
-        return "T" if value else "F"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def _looks_numeric(text: str) -> bool:

@@ -10,14 +10,28 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, insert, inspect, select, update
+from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from gnome_lite.errors import StoreError
 from gnome_lite.store import schema
 
 Migration = Callable[[Connection], None]
 
-MIGRATIONS: list[Migration] = []
+
+def _add_credibility(connection: Connection) -> None:
+    """1 -> 2: the multiplicity of a candidate's choice; prototype and credibility of a verdict."""
+    for table, column in (
+        ("candidate", "multiplicity INTEGER NOT NULL DEFAULT 1"),
+        ("verdict", "flags TEXT NOT NULL DEFAULT '[]'"),
+        ("verdict", "analogue TEXT"),
+        ("verdict", "prototype TEXT NOT NULL DEFAULT ''"),
+        ("verdict", "new_prototype BOOLEAN NOT NULL DEFAULT false"),
+    ):
+        connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
+    connection.execute(text("CREATE INDEX ix_verdict_prototype ON verdict (prototype)"))
+
+
+MIGRATIONS: list[Migration] = [_add_credibility]
 """MIGRATIONS[i] takes schema i + 1 to schema i + 2."""
 
 

@@ -6,6 +6,7 @@ latest verdict is marked where it is written. Crystals are read for hits only.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select
 
-from gnome_lite.crystals import Crystal, atomic_number, chemical_system
+from gnome_lite.crystals import Crystal, atomic_number, chemical_system, formula_counts, reduced_formula
 from gnome_lite.errors import ConfigError
 from gnome_lite.store import schema
 from gnome_lite.store.codec import decode_crystal, element_masks
@@ -53,6 +54,7 @@ class Query:
         formula: this composition, e.g. "LiFePO4" or any multiple of it.
         e_above_hull_max: eV/atom.
         space_group: number, or short Hermann-Mauguin symbol, of the relaxed crystal.
+        prototype: anonymous Wyckoff-labelled prototype of the relaxed crystal, e.g. "AB_cF8_225_a_b".
         campaign: selected by this campaign (with `include_unverified`: proposed in it), with its verdict.
         round: verified (with `include_unverified`: proposed) in this round.
         include_unverified: also crystals without a verdict: not chosen yet, or failed.
@@ -73,6 +75,7 @@ class Query:
     space_group: int | str | None = None
     novel: bool | None = None
     ordering_suspect: bool | None = None
+    prototype: str | None = None
     campaign: str | None = None
     round: int | None = None
     include_unverified: bool = False
@@ -107,7 +110,8 @@ def run_query(connection: Connection, query: Query) -> list[StoredCrystal]:
     nothing = dict.fromkeys(PREDICTED)
     return [
         StoredCrystal(
-            **{k: v for k, v in row.items() if k != "products"},
+            **{k: v for k, v in row.items() if k not in ("products", "flags")},
+            flags=tuple(json.loads(row["flags"])) if row["flags"] is not None else (),
             **predictions.get((row["id"], row["campaign"]), nothing),
             products=to_products(row["products"]) if row["products"] is not None else (),
             crystal=crystals[row["id"], row["level"]] if row["level"] is not None else None,
@@ -158,6 +162,7 @@ def _statement(query: Query) -> Select[Any]:
             *(c.c[k] for k in ("id", "formula", "chemical_system", "n_sites", "parent_id", "generator", "change")),
             *(v.c[k] for k in ("e_form_ev_per_atom", "e_above_hull_ev_per_atom", "decomposition_ev_per_atom")),
             *(v.c[k] for k in ("products", "novel", "nearest_known", "ordering_suspect", "level", "hull_id")),
+            *(v.c[k] for k in ("flags", "analogue", "prototype", "new_prototype")),
             *(f.c[k] for k in ("space_group_number", "space_group", "volume_per_atom", "density")),
             campaign.label("campaign"),
             round.label("round"),
@@ -199,6 +204,8 @@ def _conditions(query: Query) -> Iterable[ColumnElement[bool]]:
         yield v.c.novel.is_(query.novel)
     if query.ordering_suspect is not None:
         yield v.c.ordering_suspect.is_(query.ordering_suspect)
+    if query.prototype is not None:
+        yield v.c.prototype == query.prototype
     if query.campaign is not None and query.include_unverified:
         link = schema.campaign_candidate
         yield exists().where(link.c.candidate_id == c.c.id, link.c.campaign == query.campaign)
@@ -244,12 +251,7 @@ def _system(text: str) -> str:
 
 
 def _reduced(formula: str) -> str:
-    from pymatgen.core import Composition
-
     try:
-        composition = Composition(formula)
-        if not composition or not all(atomic_number(str(e)) for e in composition):
-            raise ValueError("it is empty")
-    except Exception as error:  # its parser raises many kinds
+        return reduced_formula(formula_counts(formula))
+    except ValueError as error:
         raise ConfigError(f"{formula!r} is not a formula ({error}): write e.g. LiFePO4") from error
-    return str(composition.reduced_formula)

@@ -10,7 +10,16 @@ import numpy as np
 from sqlalchemy import ColumnElement, RowMapping, Select, select
 
 from gnome_lite.crystals import Crystal, symbol
-from gnome_lite.records import Candidate, Failure, ModelRecord, Prediction, RoundReport, Verdict, Verification
+from gnome_lite.records import (
+    Candidate,
+    Credibility,
+    Failure,
+    ModelRecord,
+    Prediction,
+    RoundReport,
+    Verdict,
+    Verification,
+)
 from gnome_lite.store import schema
 from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, finite_or_none, number_or_nan, to_json
 from gnome_lite.store.symmetry import space_group_of
@@ -25,6 +34,7 @@ CANDIDATE_COLUMNS = (
     schema.candidate.c.generator,
     schema.candidate.c.change,
     schema.candidate.c.probability,
+    schema.candidate.c.multiplicity,
     schema.candidate.c.round,
     schema.crystal.c.content,
 )
@@ -46,6 +56,7 @@ def to_candidate(row: RowMapping) -> Candidate:
         row["change"],
         row["round"],
         number_or_nan(row["probability"]),
+        row["multiplicity"],
     )
 
 
@@ -64,6 +75,7 @@ def from_candidate(campaign: str, candidate: Candidate, formula: str, fingerprin
         "generator": candidate.generator,
         "change": candidate.change,
         "probability": finite_or_none(candidate.probability),
+        "multiplicity": candidate.multiplicity,
         "campaign": campaign,
         "round": candidate.round,
     }
@@ -159,14 +171,17 @@ def to_verdict(row: RowMapping) -> Verdict:
         row["level"],
         row["novel"],
         row["nearest_known"],
-        row["ordering_suspect"],
+        row["prototype"],
+        Credibility(row["ordering_suspect"], tuple(json.loads(row["flags"])), row["analogue"], row["new_prototype"]),
     )
 
 
 def from_verdict(campaign: str, round: int, verdict: Verdict) -> dict[str, Any]:
-    row = {name: getattr(verdict, name) for name in Verdict.__slots__}
-    row |= {"campaign": campaign, "round": round, "products": to_json(verdict.products)}
-    row |= {"novel": bool(verdict.novel), "ordering_suspect": bool(verdict.ordering_suspect)}
+    row = {name: getattr(verdict, name) for name in Verdict.__slots__ if name != "credibility"}
+    row |= {"campaign": campaign, "round": round, "products": to_json(verdict.products), "novel": bool(verdict.novel)}
+    seen = verdict.credibility
+    row |= {"ordering_suspect": bool(seen.ordering_suspect), "flags": to_json(seen.flags), "analogue": seen.analogue}
+    row |= {"new_prototype": bool(seen.new_prototype)}
     return row | {"latest": True, "latest_of_campaign": True}
 
 
@@ -192,6 +207,7 @@ def from_model(campaign: str, round: int, model: ModelRecord) -> dict[str, Any]:
 
 
 def to_report(body: str) -> RoundReport:
+    """A report of this or an older version: figures it did not have yet take their defaults."""
     return RoundReport(**json.loads(body))
 
 

@@ -1,4 +1,4 @@
-"""Tables of the store, version 1.
+"""Tables of the store, version 2.
 
 Every number that must exist is NOT NULL and bounded by a CHECK: NaN becomes NULL in SQLite and compares as the
 greatest number in PostgreSQL, so neither can pass for an energy. Crystals lie in a table of their own, which
@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -80,6 +80,7 @@ candidate = Table(
     Column("generator", Text, nullable=False),
     Column("change", Text, nullable=False),
     Column("probability", Float),
+    Column("multiplicity", Integer, nullable=False, server_default=text("1")),
     Column("campaign", ForeignKey("campaign.name"), nullable=False),
     Column("round", Integer, nullable=False),
     Index("ix_candidate_fingerprint", "fingerprint"),
@@ -183,12 +184,17 @@ verdict = Table(
     Column("novel", Boolean, nullable=False),
     Column("nearest_known", Text),
     Column("ordering_suspect", Boolean, nullable=False),
+    Column("flags", Text, nullable=False, server_default=text("'[]'")),
+    Column("analogue", Text),
+    Column("prototype", Text, nullable=False, server_default=text("''")),
+    Column("new_prototype", Boolean, nullable=False, server_default=text("false")),
     # The last one of its campaign, and the last one of all: kept up to date so that queries need not search.
     Column("latest_of_campaign", Boolean, nullable=False),
     Column("latest", Boolean, nullable=False),
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
     Index("uq_verdict", "campaign", "round", "candidate_id", unique=True),
     Index("ix_verdict_candidate", "candidate_id"),
+    Index("ix_verdict_prototype", "prototype"),
     Index(
         "ix_verdict_latest",
         "e_above_hull_ev_per_atom",

@@ -35,6 +35,10 @@ class StoredCrystal:
     novel: bool | None
     nearest_known: str | None
     ordering_suspect: bool | None
+    flags: tuple[str, ...]
+    analogue: str | None
+    prototype: str | None
+    new_prototype: bool | None
     level: str | None
     hull_id: str | None
     campaign: str

@@ -15,7 +15,8 @@ from vesin import NeighborList
 
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.crystals import Crystal, symbol
-from gnome_lite.records import Failure, formation_energies
+from gnome_lite.records import Failure
+from gnome_lite.references import formation_energies
 
 Refusal = tuple[Failure, str]
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pymatgen.core import Composition, Lattice, Structure
 
-from gnome_lite.chemistry.oxidation import cause_of_no_states, charge_balanced, mean_charges, oxidation_states
+from gnome_lite.chemistry.balance import charge_balanced
+from gnome_lite.chemistry.oxidation import cause_of_no_states, mean_charges, oxidation_states
 from gnome_lite.crystals import MAX_Z, Crystal, atomic_number
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from gnome_lite.chemistry.oxidation import charge_balanced
+from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
 from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
 from gnome_lite.generate.substitution import IonicSubstitution

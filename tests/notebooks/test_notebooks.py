@@ -12,7 +12,8 @@ from store.small_campaign import report, rocksalt
 from gnome_lite.assemble import load_references, open_store
 from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.records import CandidatePool, ModelRecord, Prediction, ReferenceSet, Verdict, Verification
+from gnome_lite.records import CandidatePool, Credibility, ModelRecord, Prediction, Verdict, Verification
+from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 
@@ -49,7 +50,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.add_candidates(
         "noted",
         CandidatePool(
-            CrystalBatch.from_crystals(crystals), (parent,) * n, ("a -> b",) * n, ("test",) * n, np.full(n, 0.5), 1
+            CrystalBatch.from_crystals(crystals),
+            (parent,) * n,
+            ("a -> b",) * n,
+            ("test",) * n,
+            np.full(n, 0.5),
+            np.ones(n, np.int64),
+            1,
         ),
         [f"f{i}" for i in range(n)],
         {},
@@ -63,7 +70,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     verdicts = [
         Verdict(
             i, p.e_form_ev_per_atom, p.e_above_hull_ev_per_atom, p.decomposition_ev_per_atom, p.products, hull.id,
-            references.level, True, None, False,
+            references.level, True, None, "", Credibility(False, (), None, False),
         )
         for i, p in zip(ids, hull.verdicts(ids), strict=True)
     ]  # fmt: skip

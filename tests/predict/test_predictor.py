@@ -21,7 +21,8 @@ from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import split
 from gnome_lite.predict.predictor import EnsemblePredictor, train_base
 from gnome_lite.predict.train import in_training
-from gnome_lite.records import ModelRecord, ReferenceEntry, ReferenceSet, TrainingSet
+from gnome_lite.records import ModelRecord, TrainingSet
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 
 LEVEL = "made-up-1.0"
 CONFIG = Predict(members=2, width=16, steps=2, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)

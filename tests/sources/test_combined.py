@@ -12,7 +12,7 @@ import pytest
 
 from gnome_lite.crystals import Crystal
 from gnome_lite.errors import LevelMismatchError, SourceError
-from gnome_lite.records import ReferenceEntry, ReferenceSet
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.combined import CombinedSource
 from gnome_lite.sources.compare import compare_elements, markdown, read_elemental_energies

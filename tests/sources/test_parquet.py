@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gnome_lite.crystals import Crystal
 from gnome_lite.errors import SourceError
-from gnome_lite.records import ReferenceEntry
+from gnome_lite.references import ReferenceEntry
 from gnome_lite.sources.parquet import read_references, write_references
 
 LEVEL = "chgnet-0.3.0"

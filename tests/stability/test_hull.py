@@ -19,7 +19,8 @@ from pymatgen.core import Composition
 
 from gnome_lite.crystals import MAX_Z, Crystal, atomic_number
 from gnome_lite.errors import LevelMismatchError, MissingReferenceError
-from gnome_lite.records import Failure, ReferenceEntry, ReferenceSet, Verification
+from gnome_lite.records import Failure, Verification
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.stability.hull import ChemicalHull, build_hull
 
 TOLERANCE_EV_PER_ATOM = 1e-6

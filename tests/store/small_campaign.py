@@ -11,15 +11,15 @@ from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.records import (
     CandidatePool,
+    Credibility,
     Failure,
     ModelRecord,
     Prediction,
-    ReferenceEntry,
-    ReferenceSet,
     RoundReport,
     Verdict,
     Verification,
 )
+from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.store.database import SqlStore
 
 LEVEL = "test-1"
@@ -65,6 +65,7 @@ def pool(crystals: tuple[Crystal, ...] = CRYSTALS, round: int = 1, parents: tupl
         ("Na1+ -> K1+",) * n,
         ("substitution",) * n,
         np.array([0.5, *[math.nan] * (n - 1)]),
+        np.arange(1, n + 1),
         round,
     )
 
@@ -95,8 +96,9 @@ def failed(crystal: Crystal) -> Verification:
 def verdict(crystal: Crystal, e_above_hull: float, hull_id: str = "hull-1", novel: bool = True) -> Verdict:
     products = (("ref-3", "Li", 0.5), ("ref-9", "F2", 0.5))
     return Verdict(
-        crystal.content_id, -1.0, e_above_hull, e_above_hull or -0.2, products, hull_id, LEVEL, novel, None, False
-    )
+        crystal.content_id, -1.0, e_above_hull, e_above_hull or -0.2, products, hull_id, LEVEL, novel, None,
+        "AB_cF8_225_a_b", Credibility(False, ("O2 dimer at 1.21 Å",), "ref-3", True),
+    )  # fmt: skip
 
 
 def report(round: int) -> RoundReport:

@@ -26,11 +26,12 @@ from store.small_campaign import (
 
 from gnome_lite.crystals import Crystal
 from gnome_lite.errors import ConfigError, StoreError
-from gnome_lite.records import Failure, ModelRecord
+from gnome_lite.records import Credibility, Failure, ModelRecord
 from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, to_json
 from gnome_lite.store.database import SqlStore
 
 IDS = [c.content_id for c in CRYSTALS]
+FORMULAS = [c.reduced_formula for c in CRYSTALS]
 
 
 def same(a: Crystal, b: Crystal) -> bool:
@@ -70,14 +71,14 @@ def test_element_masks_tell_all_elements_apart(numbers: set[int]) -> None:
 
 
 def test_candidates_come_back(played: SqlStore) -> None:
-    found = played.candidates_with_fingerprints(["f0", "f5", "f77"])
-    assert found.keys() == {"f0", "f5"}
-    (candidate,) = found["f0"]
+    found = played.candidates_with_formulas([FORMULAS[0], FORMULAS[5], "CsI"])
+    assert found.keys() == {FORMULAS[0], FORMULAS[5]}
+    (candidate,) = found[FORMULAS[0]]
     expected = pool().candidate(0)
     assert same(candidate.crystal, expected.crystal)
-    for name in ("id", "parent_id", "generator", "change", "round", "probability"):
+    for name in ("id", "parent_id", "generator", "change", "round", "probability", "multiplicity"):
         assert getattr(candidate, name) == getattr(expected, name)
-    assert math.isnan(found["f5"][0].probability)
+    assert math.isnan(found[FORMULAS[5]][0].probability)
 
 
 def test_predictions_and_selection_come_back_in_order(played: SqlStore) -> None:
@@ -225,7 +226,7 @@ def test_campaigns_share_candidates_and_verifications(played: SqlStore) -> None:
     played.add_selection("second", 1, [IDS[0]], [], {})
     assert [v.candidate_id for v in played.verifications(LEVEL, "second")] == [IDS[0]]
     assert played.unverified("second", 1, LEVEL, 0) == []
-    assert len(played.candidates_with_fingerprints(["f0"])["f0"]) == 1
+    assert len(played.candidates_with_formulas([FORMULAS[0]])[FORMULAS[0]]) == 1
 
 
 def test_begin_refuses_other_settings_by_name(store: SqlStore) -> None:
@@ -279,7 +280,7 @@ def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(played: SqlStore) -> None:
     with sqlite3.connect(played.name) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 1: upgrade gnome_lite"):
+    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 2: upgrade gnome_lite"):
         SqlStore.open(played.name)
 
 
@@ -296,18 +297,39 @@ def test_an_older_store_is_backed_up_and_migrated(played: SqlStore, monkeypatch:
         raise StoreError("half way")
 
     before = dump(played)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 2)
-    monkeypatch.setattr(migrations, "MIGRATIONS", [broken])
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
     with pytest.raises(StoreError, match="half way"):
         SqlStore.open(played.name)
     assert dump(played) == before
-    monkeypatch.setattr(migrations, "MIGRATIONS", [add_column])
+    monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS[:-1], add_column])
     SqlStore.open(played.name)
-    backup = Path(f"{played.name}.schema-1.bak")
+    backup = Path(f"{played.name}.schema-2.bak")
     assert backup.exists()
     with sqlite3.connect(played.name) as connection:
-        assert connection.execute("SELECT value FROM meta").fetchall() == [("2",)]
+        assert connection.execute("SELECT value FROM meta").fetchall() == [("3",)]
         assert connection.execute("SELECT note FROM model").fetchall() == [(None,), (None,)]
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="schema 2"):
+    with pytest.raises(StoreError, match="schema 3"):
         SqlStore.open(played.name)
+
+
+def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((Path(__file__).parent / "schema_1.sql").read_text(encoding="utf-8"))
+    store = SqlStore.open(path)
+    assert (tmp_path / "old.sqlite.schema-1.bak").exists()
+    assert store.status().schema_version == 2
+    assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
+    verdicts = store.verdicts("first", 1)
+    assert len(verdicts) == 4
+    for v in verdicts.values():
+        assert (v.prototype, v.credibility) == ("", Credibility(False, (), None, False))
+    (candidate,) = store.candidates_with_formulas([FORMULAS[0]])[FORMULAS[0]]
+    assert candidate.multiplicity == 1
+    (old,) = store.reports("first")
+    assert (old.new_prototypes, dict(old.by_generator), dict(old.skipped)) == (0, {}, {})
+    # It takes new rows like any other.
+    play_round(store, "first", 1)
+    assert store.verdicts("first", 1)[IDS[0]].prototype == "AB_cF8_225_a_b"

@@ -117,7 +117,7 @@ VERIFY = """
     store = SqlStore.open(sys.argv[1])
     for i in range(12):
         store.add_verification("first", 1, verification(CRYSTALS[i % 6], -1.0 - int(sys.argv[2])))
-        assert len(store.candidates_with_fingerprints(["f"])["f"]) == 6
+        assert sum(map(len, store.candidates_with_formulas([c.reduced_formula for c in CRYSTALS]).values())) == 6
 """
 
 

@@ -1,0 +1,86 @@
+"""A long stream of the default mix through the gates: candidates a second, and memory, as the count grows.
+
+Each count runs in a process of its own (`python -m benchmarks.candidates_stream COUNT`), which tells its peak memory.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+
+from benchmarks.rows import Row
+
+COUNTS, LONG_COUNTS = (10_000, 100_000), (10_000, 100_000, 1_000_000)
+MEMORY_LIMIT_GIB = 1.5
+FLAT = 1.5
+"""The cost per candidate may grow by this factor from the smallest to the largest count."""
+
+
+def measure(long: bool = False) -> list[Row]:
+    runs = {n: _child(n) for n in (LONG_COUNTS if long else COUNTS)}
+    rows = []
+    for n, run in runs.items():
+        rate = n / run["seconds"]
+        rows.append(
+            Row(f"stream of {n:,} candidates of the default mix through the gates", "1/s", rate, None, "", None)
+        )
+    largest = max(runs)
+    memory = runs[largest]["peak_gib"]
+    rows.append(
+        Row(
+            f"peak memory of streaming {largest:,}",
+            "GiB",
+            memory,
+            None,
+            "",
+            None,
+            f"< {MEMORY_LIMIT_GIB}",
+            memory < MEMORY_LIMIT_GIB,
+        )
+    )
+    smallest = min(runs)
+    growth = (runs[largest]["seconds"] / largest) / (runs[smallest]["seconds"] / smallest)
+    name = f"cost per candidate at {largest:,} over that at {smallest:,}"
+    rows.append(Row(name, "", growth, None, "", None, f"<= {FLAT}", growth <= FLAT))
+    return rows
+
+
+def _child(count: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.candidates_stream", str(count)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def run(count: int) -> dict[str, float]:
+    """Stream `count` candidates; what passes is counted and dropped."""
+    from gnome_lite.assemble import load_references, make_gate, make_mix
+    from gnome_lite.chemistry.elements import CHGNET_MAX_Z, RADIOACTIVE
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.crystals import symbol
+
+    elements = tuple(symbol(z) for z in range(1, CHGNET_MAX_Z + 1) if z not in RADIOACTIVE)
+    # The seed's crystals lie in 19 elements; all of the periodic table is more than a million candidates away.
+    config = CampaignConfig.model_validate({"space": {"elements": elements}})
+    references = load_references()
+    gate, mix = make_gate(config), make_mix(config)
+    ids = [e.id for e in references.entries]
+    started = time.perf_counter()
+    made = passed = 0
+    by_generator: dict[str, int] = {}
+    for chunk in mix.stream(references.crystals, ids, 0, (0,)):
+        made += len(chunk)
+        by_generator[chunk.generators[0]] = by_generator.get(chunk.generators[0], 0) + len(chunk)
+        passed += sum(not cause for cause in gate.causes(chunk.crystals))
+        if made >= count:
+            break
+    seconds = time.perf_counter() - started
+    if made < count:
+        raise RuntimeError(f"the stream ended after {made} candidates")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return {"seconds": seconds, "peak_gib": peak, "passed": passed, **by_generator}
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(int(sys.argv[1]))))

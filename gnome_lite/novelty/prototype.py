@@ -1,0 +1,91 @@
+"""Prototypes: what is left of a fingerprint without its elements, and which element plays which role in it.
+
+Labels are those of pymatgen's `get_prototype_from_protostructure` (AFLOW's manner; Goodall et al., Sci. Adv. 8,
+eabn4117 (2022)): elements by ascending amount, equal amounts and equivalent choices of origin so that the Wyckoff
+letters come as early in the alphabet as can be. NaCl, KBr, LiF and MgO are all "AB_cF8_225_a_b".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby, permutations, product
+from string import ascii_uppercase
+
+import numpy as np
+
+from gnome_lite.crystals import formula_counts, symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Prototype:
+    """A structure type and the elements of one crystal in it.
+
+    Attributes:
+        label: e.g. "AB_cF8_225_a_b"; "" where the crystal's symmetry could not be found.
+        roles: atomic numbers in the label's order of elements, A first: every order that fits the label equally well
+            (both of rock salt's, one of perovskite's).
+    """
+
+    label: str
+    roles: tuple[tuple[int, ...], ...]
+
+
+def prototype(fingerprint: str) -> str:
+    """The prototype of a fingerprint, e.g. "AB_cF8_225_a_b" of "NaCl|cF8_225_a_b"; "" where it has no label."""
+    return parse(fingerprint).label
+
+
+@lru_cache(maxsize=1 << 16)
+def parse(fingerprint: str) -> Prototype:
+    """Prototype and roles of a fingerprint."""
+    formula, _, label = fingerprint.partition("|")
+    if not label:
+        return Prototype("", ())
+    pearson, group, *wyckoffs = label.split("_")
+    counts = formula_counts(formula)
+    elements = sorted((int(z) for z in np.flatnonzero(counts)), key=symbol)
+    sites = sorted(zip((int(counts[z]) for z in elements), wyckoffs, elements, strict=True))
+    best: tuple[int, str] | None = None
+    roles: set[tuple[int, ...]] = set()
+    for order in _orders(sites):
+        for names in _relabelings(group):
+            found = _scored([w.translate(names) for _, w, _ in order])
+            if best is None or found < best:
+                best, roles = found, set()
+            if found == best:
+                roles.add(tuple(z for _, _, z in order))
+    assert best is not None, "every space group has the identity among its relabelings"
+    anonymous = "".join(f"{a}{n}" if n > 1 else a for a, (n, _, _) in zip(ascii_uppercase, sites, strict=False))
+    return Prototype(f"{anonymous}_{pearson}_{group}_{best[1]}", tuple(sorted(roles)))
+
+
+Site = tuple[int, str, int]
+"""Amount in the formula, Wyckoff letters, atomic number of one element."""
+
+
+def _orders(sites: list[Site]) -> Iterator[tuple[Site, ...]]:
+    """All orders of elements of ascending amount."""
+    equal = [list(group) for _, group in groupby(sites, key=lambda s: s[0])]
+    for parts in product(*(permutations(group) for group in equal)):
+        yield tuple(site for part in parts for site in part)
+
+
+def _scored(wyckoffs: list[str]) -> tuple[int, str]:
+    """Sum of the letters' places in the alphabet, and the letters of each element in order."""
+    parts, score = [], 0
+    for text in wyckoffs:
+        orbits = sorted(re.findall(r"(\d*)([A-Za-z])", text), key=lambda o: o[1])
+        parts.append("".join(f"{n}{letter}" if n != "1" else letter for n, letter in orbits))
+        score += sum(0 if letter == "A" else ord(letter) - 96 for _, letter in orbits)
+    return score, "_".join(parts)
+
+
+@lru_cache(maxsize=230)
+def _relabelings(group: str) -> tuple[dict[int, str], ...]:
+    """How the Wyckoff letters of a space group change between its equivalent origins, for `str.translate`."""
+    from pymatgen.analysis.prototypes import WYCKOFF_POSITION_RELAB_DICT
+
+    return tuple(str.maketrans(dict(names)) for names in WYCKOFF_POSITION_RELAB_DICT[group])

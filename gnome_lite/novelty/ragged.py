@@ -1,0 +1,34 @@
+"""Rows of unequal length in flat arrays: what numpy needs to treat very many small crystals at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def ranges(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... length - 1 for each length, one after another."""
+    starts = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+
+
+def spread(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row, and start of the row + 0, 1, ... length - 1, of each element of rows of these lengths."""
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    return row, ranges(lengths) + np.repeat(starts, lengths)
+
+
+def join(left: NDArray[np.int64], right: NDArray[np.int64], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All combinations of an element on the left with one on the right that have one key.
+
+    Args:
+        left: key of each element, any order.
+        right: key of each element, ascending.
+        n: keys are 0..n - 1.
+
+    Returns:
+        Index into `left` (ascending) and into `right` of each combination.
+    """
+    count = np.bincount(right, minlength=n)
+    starts = np.cumsum(count) - count
+    return spread(starts[left], count[left])

@@ -1,0 +1,139 @@
+"""Known phases with energies of one level: a reference set, and formation energies against its elements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnome_lite.crystals import Crystal, CrystalBatch, reduced_formula, symbol
+from gnome_lite.errors import LevelMismatchError, MissingReferenceError, SourceError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceEntry:
+    """One known phase at one level: a relaxed crystal and the energy of its cell.
+
+    `fingerprint` is the bucket key of `novelty`, where the source carries it ("" = work it out).
+    """
+
+    id: str
+    crystal: Crystal
+    energy_ev: float
+    level: str
+    source: str
+    licence: str
+    fingerprint: str = ""
+
+    @property
+    def energy_ev_per_atom(self) -> float:
+        return self.energy_ev / len(self.crystal)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReferenceSet:
+    """All known phases of one level, elements included. Build with `ReferenceSet.make`.
+
+    Attributes:
+        elemental_ev_per_atom: lowest energy per atom of each element present, by symbol.
+        id: hash of level, entry ids and energies.
+    """
+
+    entries: tuple[ReferenceEntry, ...]
+    level: str
+    elemental_ev_per_atom: Mapping[str, float]
+    id: str
+    _arrays: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def make(cls, entries: Sequence[ReferenceEntry]) -> ReferenceSet:
+        """Check and freeze.
+
+        Raises:
+            SourceError: if there are no entries or an energy is not finite.
+            LevelMismatchError: if levels differ.
+        """
+        if not entries:
+            raise SourceError("the reference set is empty: choose sources that cover the chemical space")
+        levels = sorted({e.level for e in entries})
+        if len(levels) > 1:
+            raise LevelMismatchError(f"levels {', '.join(levels)} in one reference set: use sources of one level")
+        bad = [e.id for e in entries if not math.isfinite(e.energy_ev)]
+        if bad:
+            raise SourceError(f"reference {bad[0]} has no finite energy: remove or recompute it")
+        ordered = tuple(sorted(entries, key=lambda e: e.id))
+        elemental: dict[str, float] = {}
+        for e in ordered:
+            kinds = np.unique(e.crystal.numbers)
+            if len(kinds) == 1:
+                name = symbol(kinds[0])
+                elemental[name] = min(elemental.get(name, math.inf), e.energy_ev_per_atom)
+        digest = sha256(levels[0].encode())
+        for e in ordered:
+            digest.update(f"{e.id} {e.energy_ev:.8f};".encode())
+        return cls(ordered, levels[0], dict(sorted(elemental.items())), digest.hexdigest()[:16])
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def crystals(self) -> CrystalBatch:
+        return self._once("crystals", lambda: CrystalBatch.from_crystals(e.crystal for e in self.entries))
+
+    @property
+    def energies_ev(self) -> NDArray[np.float64]:
+        """Energy of each cell, eV, [n]."""
+        return self._once("energies", lambda: np.array([e.energy_ev for e in self.entries]))
+
+    @property
+    def e_form_ev_per_atom(self) -> NDArray[np.float64]:
+        """Formation energy of each entry, eV/atom, [n]."""
+        return self._once(
+            "e_form", lambda: formation_energies(self.crystals.counts, self.energies_ev, self.elemental_ev_per_atom)
+        )
+
+    @property
+    def sources(self) -> tuple[tuple[str, str, int], ...]:
+        """(source, licence, number of entries), most entries first."""
+        tally: dict[tuple[str, str], int] = {}
+        for e in self.entries:
+            tally[e.source, e.licence] = tally.get((e.source, e.licence), 0) + 1
+        return tuple((s, lic, n) for (s, lic), n in sorted(tally.items(), key=lambda kv: -kv[1]))
+
+    def _once(self, name: str, make: Any) -> Any:
+        if name not in self._arrays:
+            self._arrays[name] = make()
+        return self._arrays[name]
+
+
+def formation_energies(
+    counts: NDArray[np.int64], energies_ev: ArrayLike, elemental_ev_per_atom: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Formation energies against elemental references of the same level.
+
+    Args:
+        counts: atoms by atomic number, [n, MAX_Z + 1].
+        energies_ev: energy of each cell, eV, [n].
+        elemental_ev_per_atom: reference energy of each element, by symbol.
+
+    Returns:
+        Formation energy, eV/atom, [n].
+
+    Raises:
+        MissingReferenceError: if an element has no reference.
+    """
+    reference = np.zeros(counts.shape[1])
+    for z in np.flatnonzero(counts.any(axis=0)):
+        if symbol(z) not in elemental_ev_per_atom:
+            example = reduced_formula(counts[np.flatnonzero(counts[:, z])[0]])
+            raise MissingReferenceError(
+                f"no elemental reference energy for {symbol(z)} (needed by {example}): "
+                f"add a crystal of pure {symbol(z)} at this level to the sources"
+            )
+        reference[z] = elemental_ev_per_atom[symbol(z)]
+    return (np.asarray(energies_ev, dtype=np.float64) - counts @ reference) / counts.sum(axis=1)
