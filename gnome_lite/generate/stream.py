@@ -92,6 +92,9 @@ class CandidateStream:
                 if chunk is None:
                     del self._streams[name]
                     continue
+                if not len(chunk):  # a search may find nothing at all
+                    self._delivered[name][0] += 1
+                    continue
                 self._chunks[name] = chunk
             chunk, at = self._chunks[name], self._delivered[name]
             end = min(at[1] + self._quantum, len(chunk))

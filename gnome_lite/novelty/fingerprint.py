@@ -33,9 +33,9 @@ def fingerprints(crystals: CrystalBatch) -> list[str]:
 
 
 def at_reference_volume(crystal: Crystal) -> Crystal | None:
-    """The crystal scaled to `REFERENCE_VOLUME_ANG3_PER_ATOM`; None where it has no volume."""
+    """The crystal scaled to `REFERENCE_VOLUME_ANG3_PER_ATOM`; None where it has no volume or is not finite."""
     volume = crystal.volume
-    if not (np.isfinite(volume) and volume > 0):
+    if not (np.isfinite(volume) and volume > 0 and np.isfinite(crystal.frac_coords).all()):
         return None
     scale = np.cbrt(REFERENCE_VOLUME_ANG3_PER_ATOM * len(crystal) / volume)
     return Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * scale)

@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.novelty.ragged import join
 
+Number = TypeVar("Number", np.int64, np.float64)
+
 NIGGLI_TOLERANCE = 1e-5
 """Times the cube root of the volume."""
 MAX_STEPS = 100
 MAX_NIGGLI_STEPS = 24
 """From a size-reduced basis; few take ten. One that swings between forms equal within the tolerance is left there."""
-SIGN_TOLERANCE_DEG = 1.0
-"""Niggli bases whose angles differ by less than this are all taken for the one; the first in order is kept."""
+NIGGLI_ANGLE_TOLERANCE_DEG = 1.0
+POINT_TOLERANCE_ANG = 1e-8
 
 
 def lengths_and_angles(lattices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -51,9 +54,34 @@ def niggli(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
         lattices: lattice vectors as rows, of non-zero volume, [n, 3, 3].
     """
     start = _size_reduced(lattices)
-    compact = start @ lattices
-    transform = _niggli_steps(compact) @ start
-    return _first_signs(transform, transform @ lattices)
+    return _niggli_steps(start @ lattices) @ start
+
+
+def first_listed(transform: NDArray[np.int64], lattices: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Of all bases like the Niggli-reduced one the one that pymatgen keeps, [n, 3, 3].
+
+    A symmetric lattice has many, and where angles are near 90 degrees even bases of the other sign are taken for it
+    (to 1 degree). pymatgen keeps the first in the order in which it lists lattice points: by octant, those of negative
+    x, then y, then z first; inside an octant by descending multiples of the given lattice vectors.
+
+    Args:
+        transform: of `niggli`.
+        lattices: as given to `niggli`.
+    """
+    basis = transform @ lattices
+    tolerance = NIGGLI_TOLERANCE * np.cbrt(np.abs(determinants(basis)))
+    found = mappings(basis, *lengths_and_angles(basis), tolerance, NIGGLI_ANGLE_TOLERANCE_DEG, reach=1)
+    # Of +-basis the one that keeps the hand.
+    found = found.take(np.flatnonzero(determinants(found.basis) > 0))
+    points = found.basis @ transform[found.pair]
+    octant = points @ lattices[found.pair] >= -POINT_TOLERANCE_ANG
+    keys = np.concatenate([octant, -points], axis=2).reshape(-1, 18)
+    order = np.lexsort((*keys.T[::-1], found.pair))
+    pair = found.pair[order]
+    first = order[np.flatnonzero(np.diff(pair, prepend=-1))]
+    kept = transform.copy()
+    kept[found.pair[first]] = points[first]
+    return kept
 
 
 def _size_reduced(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -86,7 +114,7 @@ def _niggli_steps(basis: NDArray[np.float64]) -> NDArray[np.int64]:
     gram = basis @ basis.transpose(0, 2, 1)
     form = np.stack([gram[:, 0, 0], gram[:, 1, 1], gram[:, 2, 2], *(2 * gram[:, [1, 0, 0], [2, 2, 1]].T)])
     transform = np.tile(np.eye(3, dtype=np.int64), (n, 1, 1))
-    epsilon = NIGGLI_TOLERANCE * np.cbrt(np.abs(np.linalg.det(basis)))
+    epsilon = NIGGLI_TOLERANCE * np.cbrt(np.abs(determinants(basis)))
     active = np.arange(n)
     for _ in range(MAX_NIGGLI_STEPS):
         step = _Steps(form[:, active], transform[active], epsilon[active])
@@ -184,30 +212,6 @@ class _Steps:
         self.transform[now, 2] += self.transform[now, 0] + self.transform[now, 1]
 
 
-def _first_signs(transform: NDArray[np.int64], basis: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which of the bases that differ in the signs of two vectors is kept, where angles near 90 degrees leave a choice.
-
-    The first in the order in which pymatgen lists lattice points: those of negative x (y, z) first.
-    """
-    _, angles = lengths_and_angles(basis)
-    # Turning two vectors turns the two angles that one of them makes with the third.
-    near = np.abs(2 * (angles - 90.0)) <= SIGN_TOLERANCE_DEG
-    cart = np.where(np.abs(basis) < 1e-8, 0.0, basis)
-    leading = np.take_along_axis(cart, (cart != 0).argmax(axis=2)[:, :, None], axis=2)[:, :, 0]
-    back = leading > 0
-    sign = np.ones(angles.shape, dtype=np.int64)
-    # Index = the vector that stays: its two angles change.
-    may = np.stack([near[:, 1] & near[:, 2], near[:, 0] & near[:, 2], near[:, 0] & near[:, 1]], axis=1)
-    for stays, (i, j) in ((2, (0, 1)), (1, (0, 2))):
-        turn = may[:, stays] & back[:, 0] & (sign[:, 0] == 1)
-        sign[turn, i] *= -1
-        sign[turn, j] *= -1
-    turn = may[:, 0] & ((back[:, 1]) == (sign[:, 1] == 1))
-    sign[turn, 1] *= -1
-    sign[turn, 2] *= -1
-    return transform * sign[:, :, None]
-
-
 def lll(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
     """Integer matrices T [n, 3, 3] with which T @ lattice is Lenstra-Lenstra-Lovász-reduced at delta = 3/4.
 
@@ -243,7 +247,7 @@ def lll(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
 def _gram_schmidt(basis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficients [n, 3, 3] and squared lengths [n, 3] of the orthogonalised vectors."""
     gram = basis @ basis.transpose(0, 2, 1)
-    triangle = np.linalg.cholesky(gram)
+    triangle = triangular(gram)
     length = triangle[:, [0, 1, 2], [0, 1, 2]]
     return np.asarray(triangle / length[:, None, :]), np.asarray(length**2)
 
@@ -271,23 +275,26 @@ def mappings(
     first: NDArray[np.float64],
     lengths: NDArray[np.float64],
     angles_deg: NDArray[np.float64],
-    length_tolerance: float,
+    length_tolerance: float | NDArray[np.float64],
     angle_tolerance_deg: float,
+    reach: int | None = None,
 ) -> Mappings:
     """All bases of the first lattices [p, 3, 3] close to given lengths and angles, [p, 3] each.
 
     Args:
         first: compact (Niggli-reduced) lattices.
-        length_tolerance: lengths may differ by a factor of 1 + this.
+        length_tolerance: lengths may differ by a factor of 1 + this, of all pairs or of each [p].
         angle_tolerance_deg: angles may differ by this.
+        reach: largest multiple of a lattice vector that need be looked at, None = all that are short enough.
     """
-    pair, point = _half_points(first, lengths.max(axis=1) * (1 + length_tolerance))
+    pair, point = _half_points(first, lengths.max(axis=1) * (1 + length_tolerance), reach)
     cart = (point[:, None, :] @ first[pair])[:, 0]
     norm = np.sqrt(np.einsum("ij,ij->i", cart, cart))
+    most = np.broadcast_to(1 + np.asarray(length_tolerance), (len(first),))[pair]
     within = []
     for axis in range(3):
         ratio = norm / lengths[pair, axis]
-        within.append((ratio < 1 + length_tolerance) & (ratio > 1 / (1 + length_tolerance)))
+        within.append((ratio < most) & (ratio > 1 / most))
     used = np.flatnonzero(within[0] | within[1] | within[2])
     pair, point, cart = pair[used], point[used], cart[used]
     unit = cart / norm[used, None]
@@ -310,7 +317,7 @@ def mappings(
     keep = between(sign_b * sign_c * cosines(b, c), 0, pair[a])
     a, b, c, sign_b, sign_c = a[keep], b[keep], c[keep], sign_b[keep], sign_c[keep]
     basis = np.stack([point[a], sign_b[:, None] * point[b], sign_c[:, None] * point[c]], axis=1).astype(np.int64)
-    keep = np.abs((basis[:, 0] * _cofactors(basis)[:, 0]).sum(axis=1)) == 1
+    keep = np.abs(determinants(basis)) == 1
     a, basis = a[keep], basis[keep]
     long, wide = lengths_and_angles(basis @ first[pair[a]])
     both = np.concatenate([pair[a], pair[a]])
@@ -350,23 +357,44 @@ def leading_sign(vectors: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np
 
 def unimodular_inverse(matrices: NDArray[np.int64]) -> NDArray[np.int64]:
     """Inverses of integer matrices of determinant +-1, [n, 3, 3]."""
-    cofactors = _cofactors(matrices)
-    determinant = (matrices[:, 0] * cofactors[:, 0]).sum(axis=1)
-    return np.asarray(cofactors.transpose(0, 2, 1) * determinant[:, None, None])
+    return np.asarray(_cofactors(matrices).transpose(0, 2, 1) * determinants(matrices)[:, None, None])
 
 
-def _cofactors(m: NDArray[np.int64]) -> NDArray[np.int64]:
+def determinants(matrices: NDArray[Number]) -> NDArray[Number]:
+    """Of matrices [n, 3, 3]; in closed form, many times faster than by LAPACK."""
+    return np.asarray((matrices[:, 0] * _cofactors(matrices)[:, 0]).sum(axis=1))
+
+
+def inverse_heights(lattices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One over the height of the cell along each vector, [n, 3]."""
+    cofactors = _cofactors(lattices)
+    volumes = np.abs((lattices[:, 0] * cofactors[:, 0]).sum(axis=1))
+    return np.asarray(np.sqrt((cofactors**2).sum(axis=2)) / volumes[:, None])
+
+
+def triangular(metrics: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lattices [n, 3, 3], lower triangles, of positive metric tensors [n, 3, 3] (Cholesky's decomposition)."""
+    lower = np.zeros_like(metrics)
+    lower[:, 0, 0] = np.sqrt(metrics[:, 0, 0])
+    lower[:, 1:, 0] = metrics[:, 1:, 0] / lower[:, :1, 0]
+    lower[:, 1, 1] = np.sqrt(metrics[:, 1, 1] - lower[:, 1, 0] ** 2)
+    lower[:, 2, 1] = (metrics[:, 2, 1] - lower[:, 2, 0] * lower[:, 1, 0]) / lower[:, 1, 1]
+    lower[:, 2, 2] = np.sqrt(metrics[:, 2, 2] - lower[:, 2, 0] ** 2 - lower[:, 2, 1] ** 2)
+    return lower
+
+
+def _cofactors(m: NDArray[Number]) -> NDArray[Number]:
     i, j = np.array([[1], [2], [0]]), np.array([[2], [0], [1]])
     return np.asarray(m[:, i, i.T] * m[:, j, j.T] - m[:, i, j.T] * m[:, j, i.T])
 
 
 def _half_points(
-    lattices: NDArray[np.float64], radius: NDArray[np.float64]
+    lattices: NDArray[np.float64], radius: NDArray[np.float64], limit: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Of each two opposite lattice points in a box around the sphere of each radius [p] the one whose first coordinate
     that is not zero is positive: pair, and fractional coordinates."""
-    inverse_heights = np.linalg.norm(np.linalg.inv(lattices), axis=1)
-    reach = np.floor(radius[:, None] * inverse_heights + 1e-8).astype(np.int64)
+    reach = np.floor(radius[:, None] * inverse_heights(lattices) + 1e-8).astype(np.int64)
+    reach = reach if limit is None else np.minimum(reach, limit)
     pairs, points = [np.empty(0, np.int64)], [np.empty((0, 3))]
     code = (reach[:, 0] << 40) + (reach[:, 1] << 20) + reach[:, 2]
     boxes, some, inverse = np.unique(code, return_index=True, return_inverse=True)

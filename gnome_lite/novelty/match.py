@@ -18,11 +18,14 @@ from numpy.typing import NDArray
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.novelty.lattices import (
     Mappings,
+    determinants,
+    inverse_heights,
     leading_sign,
     lengths_and_angles,
     lll,
     mappings,
     metric,
+    triangular,
     unimodular_inverse,
 )
 from gnome_lite.novelty.primitive import reduced
@@ -48,7 +51,8 @@ CHUNK_WORK = 20_000
 def same(a: Crystal, b: Crystal) -> bool:
     """Whether two crystals are the same after reduction to primitive cells of equal volume."""
     cells = Cells.of(CrystalBatch.from_crystals([a, b]))
-    return cells.keys[0] == cells.keys[1] and bool(fits(cells, np.array([0]), np.array([1]))[0])
+    alike = cells.keys[0] == cells.keys[1] != b""
+    return alike and bool(fits(cells, np.array([0]), np.array([1]))[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,10 +233,10 @@ class _Overlays:
         """Of m mappings `found` between cells `first` and `second`, [m] each."""
         mean = metric((found.lengths + cells.lengths[second]) / 2, (found.angles_deg + cells.angles_deg[second]) / 2)
         # The mean of two sets of angles may, in principle, close to no cell.
-        real = np.linalg.det(mean) > 1e-12
+        real = determinants(mean) > 1e-12
         mean[~real] = np.eye(3)
-        scale = np.cbrt(np.sqrt(np.linalg.det(mean)) / cells.crystals.n_atoms[first])
-        tolerance = 2 * SITE_TOLERANCE * scale[:, None] * np.sqrt(np.linalg.inv(mean)[:, [0, 1, 2], [0, 1, 2]])
+        scale = np.cbrt(np.sqrt(determinants(mean)) / cells.crystals.n_atoms[first])
+        tolerance = 2 * SITE_TOLERANCE * scale[:, None] * inverse_heights(triangular(mean))
         tolerance[~real] = -1.0
         inverse = unimodular_inverse(found.basis).astype(np.float64)
         return cls(cells, first, second, inverse, mean, scale, tolerance)
@@ -279,10 +283,10 @@ class _Overlays:
         """Whether atoms, paired at the least sum of squares and the mean shift taken out, lie close enough, [r]."""
         good = np.zeros(len(row), dtype=bool)
         used, of = _distinct(row)
-        basis = np.asarray(np.linalg.cholesky(self.mean[used]), dtype=np.float64)
+        basis = triangular(self.mean[used])
         transform = lll(basis)
         basis = transform @ basis
-        tolerance = np.linalg.norm(np.linalg.inv(basis), axis=1) * (2 * SITE_TOLERANCE * self.scale[used])[:, None]
+        tolerance = inverse_heights(basis) * (2 * SITE_TOLERANCE * self.scale[used])[:, None]
         change = unimodular_inverse(transform).astype(np.float64)
         gaps = _Gaps.of(self, row, shift, self._sites, self.cells.crystals.offsets, change)
         inside = gaps.within(tolerance[of])

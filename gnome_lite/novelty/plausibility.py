@@ -21,8 +21,8 @@ from gnome_lite.novelty.disorder import symmetry_per_atom
 from gnome_lite.novelty.fingerprint import SYMPREC_ANG, at_reference_volume
 
 LOOSE_SYMPREC_ANG = 0.3
-"""At 15 Å^3 an atom: about a tenth of a bond. Few real crystals (some 1 % of the Materials Project's) rise in symmetry
-between 0.1 and 0.3 Å; at 0.5 Å it is three times as many, ferroelectrics and tilted perovskites among them."""
+"""At 15 Å^3 an atom: about a tenth of a bond. Few real crystals rise in symmetry between 0.1 and 0.3 Å; beyond, more
+and more ferroelectrics and tilted perovskites would."""
 BOND_FACTOR = 1.15
 """A molecule is taken for one up to this times its bond length in the gas."""
 MOLECULES_ANG = {"H": 0.741, "N": 1.098, "O": 1.208, "F": 1.412, "Cl": 1.988, "Br": 2.281, "I": 2.666}

@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.crystals import Crystal, CrystalBatch, symbol
-from gnome_lite.novelty.lattices import niggli, unimodular_inverse
+from gnome_lite.novelty.lattices import (
+    NIGGLI_ANGLE_TOLERANCE_DEG,
+    first_listed,
+    lengths_and_angles,
+    niggli,
+    unimodular_inverse,
+)
 from gnome_lite.novelty.ragged import spread
 
 TOLERANCE_ANG = 0.25
@@ -53,6 +59,15 @@ def _niggli_cells(crystals: CrystalBatch) -> CrystalBatch:
     if not len(crystals):
         return crystals
     transform = niggli(crystals.lattices)
+    # Which of several bases is kept matters to tolerances along its vectors, and where they are not quite equivalent.
+    divisor = np.gcd.reduce(crystals.counts, axis=1)
+    _, angles = lengths_and_angles(transform @ crystals.lattices)
+    from_right = np.abs(angles - 90.0)
+    loose = ((from_right < NIGGLI_ANGLE_TOLERANCE_DEG / 2) & (from_right > 1e-4)).any(axis=1)
+    which = np.flatnonzero((divisor > 1) | loose)
+    transform[which] = first_listed(transform[which], crystals.lattices[which])
+    # Left-handed cells are turned round, as pymatgen does.
+    transform[np.linalg.det(crystals.lattices) < 0] *= -1
     inverse = unimodular_inverse(transform).astype(np.float64)[crystals.crystal_of_atom]
     frac = (crystals.frac_coords[:, None, :] @ inverse)[:, 0]
     return CrystalBatch(crystals.numbers, frac, transform @ crystals.lattices, crystals.offsets)

@@ -93,3 +93,20 @@ def test_an_empty_mix_or_a_weight_that_is_none_is_refused(weight: float) -> None
         Mix(())
     with pytest.raises(ConfigError, match=r"generate\.mix: substitution has weight .*: give one above 0"):
         mix(substitution=weight)
+
+
+def test_a_chunk_without_candidates_is_passed_over_and_counted() -> None:
+    class Halting(PrototypePlacement):
+        def generate(self, parents, parent_ids, round, rng, start=0):  # type: ignore[no-untyped-def]
+            for i, chunk in enumerate(super().generate(parents, parent_ids, round, rng)):
+                if 2 * i >= start:
+                    yield chunk
+                if 2 * i + 1 >= start:
+                    yield chunk.take([])
+
+    halting = Mix(((Halting(SPACE, GENERATE, KNOWN), 1.0),))
+    whole = chunks(halting)
+    assert all(len(c) for c in whole)
+    stream = halting.stream(PARENTS, IDS, 1, (0, 1))
+    begun = list(islice(stream, 5))
+    assert same(begun + chunks(halting, position=stream.position), whole)
