@@ -20,7 +20,7 @@ from gnome_lite.crystals import Crystal, CrystalBatch, symbol
 from gnome_lite.pipeline import Generator
 from gnome_lite.records import CandidatePool
 
-TARGETS = 250
+TARGETS, LONG_TARGETS = 250, 1000
 MAX_ATOMS = 20
 GENERATE = Generate(max_atoms=MAX_ATOMS)
 UNLIKELY = Generate(max_atoms=MAX_ATOMS, threshold=1e-6)
@@ -31,7 +31,7 @@ def measure(long: bool = False) -> list[Row]:
     from gnome_lite.novelty.match import same
     from gnome_lite.novelty.novelty import CrystalNovelty
 
-    targets = read("mp20_val", None if long else TARGETS, MAX_ATOMS).crystals
+    targets = read("mp20_val", LONG_TARGETS if long else TARGETS, MAX_ATOMS).crystals
     parents = read("mpts52_val", max_atoms=MAX_ATOMS).crystals
     novelty = CrystalNovelty()
     prototypes = [novelty.prototype(key) for key in novelty.fingerprints(parents)]

@@ -188,6 +188,11 @@ def shipped_model(level: str) -> Path | None:
     return path if path.is_dir() else None
 
 
+def shipped_levels() -> list[str]:
+    """Levels of theory that an ensemble is shipped for."""
+    return sorted(path.name.removeprefix("base-") for path in bundled("models").glob("base-*"))
+
+
 def make_verifier(config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None) -> ProcessVerifier:
     """Relaxation in child processes with the campaign's calculator."""
     from gnome_lite.verify.verifier import ProcessVerifier

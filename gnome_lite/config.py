@@ -108,13 +108,22 @@ class Predict(Section):
     width: Annotated[int, Field(ge=8)] = 64
     steps: Annotated[int, Field(ge=1, le=8)] = 3
     cutoff_ang: Annotated[float, Field(gt=1, le=8)] = 4.0
-    epochs: Annotated[int, Field(ge=1)] = 60
+    residual: bool = True
+    descriptors: bool = True
+    layer_norm: bool = True
+    angular: Annotated[int, Field(ge=0, le=64)] = 8
+    volume_feature: bool = False
+    readout: Literal["atoms", "state"] = "atoms"
+    epochs: Annotated[int, Field(ge=1)] = 40
     retrain_epochs: Annotated[int, Field(ge=1)] = 6
-    learning_rate: Annotated[float, Field(gt=0)] = 4e-3
-    retrain_learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    retrain_learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
     volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
-    batch_size: Annotated[int, Field(ge=1)] = 64
+    jitter_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    patience: Annotated[int, Field(ge=0)] = 0
     volume_scan: Annotated[int, Field(ge=1)] = 20
+    cascade: bool = True
     carry_over: Annotated[int, Field(ge=0)] = 200
     processes: Annotated[int, Field(ge=0)] = 0
 

@@ -140,6 +140,41 @@ class Novelty(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PastPredictions:
+    """Crystals that were predicted and verified since, m in all.
+
+    Attributes:
+        predicted_ev_per_atom, spread_ev_per_atom, verified_ev_per_atom: formation energies before and after, and
+            the spread then, [m].
+    """
+
+    predicted_ev_per_atom: NDArray[np.float64]
+    spread_ev_per_atom: NDArray[np.float64]
+    verified_ev_per_atom: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screen:
+    """What n candidates are predicted for: the best of them are picked.
+
+    Attributes:
+        hull_ev_per_atom: formation energy of the hull at each composition, [n].
+        compositions: equal numbers are equal compositions, int64 [n].
+        picked: so many are picked, and of one composition `per_composition`; those within `limit_ev_per_atom`
+            of the hull before all others.
+        residual_ev_per_atom, past: as of `Predictor.p_stable`, by which they are ranked.
+    """
+
+    hull_ev_per_atom: NDArray[np.float64]
+    compositions: NDArray[np.int64]
+    picked: int
+    per_composition: int
+    limit_ev_per_atom: float
+    residual_ev_per_atom: float
+    past: PastPredictions | None = None
+
+
 class Predictor(Protocol):
     """Crystals -> formation energies, by an ensemble that is trained and kept on disk by id."""
 
@@ -149,15 +184,26 @@ class Predictor(Protocol):
         ...
 
     def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress
+        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each (NaN where none)."""
+        """Formation energy after relaxation and spread, eV/atom, [n] each (NaN where none).
+
+        With a screen only what can still be picked is predicted in full; of the rest the spread tells how far
+        its cheaper prediction may be off.
+        """
         ...
 
     def p_stable(
-        self, e_above_hull: NDArray[np.float64], spread: NDArray[np.float64], residual: float
+        self,
+        e_above_hull: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        residual: float,
+        past: PastPredictions | None = None,
     ) -> NDArray[np.float64]:
-        """Probability of being on the hull from signed distance, spread and residual scale, eV/atom, [n]."""
+        """Probability of being on the hull from signed distance, spread and residual scale, eV/atom, [n].
+
+        Enough past predictions that were verified since tell it better than the residual scale alone.
+        """
         ...
 
     def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:

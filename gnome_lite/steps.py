@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gnome_lite.config import Selection
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import LevelMismatchError
 from gnome_lite.metrics import calibration_error
-from gnome_lite.pipeline import Stages
+from gnome_lite.pipeline import PastPredictions, Screen, Stages
 from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.surroundings import Surroundings, index_of_known
@@ -91,10 +93,13 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     candidates = store.unverified(config.name, round, stages.verifier.level, config.predict.carry_over)
     model = store.model(config.name, round)
     crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
-    e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress)
     hull = stages.build_hull(stages.source.load(), _verified(stages))
-    distance = hull.distances(crystals.counts, e_form)
-    p_stable = stages.predictor.p_stable(distance, spread, model.holdout_mae_ev_per_atom)
+    ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
+    past = _past_predictions(stages, round)
+    screen = _screen(config.select, crystals, ground, model.holdout_mae_ev_per_atom, past)
+    e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress, screen)
+    distance = e_form - ground
+    p_stable = stages.predictor.p_stable(distance, spread, model.holdout_mae_ev_per_atom, past)
     predictions = [
         Prediction(c.id, float(e), float(s), float(d), float(p), model.id)
         for c, e, s, d, p in zip(candidates, e_form, spread, distance, p_stable, strict=True)
@@ -275,6 +280,48 @@ def _outcomes(stages: Stages, round: int) -> list[Verification]:
     """Verifications of this round's selection, in rank order."""
     done = {v.candidate_id: v for v in stages.store.verifications(stages.verifier.level)}
     return [done[c.id] for c, _ in stages.store.selected(stages.config.name, round) if c.id in done]
+
+
+def _screen(
+    config: Selection,
+    crystals: CrystalBatch,
+    hull_ev_per_atom: NDArray[np.float64],
+    residual_ev_per_atom: float,
+    past: PastPredictions,
+) -> Screen | None:
+    """What the predictor may know of the selection that follows; None where it ranks by something else."""
+    if config.strategy != "p_stable":
+        return None
+    _, compositions = np.unique(crystals.reduced_formulas(), return_inverse=True)
+    # Of those picked some may be drawn for the control, and the next in rank take their places.
+    picked = config.budget + config.control
+    return Screen(
+        hull_ev_per_atom,
+        compositions,
+        picked,
+        config.per_composition,
+        config.e_above_hull_max,
+        residual_ev_per_atom,
+        past,
+    )
+
+
+def _past_predictions(stages: Stages, round: int) -> PastPredictions:
+    """What was predicted of the crystals verified in earlier rounds of this campaign, and what was found."""
+    store, name, references = stages.store, stages.config.name, stages.source.load()
+    pairs = [
+        (predicted[v.candidate_id], v)
+        for earlier in range(1, round)
+        for predicted in [{c.id: p for c, p in store.predictions(name, earlier)}]
+        for v in _outcomes(stages, earlier)
+        if v.ok and v.candidate_id in predicted
+    ]
+    crystals = CrystalBatch.from_crystals(v.crystal for _, v in pairs)
+    return PastPredictions(
+        np.array([p.e_form_ev_per_atom for p, _ in pairs]),
+        np.array([p.spread_ev_per_atom for p, _ in pairs]),
+        formation_energies(crystals.counts, [v.energy_ev for _, v in pairs], references.elemental_ev_per_atom),
+    )
 
 
 def _parents(

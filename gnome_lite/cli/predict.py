@@ -44,11 +44,13 @@ class PredictedCrystal:
 def predict(
     files: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE db or pymatgen JSON files.")],
     format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TABLE,
+    level: Annotated[str | None, typer.Option(help="Of the ensemble. Default: that of the bundled crystals.")] = None,
     home: Home = None,
 ) -> None:
     """Predict formation energy, spread and distance to the known hull of crystals in files.
 
-    The networks answer for the crystal *after* relaxation, at the level of the bundled reference set.
+    The networks answer for the crystal *after* relaxation. Only at the level of the bundled crystals is there a hull;
+    the ensemble of level mp-GGA_GGA+U-MP2020 gives formation energies on the Materials Project's scale.
     """
     from gnome_lite.crystals import CrystalBatch
     from gnome_lite.report.progress import progress_on
@@ -58,20 +60,50 @@ def predict(
     crystals = CrystalBatch.from_crystals(found.crystal for _, found in read)
     names = [(str(path), found.name) for path, found in read]
     with progress_on(sys.stderr) as progress:
-        rows, level, references = _predicted(names, crystals, settings_of(home), progress)
+        if level is None:
+            rows, of = _on_the_hull(names, crystals, settings_of(home), progress)
+        else:
+            rows, of = _energies(names, crystals, level, settings_of(home), progress)
     if format is Format.JSON:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     elif format is Format.CSV:
         _print_csv(rows)
     else:
         _print_table(rows)
-    say(f"{len(rows)} crystals; eV/atom at level {level}, hull of reference set {references}")
+    say(f"{len(rows)} crystals; eV/atom at level {of}")
 
 
-def _predicted(
+def _energies(
+    names: Sequence[tuple[str, str]], crystals: CrystalBatch, level: str, settings: Settings, progress: Progress
+) -> tuple[list[PredictedCrystal], str]:
+    """Rows without a hull, by the ensemble shipped for a level.
+
+    Raises:
+        ConfigError: if none is.
+    """
+    from gnome_lite.assemble import make_predictor, shipped_levels, shipped_model
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.errors import ConfigError
+    from gnome_lite.predict.checkpoint import read_card
+
+    path = shipped_model(level)
+    if path is None:
+        raise ConfigError(f"no ensemble of level {level!r} is shipped: choose from {', '.join(shipped_levels())}")
+    predictor = make_predictor(CampaignConfig(), settings, level)
+    model = read_card(path).record(path)
+    e_form, spread = predictor.predict(model.id, crystals, progress)
+    rows = []
+    for i, (file, name) in enumerate(names):
+        note = "" if _known(e_form[i]) is not None else "no prediction"
+        energies = (_known(e_form[i]), _known(spread[i]), None, None)
+        rows.append(PredictedCrystal(file, name, crystals[i].reduced_formula, *energies, note))
+    return rows, f"{level}, no hull at this level"
+
+
+def _on_the_hull(
     names: Sequence[tuple[str, str]], crystals: CrystalBatch, settings: Settings, progress: Progress
-) -> tuple[list[PredictedCrystal], str, str]:
-    """Rows, the level, and the reference set's id and size."""
+) -> tuple[list[PredictedCrystal], str]:
+    """Rows at the level of the bundled crystals, with distances to their hull."""
     import numpy as np
 
     from gnome_lite.assemble import load_references, make_predictor
@@ -98,7 +130,7 @@ def _predicted(
         note = f"no reference for {', '.join(strange)}" if strange else "" if placed[i] else "no prediction"
         energies = (_known(e_form[i]), _known(spread[i]), _known(distance[i]), _known(p[i]))
         rows.append(PredictedCrystal(file, name, crystals[i].reduced_formula, *energies, note))
-    return rows, references.level, f"{references.id} ({len(references)} entries)"
+    return rows, f"{references.level}, hull of reference set {references.id} ({len(references)} entries)"
 
 
 def _known(value: float) -> float | None:

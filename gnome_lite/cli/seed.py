@@ -1,4 +1,4 @@
-"""`seed`: the bundled reference set. `info` describes it, `build` makes it, `train` makes its base ensemble."""
+"""`seed`: the bundled reference set. `info` describes it, `build` makes it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of
+from gnome_lite.cli.common import Home, console, settings_of
 from gnome_lite.cli.errors import Invocation
 
 if TYPE_CHECKING:
-    from gnome_lite.records import TrainingSet
     from gnome_lite.references import ReferenceSet
 
-app = typer.Typer(
-    help="The bundled reference set: describe it, make it, train its base ensemble.", no_args_is_help=True
-)
+app = typer.Typer(help="The bundled reference set: describe it, make it.", no_args_is_help=True)
 
 Directory = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Of the seed. Default: the bundled one.")]
 
@@ -79,46 +76,7 @@ def build(
         typer.echo(f"{name}: {figure}")
 
 
-@app.command()
-def train(
-    out: Annotated[Path | None, typer.Option(help="Directory of the ensemble.")] = None,
-    data: Directory = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
-) -> None:
-    """Train the base ensemble on the reference set and on the unrelaxed inputs kept beside it."""
-    from gnome_lite.config import CampaignConfig
-    from gnome_lite.predict.predictor import train_base
-    from gnome_lite.report.progress import progress_on
-
-    references = _references(data)
-    place = out if out is not None else Path("data/models") / f"base-{references.level}"
-    with progress_on(sys.stderr) as progress:
-        model = train_base(references, CampaignConfig().predict, place, seed, progress, _inputs(data, references))
-    say(f"written to {place}")
-    typer.echo(
-        f"model {model.id}: {model.n_train} trained on, "
-        f"{1000 * model.holdout_mae_ev_per_atom:.1f} meV/atom on {model.n_holdout} held out"
-    )
-
-
 def _references(data: Path | None) -> ReferenceSet:
     from gnome_lite.sources.seed import SeedSource
 
     return SeedSource(None if data is None else data / "references.parquet").load()
-
-
-def _inputs(data: Path | None, references: ReferenceSet) -> TrainingSet | None:
-    """Unrelaxed inputs with the formation energies of what they relaxed to, where the seed has them."""
-    from gnome_lite.crystals import CrystalBatch
-    from gnome_lite.records import TrainingSet
-    from gnome_lite.references import formation_energies
-    from gnome_lite.settings import bundled
-    from gnome_lite.sources.parquet import read_references
-
-    path = (data if data is not None else bundled("seed")) / "inputs.parquet"
-    if not path.exists():
-        return None
-    entries = read_references(path)
-    crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
-    energies = [e.energy_ev for e in entries]
-    return TrainingSet(crystals, formation_energies(crystals.counts, energies, references.elemental_ev_per_atom))

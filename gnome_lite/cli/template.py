@@ -45,6 +45,7 @@ _COMMENTS = {
     "predict.members": "networks in the ensemble",
     "predict.cutoff_ang": "Å",
     "predict.volume_scan": "volumes tried of each candidate",
+    "predict.cascade": "the whole ensemble only for what can still be picked",
     "predict.carry_over": "promising unverified candidates of earlier rounds, predicted again",
     "predict.processes": "0 = one a core",
     "select.strategy": '"p_stable", "greedy" or "random"',

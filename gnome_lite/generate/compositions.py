@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import numpy as np
@@ -17,6 +17,9 @@ SIMPLICITY_ATOMS = 4.0
 """A formula of so many atoms more is drawn e times more rarely: most compounds have simple formulas."""
 CHUNK_SYSTEMS = 16
 
+Keep = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
+"""Atom counts of formulas, [n, MAX_Z + 1] -> which are worth a search, [n]."""
+
 
 class Compositions:
     """Reduced formulas that oxidation states can balance, from random chemical systems of a space.
@@ -26,12 +29,21 @@ class Compositions:
         max_atoms: in the reduced formula.
         relaxed: GNoME's rule of balance (see `chemistry.balance.charge_balanced`), else the strict one.
         per_system: so many formulas of each system, simple ones tending to come first; None = all.
+        keep: a screen that each chunk passes through before it is given out; None lets all pass.
     """
 
-    def __init__(self, space: Space, max_atoms: int, relaxed: bool = True, per_system: int | None = 8) -> None:
+    def __init__(
+        self,
+        space: Space,
+        max_atoms: int,
+        relaxed: bool = True,
+        per_system: int | None = 8,
+        keep: Keep | None = None,
+    ) -> None:
         self._space = space
         self._states = States.RELAXED if relaxed else States.COMMON
         self._per_system = per_system
+        self._keep = keep
         self._ratios = {k: ratios(k, max_atoms) for k in range(space.min_elements, space.max_elements + 1)}
 
     def __call__(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -39,6 +51,8 @@ class Compositions:
         systems = random_systems(self._space, rng)
         while block := list(islice(systems, CHUNK_SYSTEMS)):
             counts = np.concatenate([self._drawn(system, rng) for system in block])
+            if len(counts) and self._keep is not None:
+                counts = counts[self._keep(counts)]
             if len(counts):
                 yield counts
 

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.novelty.match import Cells, fits
+from gnome_lite.novelty.cells import Cells
+from gnome_lite.novelty.match import fits
+from gnome_lite.novelty.primitive import formula_units
 
 PAIRS_AT_ONCE = 600
 """Once so few pairs are left, all are compared together: cheaper than one leader after another."""
@@ -118,9 +120,10 @@ class _Bucket:
 def composition_keys(crystals: CrystalBatch) -> list[bytes]:
     """Key of each crystal's reduced composition, [n]: equal formulas, and only those, have equal keys."""
     counts = crystals.counts
-    divisor = np.maximum(np.gcd.reduce(counts, axis=1), 1)
-    raw = (counts // divisor[:, None]).astype(np.uint32).tobytes()
-    width = 4 * counts.shape[1]
+    present = np.flatnonzero(counts.any(axis=0))
+    reduced = np.zeros(counts.shape, dtype=np.uint32)
+    reduced[:, present] = counts[:, present] // np.maximum(formula_units(counts), 1)[:, None]
+    raw, width = reduced.tobytes(), reduced.itemsize * counts.shape[1]
     return [raw[i * width : (i + 1) * width] for i in range(len(counts))]
 
 
@@ -144,8 +147,10 @@ def _leaders(cells: Cells, known: int = 0) -> NDArray[np.int64]:
         if key:
             members.setdefault(key, []).append(i)
     buckets = [np.array(m) for m in members.values() if len(m) > 1 and m[-1] >= known]
-    _compare(cells, [(m[m < known], m[m >= known]) for m in buckets], leader)
-    left = [m[(m >= known) & (leader[m] == m)] for m in buckets]
+    left = buckets
+    if known:
+        _compare(cells, [(m[m < known], m[m >= known]) for m in buckets], leader)
+        left = [m[(m >= known) & (leader[m] == m)] for m in buckets]
     while left := [m for m in left if len(m) > 1]:
         if sum(len(m) * (len(m) - 1) // 2 for m in left) <= PAIRS_AT_ONCE:
             _settle(cells, left, leader)

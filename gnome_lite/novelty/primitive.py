@@ -14,15 +14,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal, CrystalBatch, symbol
-from gnome_lite.novelty.lattices import (
-    NIGGLI_ANGLE_TOLERANCE_DEG,
-    first_listed,
-    lengths_and_angles,
-    niggli,
-    unimodular_inverse,
-)
+from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, symbol
+from gnome_lite.novelty.lattices import lengths_and_angles, unimodular_inverse
 from gnome_lite.novelty.ragged import spread
+from gnome_lite.novelty.reduction import NIGGLI_ANGLE_TOLERANCE_DEG, first_listed, niggli
 
 TOLERANCE_ANG = 0.25
 
@@ -39,20 +34,29 @@ def reduced(crystals: CrystalBatch) -> CrystalBatch:
     if not sane.all():
         kept = list(crystals)
         good = np.flatnonzero(sane)
-        for i, c in zip(good, reduced(crystals.take(good)), strict=True):
-            kept[i] = c
+        for row, c in zip(good.tolist(), reduced(crystals.take(good)), strict=True):
+            kept[row] = c
         return CrystalBatch.from_crystals(kept)
     compact = _niggli_cells(crystals)
-    suspects = _may_have_translations(compact)
-    if len(suspects):
-        cells = list(compact)
-        smaller = [(i, _primitive(cells[i])) for i in suspects]
-        smaller = [(i, c) for i, c in smaller if len(c) < len(cells[i])]
-        for (i, _), c in zip(smaller, _niggli_cells(CrystalBatch.from_crystals(c for _, c in smaller)), strict=True):
-            cells[i] = c
-        if smaller:
-            compact = CrystalBatch.from_crystals(cells)
+    # Some are supercells; what they are made of may be one again.
+    smaller: dict[int, Crystal] = {}
+    batch, names = compact, list(range(len(compact)))
+    while found := _translations(batch):
+        folded = {names[row]: _folded(batch[row], vectors) for row, vectors in found.items()}
+        step = {i: c for i, c in folded.items() if c is not None}
+        smaller |= step
+        batch, names = CrystalBatch.from_crystals(step.values()), list(step)
+    if smaller:
+        cells = _niggli_cells(CrystalBatch.from_crystals(smaller.values()))
+        place = np.arange(len(compact))
+        place[list(smaller)] = len(compact) + np.arange(len(cells))
+        compact = CrystalBatch.concatenate([compact, cells]).take(place)
     return compact.scaled(compact.n_atoms / compact.volumes)
+
+
+def formula_units(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Greatest common divisor of the atoms of all elements, of counts [n, MAX_Z + 1]; [n]."""
+    return np.asarray(np.gcd.reduce(counts[:, counts.any(axis=0)], axis=1), dtype=np.int64)
 
 
 def _niggli_cells(crystals: CrystalBatch) -> CrystalBatch:
@@ -60,7 +64,7 @@ def _niggli_cells(crystals: CrystalBatch) -> CrystalBatch:
         return crystals
     transform = niggli(crystals.lattices)
     # Which of several bases is kept matters to tolerances along its vectors, and where they are not quite equivalent.
-    divisor = np.gcd.reduce(crystals.counts, axis=1)
+    divisor = formula_units(crystals.counts)
     _, angles = lengths_and_angles(transform @ crystals.lattices)
     from_right = np.abs(angles - 90.0)
     loose = ((from_right < NIGGLI_ANGLE_TOLERANCE_DEG / 2) & (from_right > 1e-4)).any(axis=1)
@@ -68,70 +72,62 @@ def _niggli_cells(crystals: CrystalBatch) -> CrystalBatch:
     transform[which] = first_listed(transform[which], crystals.lattices[which])
     # Left-handed cells are turned round, as pymatgen does.
     transform[np.linalg.det(crystals.lattices) < 0] *= -1
-    inverse = unimodular_inverse(transform).astype(np.float64)[crystals.crystal_of_atom]
-    frac = (crystals.frac_coords[:, None, :] @ inverse)[:, 0]
+    inverse = unimodular_inverse(transform).astype(np.float64).take(crystals.crystal_of_atom, axis=0)
+    frac = np.einsum("ij,ijk->ik", crystals.frac_coords, inverse)
     return CrystalBatch(crystals.numbers, frac, transform @ crystals.lattices, crystals.offsets)
 
 
-def _may_have_translations(crystals: CrystalBatch) -> NDArray[np.int64]:
-    """Crystals with a vector between two atoms of the rarest element that maps every atom near one of its kind."""
+def _translations(crystals: CrystalBatch) -> dict[int, NDArray[np.float64]]:
+    """Vectors between two atoms of the rarest element that map every atom near one of its kind, fractional, [k, 3], of
+    the crystals that have such vectors besides zero, which comes first."""
     counts = crystals.counts
-    divisor = np.gcd.reduce(counts, axis=1)
-    counts[counts == 0] = np.iinfo(np.int64).max
-    rare = counts.argmin(axis=1)
-    which = np.flatnonzero(divisor > 1)
-    if not len(which):
-        return which
+    which = np.flatnonzero(formula_units(counts) > 1)
     batch = crystals.take(which)
-    # Any one atom of the rarest element may stand for all: each translation takes it to another of them.
-    of_rare = np.flatnonzero(batch.numbers == rare[which][batch.crystal_of_atom])
-    owner = batch.crystal_of_atom[of_rare]
-    first = np.searchsorted(owner, np.arange(len(batch)))
-    is_first = np.zeros(len(of_rare), dtype=bool)
-    is_first[first] = True
-    vector = batch.frac_coords[of_rare] - batch.frac_coords[of_rare[first]][owner]
-    owner, vector = owner[~is_first], vector[~is_first]
-    lengths = np.sqrt((batch.lattices**2).sum(axis=2))
-    tolerance = 2 * TOLERANCE_ANG / lengths
-    # Atoms by element inside each crystal, so that partners lie together.
-    order = np.lexsort((batch.numbers, batch.crystal_of_atom))
-    frac = batch.frac_coords[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(batch.numbers[order]) != 0) | (np.diff(batch.crystal_of_atom[order]) != 0)
-    block = np.cumsum(new) - 1
-    size = np.bincount(block)
-    start = np.cumsum(size) - size
-    row, atom = spread(batch.offsets[:-1][owner], batch.n_atoms[owner])
-    for stage in range(2):
-        # The rarest element first: it refuses most vectors at the least cost.
-        if stage == 0:
-            mine = batch.numbers[order][atom] == rare[which][owner[row]]
-            r, a = row[mine], atom[mine]
-        else:
-            r, a = row, atom
-        site, partner = spread(start[block[a]], size[block[a]])
-        delta = frac[a][site] + vector[r][site] - frac[partner]
-        delta -= np.rint(delta)
-        near = (np.abs(delta) < tolerance[owner[r]][site]).all(axis=1)
-        mapped = np.logical_or.reduceat(near, np.cumsum(size[block[a]]) - size[block[a]]) if len(near) else near
-        alive = np.ones(len(owner), dtype=bool)
-        np.logical_and.at(alive, r, mapped)
+    # Of equally rare elements the first in the alphabet.
+    rarest = np.where(counts[which] > 0, counts[which] * MAX_Z + _alphabetical(), np.iinfo(np.int64).max).argmin(axis=1)
+    order = np.lexsort((batch.numbers, batch.numbers != rarest[batch.crystal_of_atom], batch.crystal_of_atom))
+    numbers, frac, start = batch.numbers[order], batch.frac_coords[order], batch.offsets[:-1]
+    # Atoms of one element inside one crystal make a block, the rarest element's coming first.
+    new = np.diff(numbers, prepend=0) != 0
+    new[start] = True
+    first, block = np.flatnonzero(new), np.cumsum(new) - 1
+    size = np.bincount(block, minlength=len(first))
+    owner, atom = spread(start + 1, size[block[start]] - 1)
+    vector = frac[atom] - frac[start[owner]]
+    tolerance = 2 * TOLERANCE_ANG / np.sqrt((batch.lattices**2).sum(axis=2))
+    # The rarest element's atoms alone refuse most vectors at the least cost.
+    for n_sites in (size[block[start]], batch.n_atoms):
+        row, site = spread(start[owner], n_sites[owner])
+        pair, partner = spread(first[block[site]], size[block[site]])
+        off = (frac.take(site, axis=0) + vector.take(row, axis=0)).take(pair, axis=0) - frac.take(partner, axis=0)
+        off -= np.rint(off)
+        x, y, z = (np.abs(off) < tolerance.take(owner[row][pair], axis=0)).T
+        near = x & y & z
+        met = np.zeros(len(row), dtype=bool)
+        met[pair[near]] = True
+        alive = np.bincount(row[met], minlength=len(owner)) == n_sites[owner]
         owner, vector = owner[alive], vector[alive]
-        if not len(owner):
-            return np.empty(0, np.int64)
-        row, atom = spread(batch.offsets[:-1][owner], batch.n_atoms[owner])
-    return which[np.unique(owner)]
+    return {int(which[i]): np.vstack([np.zeros(3), vector[owner == i]]) for i in np.unique(owner)}
 
 
-def _primitive(crystal: Crystal) -> Crystal:
-    """The smallest crystal of which this one is a supercell (not Niggli-reduced)."""
+@lru_cache(maxsize=1)
+def _alphabetical() -> NDArray[np.int64]:
+    """Place of each element among the symbols in alphabetical order, [MAX_Z + 1]."""
+    rank = np.zeros(MAX_Z + 1, dtype=np.int64)
+    rank[1 + np.argsort([symbol(z) for z in range(1, MAX_Z + 1)])] = np.arange(MAX_Z)
+    return rank
+
+
+def _folded(crystal: Crystal, vectors: NDArray[np.float64]) -> Crystal | None:
+    """The crystal in a cell smaller by the least factor that can be, not Niggli-reduced; None where there is none.
+
+    Args:
+        vectors: of `_translations`, zero among them, [k, 3].
+    """
     names = sorted({int(z) for z in crystal.numbers}, key=symbol)
     groups = [crystal.frac_coords[crystal.numbers == z] for z in names]
     divisor = reduce(math.gcd, map(len, groups))
-    if divisor == 1:
-        return crystal
     tolerance = TOLERANCE_ANG / np.linalg.norm(crystal.lattice, axis=1)
-    vectors = _approximate_translations(groups, tolerance)
     for size in range(2, divisor + 1):
         if divisor % size:
             continue
@@ -143,20 +139,8 @@ def _primitive(crystal: Crystal) -> Crystal:
             lattice = inverses[which] @ crystal.lattice
             folded = _fold(groups, tolerance, cells[which], TOLERANCE_ANG / np.linalg.norm(lattice, axis=1), size)
             if folded is not None:
-                numbers = np.repeat(names, [len(f) for f in folded])
-                return _primitive(Crystal(numbers, np.concatenate(folded), lattice))
-    return crystal
-
-
-def _approximate_translations(groups: list[NDArray[np.float64]], tolerance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Vectors from the first atom of the rarest element to the others that map all atoms near one of their kind."""
-    rarest = min(groups, key=len)
-    vectors = rarest - rarest[0]
-    for g in sorted(groups, key=len):
-        off = g[None, :, None] + vectors[:, None, None] - g[None, None, :]
-        off -= np.rint(off)
-        vectors = vectors[(np.abs(off) < 2 * tolerance).all(axis=-1).any(axis=-1).all(axis=-1)]
-    return vectors
+                return Crystal(np.repeat(names, [len(f) for f in folded]), np.concatenate(folded), lattice)
+    return None
 
 
 def _apart(frac: NDArray[np.float64], tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:

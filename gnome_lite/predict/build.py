@@ -1,4 +1,4 @@
-"""From labelled crystals to a checkpoint: split, graphs, normalisation, training, figures."""
+"""From labelled crystals to a checkpoint: split, inputs, normalisation, training, figures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from gnome_lite.errors import SourceError
 from gnome_lite.pipeline import Progress
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
 from gnome_lite.predict.fit import Schedule
-from gnome_lite.predict.graph import build_graphs
-from gnome_lite.predict.network import Architecture, Normalisation
+from gnome_lite.predict.kinds import AnyArchitecture, inputs_of, normalisation_of
 from gnome_lite.predict.train import Member, Plan, in_training, train_members
 from gnome_lite.records import TrainingSet
 
@@ -30,7 +29,7 @@ class Recipe:
     """All that an ensemble depends on besides its data and the weights it begins with."""
 
     level: str
-    architecture: Architecture
+    architecture: AnyArchitecture
     schedule: Schedule
     members: int
     seed: int
@@ -99,26 +98,20 @@ def build(
         GnomeLiteError: if training fails.
     """
     training, _ = split(data)
-    cutoff = recipe.architecture.cutoff_ang
-    graphs, graphable = build_graphs(training.crystals, cutoff * recipe.schedule.reach)
-    targets = training.e_form_ev_per_atom[graphable]
-    if not len(graphs):
+    inputs, targets = inputs_of(recipe.architecture, training, recipe.schedule.reach)
+    if not len(inputs):
         raise SourceError(f"none of {len(data)} crystals can be trained on: add sources with compounds")
-    held_graphs, held_graphable = build_graphs(holdout.crystals, cutoff)
-    held_targets = holdout.e_form_ev_per_atom[held_graphable]
+    held, held_targets = inputs_of(recipe.architecture, holdout)
     if origin is not None:
         normalisation = origin.card.normalisation
     else:
-        normalisation = Normalisation(
-            scale_ev_per_atom=max(float(targets.std()), 1e-3),
-            shift_ev_per_atom=float(targets.mean()),
-            average_adjacency=max(graphs.scaled(1.0, cutoff).average_adjacency, 1.0),
-        )
+        normalisation = normalisation_of(recipe.architecture, inputs, targets)
     plan = Plan(recipe.architecture, normalisation, recipe.schedule, recipe.seed, recipe.members)
     base = None if origin is None else origin.weights
-    members = train_members(plan, graphs, targets, held_graphs, base, scratch, processes, progress, stage)
+    name = recipe.hash(data, "" if origin is None else origin.card.id)
+    members = train_members(plan, inputs, targets, held, held_targets, base, scratch, name, processes, progress, stage)
     weights = tuple(member.weights for member in members)
-    train_mae = float(np.median([member.train_mae_ev_per_atom for member in members]))
+    train_mae = float(np.median([member.history[-1][0] for member in members]))
     holdout_mae = _mae(members, held_targets) if len(held_targets) else train_mae
     card = ModelCard(
         id=model_id(recipe.architecture, normalisation, weights),
@@ -130,16 +123,17 @@ def build(
         epochs=recipe.schedule.epochs,
         learning_rate=recipe.schedule.learning_rate,
         batch_size=recipe.schedule.batch_size,
-        n_train=len(graphs),
+        n_train=len(inputs),
         n_holdout=len(held_targets),
         train_mae_ev_per_atom=train_mae,
         holdout_mae_ev_per_atom=holdout_mae,
-        recipe=recipe.hash(data, "" if origin is None else origin.card.id),
+        recipe=name,
         data_hash=data_hash(data),
         base_id="" if origin is None else origin.card.id,
         promoted=origin is None or holdout_mae <= origin.card.holdout_mae_ev_per_atom,
     )
-    return Checkpoint(card, weights, holdout if origin is None else None)
+    history = tuple(tuple(member.history) for member in members)
+    return Checkpoint(card, weights, holdout if origin is None else None, history)
 
 
 def _mae(members: Sequence[Member], e_form_ev_per_atom: NDArray[np.float64]) -> float:

@@ -21,13 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import CheckpointError
-from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
+from gnome_lite.predict.kinds import AnyArchitecture, network_of
+from gnome_lite.predict.network import Normalisation
 from gnome_lite.records import ModelRecord, TrainingSet
 
 Weights = dict[str, NDArray[np.float32]]
 """Parameters of one member by name."""
 
-MANIFEST, CARD, HOLDOUT = "SHA256SUMS", "model.json", "holdout.safetensors"
+MANIFEST, CARD, HOLDOUT, HISTORY = "SHA256SUMS", "model.json", "holdout.safetensors", "history.json"
 MAX_BYTES = 1 << 30
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]*)")
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -50,7 +51,8 @@ class ModelCard(BaseModel):
     id: Annotated[str, Field(pattern=r"^gnn-[0-9a-f]{16}$")]
     level: str
     members: Annotated[int, Field(ge=1, le=64)]
-    architecture: Architecture
+    # Of compositions first, and only where the card says so: a structural one has no kind.
+    architecture: Annotated[AnyArchitecture, Field(union_mode="left_to_right")]
     normalisation: Normalisation
     seed: int
     epochs: int
@@ -73,14 +75,19 @@ class ModelCard(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A whole ensemble. The hold-out travels with a base model, so that later ones meet the same test."""
+    """A whole ensemble. The hold-out travels with a base model, so that later ones meet the same test.
+
+    Attributes:
+        history: of each member, of each epoch: mean loss of training and error on the hold-out, eV/atom.
+    """
 
     card: ModelCard
     weights: tuple[Weights, ...]
     holdout: TrainingSet | None = None
+    history: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
-def model_id(architecture: Architecture, normalisation: Normalisation, weights: tuple[Weights, ...]) -> str:
+def model_id(architecture: AnyArchitecture, normalisation: Normalisation, weights: tuple[Weights, ...]) -> str:
     """ "gnn-" + 16 hex digits: equal ids mean equal predictions."""
     digest = sha256(json.dumps([asdict(architecture), asdict(normalisation)], sort_keys=True).encode())
     for member in weights:
@@ -110,6 +117,8 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
                 "e_form_ev_per_atom": checkpoint.holdout.e_form_ev_per_atom,
             }
         )
+    if checkpoint.history:
+        files[HISTORY] = (json.dumps(checkpoint.history) + "\n").encode()
     files[CARD] = (checkpoint.card.model_dump_json(indent=2) + "\n").encode()
     sums = "".join(f"{sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     files[MANIFEST] = sums.encode()
@@ -154,7 +163,7 @@ def read(path: Path) -> Checkpoint:
         raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {_REMEDY}")
     expected = {
         name: tuple(tensor.shape)
-        for name, tensor in StructuralNetwork(card.architecture, card.normalisation).state_dict().items()
+        for name, tensor in network_of(card.architecture, card.normalisation).state_dict().items()
     }
     weights = tuple(_parse(path, name, files[name]) for name in names)
     for name, member in zip(names, weights, strict=True):
@@ -164,7 +173,13 @@ def read(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path / name} holds numbers that are not finite float32: {_REMEDY}")
     if model_id(card.architecture, card.normalisation, weights) != card.id:
         raise CheckpointError(f"model {path} has other weights than its id {card.id} says: {_REMEDY}")
-    return Checkpoint(card, weights, _holdout(path, files[HOLDOUT]) if HOLDOUT in files else None)
+    history = json.loads(files[HISTORY]) if HISTORY in files else []
+    return Checkpoint(
+        card,
+        weights,
+        _holdout(path, files[HOLDOUT]) if HOLDOUT in files else None,
+        tuple(tuple((float(loss), float(error)) for loss, error in member) for member in history),
+    )
 
 
 _REMEDY = "delete the directory (a model that is missing is trained again) or restore it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from gnome_lite.config import Predict
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import CheckpointError
-from gnome_lite.pipeline import Progress
+from gnome_lite.pipeline import PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import Recipe, build, join, split
-from gnome_lite.predict.calibrate import p_stable
+from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, Residuals, p_stable
+from gnome_lite.predict.cascade import FEWEST_VOLUMES, cascade
 from gnome_lite.predict.checkpoint import Checkpoint
-from gnome_lite.predict.ensemble import Ensemble
+from gnome_lite.predict.ensemble import Ensemble, volume_factors
 from gnome_lite.predict.fit import Schedule
 from gnome_lite.predict.network import Architecture
 from gnome_lite.records import ModelRecord, TrainingSet
@@ -39,6 +41,7 @@ class EnsemblePredictor:
         self._shipped_dir = shipped_dir
         self._level = level
         self._loaded: Ensemble | None = None
+        self._holdout_residuals: Residuals | None = None
 
     def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
         """The shipped ensemble, if it was trained for the references' level and has the architecture and the
@@ -63,23 +66,67 @@ class EnsemblePredictor:
         return self._keep(made)
 
     def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress
+        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict`.
+        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict` and `cascade`.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
         """
-        if self._loaded is None or self._loaded.card.id != model_id:
-            self._loaded = Ensemble(self._read(model_id))
-        threads = self._config.processes or os.cpu_count() or 1
-        return self._loaded.predict(crystals, self._config.volume_scan, threads, progress)
+        ensemble, threads = self._ensemble(model_id), self._config.processes or os.cpu_count() or 1
+        if screen is None or not self._config.cascade or self._config.volume_scan < FEWEST_VOLUMES:
+            return ensemble.predict(crystals, self._config.volume_scan, threads, progress)
+        residuals = self._residuals(screen.residual_ev_per_atom, screen.past)
+        return cascade(
+            ensemble.energies,
+            len(ensemble.networks),
+            crystals,
+            volume_factors(self._config.volume_scan),
+            partial(_score, screen, residuals),
+            screen.compositions,
+            screen.picked,
+            screen.per_composition,
+            threads,
+            progress,
+        )
 
     def p_stable(
-        self, e_above_hull: NDArray[np.float64], spread: NDArray[np.float64], residual: float
+        self,
+        e_above_hull: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        residual: float,
+        past: PastPredictions | None = None,
     ) -> NDArray[np.float64]:
         """See `calibrate.p_stable`."""
-        return p_stable(e_above_hull, spread, residual)
+        return p_stable(e_above_hull, spread, self._residuals(residual, past))
+
+    def _ensemble(self, model_id: str) -> Ensemble:
+        if self._loaded is None or self._loaded.card.id != model_id:
+            self._loaded = Ensemble(self._read(model_id))
+            self._holdout_residuals = None
+        return self._loaded
+
+    def _residuals(self, residual: float, past: PastPredictions | None) -> Residuals:
+        """From past verifications if there are enough, else from the loaded ensemble's own hold-out, else from its
+        mean error there."""
+        if past is not None and len(past.verified_ev_per_atom) >= FEWEST_RESIDUALS:
+            return Residuals.fitted(past.verified_ev_per_atom - past.predicted_ev_per_atom, past.spread_ev_per_atom)
+        if self._holdout_residuals is None and self._loaded is not None:
+            self._holdout_residuals = self._of_holdout(self._loaded)
+        return self._holdout_residuals or Residuals.of_mae(residual)
+
+    def _of_holdout(self, ensemble: Ensemble) -> Residuals | None:
+        """From the hold-out that travels with the base, at its own volumes; None if it is not there or small."""
+        try:
+            holdout = self._read(ensemble.card.base_id or ensemble.card.id).holdout
+        except CheckpointError:
+            return None
+        if holdout is None or len(holdout) < FEWEST_RESIDUALS:
+            return None
+        threads = self._config.processes or os.cpu_count() or 1
+        predicted, spread = ensemble.predict(holdout.crystals, 1, threads)
+        # No bias: relaxed crystals at their own volumes are no candidates.
+        return Residuals.fitted(holdout.e_form_ev_per_atom - predicted, spread, bias=False)
 
     def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:
         """Train on all of `data` whose formulas are for training, beginning with the base's weights.
@@ -103,6 +150,8 @@ class EnsemblePredictor:
                 self._config.batch_size,
                 warm_up=0.1,
                 volume_jitter=self._config.volume_jitter,
+                jitter_share=self._config.jitter_share,
+                patience=self._config.patience,
             ),
             origin.card.members,
             seed,
@@ -143,37 +192,60 @@ class EnsemblePredictor:
 
 
 def train_base(
-    references: ReferenceSet,
+    known: TrainingSet,
+    level: str,
     config: Predict,
     out_dir: Path,
     seed: int,
     progress: Progress,
     also: TrainingSet | None = None,
 ) -> ModelRecord:
-    """Train a base ensemble and write it to `out_dir` itself: the way the shipped one is made.
+    """Train a base ensemble and write it to `out_dir` itself: the way the shipped ones are made.
 
     Args:
-        also: further labelled crystals, such as the unrelaxed inputs of the references with the formation
-            energies of what they relaxed to; the hold-out is of references only.
+        known: labelled crystals, relaxed; those of formulas that are not for training are the hold-out.
+        level: of the labels.
+        also: further labelled crystals, such as the unrelaxed inputs of the known ones with the formation
+            energies of what they relaxed to; none of them is in the hold-out.
 
     Raises:
         SourceError: if no crystal can be trained on.
         CheckpointError: if `out_dir` cannot be written.
     """
-    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
     data = known if also is None else join([known, also])
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    recipe = _base_recipe(config, references.level, seed)
+    recipe = _base_recipe(config, level, seed)
     made = build(data, split(known)[1], recipe, None, out_dir.parent, config.processes, progress, "prepare")
     checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
 
 
+def _score(
+    screen: Screen,
+    residuals: Residuals,
+    which: NDArray[np.int64],
+    e_form_ev_per_atom: NDArray[np.float64],
+    spread_ev_per_atom: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """As `select` ranks: near the hull first, then by P(stable); by distance where that is 0 or 1. [k]"""
+    distance = e_form_ev_per_atom - screen.hull_ev_per_atom[which]
+    p = p_stable(distance, spread_ev_per_atom, residuals)
+    return np.where(np.isnan(distance), -np.inf, p + (distance <= screen.limit_ev_per_atom) - 1e-6 * distance)
+
+
 def _architecture(config: Predict) -> Architecture:
-    return Architecture(config.width, config.steps, config.cutoff_ang)
+    names = Architecture.__dataclass_fields__
+    return Architecture(**{name: getattr(config, name) for name in names})
 
 
 def _base_recipe(config: Predict, level: str, seed: int) -> Recipe:
-    schedule = Schedule(config.epochs, config.learning_rate, config.batch_size, volume_jitter=config.volume_jitter)
+    schedule = Schedule(
+        config.epochs,
+        config.learning_rate,
+        config.batch_size,
+        volume_jitter=config.volume_jitter,
+        jitter_share=config.jitter_share,
+        patience=config.patience,
+    )
     return Recipe(level, _architecture(config), schedule, config.members, seed)

@@ -1,8 +1,10 @@
 """Training of an ensemble: each member in a child process of its own, with one torch thread.
 
-The parent writes graphs and plan into a job directory and starts `python -m gnome_lite.predict.train DIR MEMBER`
+The parent writes inputs and plan into a job directory and starts `python -m gnome_lite.predict.train DIR MEMBER`
 once a member; the child prints a line an epoch and leaves its weights there. Everything that passes is
-safetensors or JSON. A child whose standard input closes ends itself, so none outlives a killed parent.
+safetensors or JSON. A child whose standard input closes ends itself, so none outlives a killed parent. The job
+directory is named by what is trained: the same training, asked for again after a kill, goes on from each
+member's last whole epoch.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,11 +28,11 @@ from numpy.typing import NDArray
 
 from gnome_lite.errors import GnomeLiteError
 from gnome_lite.pipeline import Progress
-from gnome_lite.predict.graph import GraphSet
 
 if TYPE_CHECKING:
-    from gnome_lite.predict.fit import Schedule
-    from gnome_lite.predict.network import Architecture, Normalisation
+    from gnome_lite.predict.fit import History, Schedule
+    from gnome_lite.predict.kinds import AnyArchitecture, Inputs
+    from gnome_lite.predict.network import Normalisation
 
 TRAIN_PERCENT = 85
 
@@ -49,7 +51,7 @@ def in_training(formulas: Sequence[str]) -> NDArray[np.bool_]:
 class Plan:
     """All that a training depends on besides its data and the weights it begins with."""
 
-    architecture: Architecture
+    architecture: AnyArchitecture
     normalisation: Normalisation
     schedule: Schedule
     seed: int
@@ -62,22 +64,24 @@ class Member:
 
     Attributes:
         weights: float32 arrays by parameter name.
-        train_mae_ev_per_atom: mean loss over the last epoch.
-        holdout_ev_per_atom: predictions of the hold-out graphs at their own volume, [n_holdout].
+        history: of each epoch the mean loss and the error on the hold-out, eV/atom.
+        holdout_ev_per_atom: predictions of the hold-out, crystals at their own volume, [n_holdout].
     """
 
     weights: dict[str, NDArray[np.float32]]
-    train_mae_ev_per_atom: float
+    history: History
     holdout_ev_per_atom: NDArray[np.float64]
 
 
 def train_members(
     plan: Plan,
-    graphs: GraphSet,
+    inputs: Inputs,
     e_form_ev_per_atom: NDArray[np.float64],
-    holdout: GraphSet,
+    holdout: Inputs,
+    holdout_ev_per_atom: NDArray[np.float64],
     base: Sequence[dict[str, NDArray[np.float32]]] | None,
     scratch: Path,
+    job_name: str,
     processes: int,
     progress: Progress,
     stage: str,
@@ -85,11 +89,12 @@ def train_members(
     """Train all members, `processes` at a time (0: one a core).
 
     Args:
-        graphs: training graphs with edges up to cutoff x `schedule.reach`; [n].
+        inputs: training graphs with edges up to cutoff x `schedule.reach`, or formulas; [n].
         e_form_ev_per_atom: targets, [n].
-        holdout: graphs at the natural volume that no member trains on.
+        holdout: inputs, graphs at the natural volume, that no member trains on, and their targets.
         base: weights to begin with, one a member; None begins at random.
-        scratch: an existing directory in which a job directory is made, and removed at the end.
+        scratch: an existing directory in which a job directory is made, and removed when all is done.
+        job_name: the same for the same training.
         stage: name under which progress is told.
 
     Raises:
@@ -97,27 +102,40 @@ def train_members(
     """
     from safetensors.numpy import load_file, save_file
 
-    with tempfile.TemporaryDirectory(prefix=".training-", dir=scratch) as name:
-        job = Path(name)
-        save_file({**_as("train", graphs), **_as("holdout", holdout), "targets": e_form_ev_per_atom}, job / "data")
+    job = scratch / f".training-{job_name}"
+    job.mkdir(exist_ok=True)
+    if not (job / "plan.json").exists():
+        targets = {"train.targets": e_form_ev_per_atom, "holdout.targets": holdout_ev_per_atom}
+        save_file({**_as("train", inputs), **_as("holdout", holdout), **targets}, job / "data")
         for i, weights in enumerate(base or ()):
             save_file(weights, job / f"base-{i}")
-        (job / "plan.json").write_text(json.dumps({**asdict(plan), "from_base": base is not None}))
-        maes = _run_children(job, plan, processes, progress, stage)
-        return [
-            Member(load_file(job / f"weights-{i}"), mae, load_file(job / f"holdout-{i}")["e_form_ev_per_atom"])
-            for i, mae in enumerate(maes)
-        ]
+        partial = job / "plan.json.part"
+        partial.write_text(json.dumps({**asdict(plan), "from_base": base is not None}))
+        partial.replace(job / "plan.json")
+    try:
+        _run_children(job, plan, processes, progress, stage)
+    except GnomeLiteError:  # it would fail again; a kill, in contrast, leaves the job to be gone on with
+        shutil.rmtree(job)
+        raise
+    members = []
+    for i in range(plan.members):
+        done = load_file(job / f"done-{i}")
+        history = [(float(loss), float(error)) for loss, error in done.pop("history")]
+        e_form = done.pop("holdout_ev_per_atom")
+        members.append(Member({k.removeprefix("weights."): v for k, v in done.items()}, history, e_form))
+    shutil.rmtree(job)
+    return members
 
 
-def _run_children(job: Path, plan: Plan, processes: int, progress: Progress, stage: str) -> list[float]:
-    """Last epoch's loss of each member."""
+def _run_children(job: Path, plan: Plan, processes: int, progress: Progress, stage: str) -> None:
+    """Until each member has left its file `done-...`."""
     news: queue.Queue[tuple[int, int, float] | None] = queue.Queue()
     children: list[subprocess.Popen[str]] = []
     stopping = threading.Event()
 
-    def run(member: int) -> float:
-        loss = np.inf
+    def run(member: int) -> None:
+        if (job / f"done-{member}").exists():
+            return
         with open(job / f"stderr-{member}", "w+", encoding="utf-8", errors="replace") as stderr:
             with _start(job, member, stderr.fileno()) as child:
                 children.append(child)
@@ -125,18 +143,16 @@ def _run_children(job: Path, plan: Plan, processes: int, progress: Progress, sta
                     child.kill()
                 assert child.stdout is not None
                 for line in child.stdout:
-                    epoch, loss = int(line.split()[0]), float(line.split()[1])
-                    news.put((member, epoch, loss))
+                    news.put((member, int(line.split()[0]), float(line.split()[1])))
                 status = child.wait()
             if status != 0:
                 stderr.seek(0)
                 last = (stderr.read().strip().splitlines() or ["no message"])[-1]
                 raise GnomeLiteError(f"training of ensemble member {member} ended with status {status}: {last}")
-        return loss
 
     total, done = plan.members * plan.schedule.epochs, [0] * plan.members
     with ThreadPoolExecutor(min(processes or os.cpu_count() or 1, plan.members)) as pool:
-        futures: list[Future[float]] = [pool.submit(run, member) for member in range(plan.members)]
+        futures: list[Future[None]] = [pool.submit(run, member) for member in range(plan.members)]
         for future in futures:
             future.add_done_callback(lambda _: news.put(None))
         try:
@@ -158,7 +174,6 @@ def _run_children(job: Path, plan: Plan, processes: int, progress: Progress, sta
             for child in children:
                 if child.poll() is None:
                     child.kill()
-    return [future.result() for future in futures]
 
 
 def _start(job: Path, member: int, stderr: int) -> subprocess.Popen[str]:
@@ -183,35 +198,34 @@ def main(job: Path, member: int) -> None:
     import torch
     from safetensors.numpy import load_file, save_file
 
-    from gnome_lite.predict.ensemble import load_network
-    from gnome_lite.predict.fit import Schedule, fit
-    from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation, StructuralNetwork
+    from gnome_lite.predict.fit import Schedule, evaluate, fit
+    from gnome_lite.predict.kinds import architecture_of, load_weights, network_of
+    from gnome_lite.predict.network import Architecture, Normalisation
 
     torch.set_num_threads(1)
     plan = json.loads((job / "plan.json").read_text())
-    architecture, schedule = Architecture(**plan["architecture"]), Schedule(**plan["schedule"])
+    architecture, schedule = architecture_of(plan["architecture"]), Schedule(**plan["schedule"])
     data = load_file(job / "data")
     torch.manual_seed(1000 * plan["seed"] + member)
-    network = StructuralNetwork(architecture, Normalisation(**plan["normalisation"]))
+    network = network_of(architecture, Normalisation(**plan["normalisation"]))
     if plan["from_base"]:
-        load_network(network, load_file(job / f"base-{member}"))
-    last = [float("inf")]
-
-    def tell(epoch: int, loss: float) -> None:
-        last[0] = loss
-        print(epoch, loss, flush=True)
-
-    fit(network, _from("train", data), data["targets"], architecture.cutoff_ang, schedule, (plan["seed"], member), tell)
+        load_weights(network, load_file(job / f"base-{member}"))
     holdout = _from("holdout", data)
-    with torch.inference_mode():
-        parts = [
-            network(GraphTensors.of(holdout.take(index))).numpy()
-            for index in np.array_split(np.arange(len(holdout)), max(1, len(holdout) // 64))
-            if len(index)
-        ]
-    e_form = np.concatenate([np.empty(0), *parts])
-    save_file({"e_form_ev_per_atom": e_form}, job / f"holdout-{member}")
-    save_file({k: v.numpy() for k, v in network.state_dict().items()}, job / f"weights-{member}")
+    history = fit(
+        network,
+        _from("train", data),
+        data["train.targets"],
+        (holdout, data["holdout.targets"]),
+        architecture.cutoff_ang if isinstance(architecture, Architecture) else 0.0,
+        schedule,
+        (plan["seed"], member),
+        lambda epoch, loss: print(epoch, loss, flush=True),
+        job / f"state-{member}",
+    )
+    done = {f"weights.{k}": v.numpy() for k, v in network.state_dict().items()}
+    done |= {"history": np.array(history), "holdout_ev_per_atom": evaluate(network, holdout)}
+    save_file(done, job / f"done-{member}.part")
+    (job / f"done-{member}.part").replace(job / f"done-{member}")
 
 
 def _end_with_parent() -> None:
@@ -220,12 +234,17 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _as(prefix: str, graphs: GraphSet) -> dict[str, NDArray[np.generic]]:
-    return {f"{prefix}.{name}": np.ascontiguousarray(array) for name, array in graphs.arrays().items()}
+def _as(prefix: str, inputs: Inputs) -> dict[str, NDArray[np.generic]]:
+    return {f"{prefix}.{name}": np.ascontiguousarray(array) for name, array in inputs.arrays().items()}
 
 
-def _from(prefix: str, data: dict[str, NDArray[np.generic]]) -> GraphSet:
-    return GraphSet(**{name: data[f"{prefix}.{name}"] for name in GraphSet.__dataclass_fields__})  # type: ignore[arg-type]
+def _from(prefix: str, data: dict[str, NDArray[np.generic]]) -> Inputs:
+    from gnome_lite.predict.kinds import inputs_from
+
+    start = f"{prefix}."
+    return inputs_from(
+        {k.removeprefix(start): v for k, v in data.items() if k.startswith(start) and k != f"{start}targets"}
+    )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
 
 Sites = tuple[tuple[float, float, float], ...]
 
@@ -71,7 +72,7 @@ def other_description(crystal: Crystal, rng: np.random.Generator, volume: bool =
 
 
 def distorted(crystal: Crystal, rng: np.random.Generator, rattle_ang: float, strain: float) -> Crystal:
-    """Another description, each atom moved by up to `rattle_ang` along each axis, the cell strained by up to `strain`."""
+    """Another description, each atom moved by up to `rattle_ang` along each axis, the cell strained by `strain`."""
     copy = other_description(crystal, rng)
     tensor = rng.normal(size=(3, 3))
     tensor = tensor + tensor.T
@@ -87,9 +88,9 @@ def pymatgen_groups(crystals: CrystalBatch) -> np.ndarray:
     structures = [c.to_pymatgen() for c in crystals]
     index = {id(s): i for i, s in enumerate(structures)}
     leader = np.full(len(structures), -1)
-    for group in StructureMatcher(ltol=0.2, stol=0.3, angle_tol=5, primitive_cell=True, scale=True).group_structures(
-        structures
-    ):
+    for group in StructureMatcher(
+        LENGTH_TOLERANCE, SITE_TOLERANCE, ANGLE_TOLERANCE_DEG, primitive_cell=True, scale=True
+    ).group_structures(structures):
         for s in group:
             leader[index[id(s)]] = index[id(group[0])]
     return leader

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice
 
 from gnome_lite.novelty.lattices import (
-    first_listed,
+    determinants,
+    inverse_heights,
     lengths_and_angles,
-    lll,
-    mappings,
     metric,
-    niggli,
+    triangular,
     unimodular_inverse,
 )
-from gnome_lite.novelty.match import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE
+from gnome_lite.novelty.mappings import mappings
+from gnome_lite.novelty.reduction import first_listed, lll, niggli
+from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE
 
 SYMMETRIC = {
     "cubic": Lattice.cubic(4.0),
@@ -116,9 +117,13 @@ def test_lll_fulfils_its_definition(seed: int) -> None:
             assert length[k] ** 2 >= (0.75 - mu[k, k - 1] ** 2) * length[k - 1] ** 2 - 1e-9
 
 
-def test_metric_and_inverse() -> None:
+def test_closed_forms_are_lapacks() -> None:
     lattices = random_lattices(0, 20)
-    np.testing.assert_allclose(metric(*lengths_and_angles(lattices)), lattices @ lattices.transpose(0, 2, 1), atol=1e-9)
+    tensors = lattices @ lattices.transpose(0, 2, 1)
+    np.testing.assert_allclose(metric(*lengths_and_angles(lattices)), tensors, atol=1e-9)
+    np.testing.assert_allclose(triangular(tensors), np.linalg.cholesky(tensors), atol=1e-9)
+    np.testing.assert_allclose(determinants(lattices), np.linalg.det(lattices), rtol=1e-9)
+    np.testing.assert_allclose(inverse_heights(lattices), np.linalg.norm(np.linalg.inv(lattices), axis=1), rtol=1e-9)
     transform = niggli(lattices)
     np.testing.assert_array_equal(unimodular_inverse(transform) @ transform, np.tile(np.eye(3), (20, 1, 1)))
 

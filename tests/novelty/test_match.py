@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from pymatgen.core.structure_matcher import StructureMatcher
 
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.novelty.match import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE, Cells, fits, same
+from gnome_lite.novelty.cells import Cells
+from gnome_lite.novelty.match import fits, same
 from gnome_lite.novelty.primitive import reduced
+from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
 
 MATCHER = StructureMatcher(
     ltol=LENGTH_TOLERANCE, stol=SITE_TOLERANCE, angle_tol=ANGLE_TOLERANCE_DEG, primitive_cell=True, scale=True
@@ -93,7 +95,9 @@ def test_polymorphs_of_the_materials_project(dft_data, helpers) -> None:
     first, second = first[alike], second[alike]
     ours = fits(cells, first, second)
     cached = [MATCHER._get_reduced_structure(c.to_pymatgen()) for c in crystals]
-    expected = [MATCHER.fit(cached[i], cached[j], skip_structure_reduction=True) for i, j in zip(first, second)]
+    expected = [
+        MATCHER.fit(cached[i], cached[j], skip_structure_reduction=True) for i, j in zip(first, second, strict=True)
+    ]
     assert len(first) > 100
     np.testing.assert_array_equal(ours, expected)
 

@@ -13,7 +13,7 @@ def with_pairs(cation: str, anion: str, length_ang: float, a: float = 5.6, per_c
     """Rock salt of cations and X2 pairs along z (CaC2's arrangement, cubic)."""
     corners = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     half = np.array([0, 0, length_ang / a / 2])
-    pairs = [corners + [0.5, 0.5, 0.5] + side for side in (half, -half)]
+    pairs = [corners + 0.5 + side for side in (half, -half)]
     numbers = [atomic_number(cation)] * 4 + [atomic_number(anion)] * 8
     return Crystal.make(numbers, np.concatenate([corners, *pairs]), np.eye(3) * a)
 
@@ -35,16 +35,17 @@ def test_a_peroxide_has_no_flags_at_all() -> None:
 
 
 def test_azide_is_no_leftover_nitrogen() -> None:
-    a, step = 6.2, 1.17 / 6.2
+    a = 6.2
+    step = np.array([0, 0, 1.17 / a])
     middle = np.array([[0.5, 0.5, 0.5]])
     numbers = [19, 7, 7, 7]
-    frac = np.concatenate([[[0, 0, 0]], middle, middle + [0, 0, step], middle - [0, 0, step]])
+    frac = np.concatenate([[[0, 0, 0]], middle, middle + step, middle - step])
     assert leftover_molecules(Crystal.make(numbers, frac, np.eye(3) * a)) == ()
 
 
 def test_molecules_across_the_cell_boundary_and_of_elements(types) -> None:
     crystal = with_pairs("Ba", "O", 1.21, 6.5)
-    shifted = Crystal.make(crystal.numbers, (crystal.frac_coords + [0.3, 0.5, 0.52]) % 1, crystal.lattice)
+    shifted = Crystal.make(crystal.numbers, (crystal.frac_coords + np.array([0.3, 0.5, 0.52])) % 1, crystal.lattice)
     assert leftover_molecules(shifted) == ("O2 dimer at 1.21 Å",)
     solid = Crystal.make([8, 8], [[0, 0, 0], [0, 0, 1.21 / 4]], np.eye(3) * 4)
     assert leftover_molecules(solid) == ()

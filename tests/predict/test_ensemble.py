@@ -9,7 +9,7 @@ import torch
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.predict import ensemble
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
-from gnome_lite.predict.ensemble import Ensemble, lowest_of_median, volume_factors
+from gnome_lite.predict.ensemble import Ensemble, lowest_of_median, stacked, volume_factors
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation, StructuralNetwork
 
@@ -98,3 +98,21 @@ def test_the_callers_torch_threads_are_put_back() -> None:
     before = torch.get_num_threads()
     random_ensemble().predict(crystals(), 2)
     assert torch.get_num_threads() == before
+
+
+def test_stacked_members_are_the_members_one_by_one() -> None:
+    model = random_ensemble()
+    tensors = GraphTensors.of(build_graphs(crystals(), 4.0)[0])
+    with torch.inference_mode():
+        one_by_one = torch.stack([network(tensors) for network in model.networks])
+        together = stacked(model.networks, tensors)
+    np.testing.assert_allclose(together.numpy(), one_by_one.numpy(), atol=SAME_EV_PER_ATOM)
+
+
+def test_some_members_at_volumes_of_their_own() -> None:
+    model, batch = random_ensemble(), crystals()
+    every = model.energies(batch, volume_factors(5))
+    which = np.arange(len(batch)) % 5
+    some = model.energies(batch, volume_factors(5)[which][None], [2])
+    np.testing.assert_allclose(some[0, 0], every[2, which, np.arange(len(batch))], atol=SAME_EV_PER_ATOM)
+    assert np.isnan(model.energies(batch, np.full(1, np.nan))).all()

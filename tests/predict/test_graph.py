@@ -8,6 +8,7 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
 from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.predict import graph
 from gnome_lite.predict.graph import GraphSet, build_graphs
 
 CUTOFF = 4.0
@@ -35,6 +36,34 @@ def test_edges_are_those_of_ase(crystal: Crystal) -> None:
     theirs = sorted(zip(i, j, d.astype(np.float32).round(3), strict=True))
     np.testing.assert_allclose(ours, theirs, atol=2e-3)
     np.testing.assert_allclose(np.sort(graphs.distances), np.sort(d), atol=DISTANCE_TOLERANCE_ANG)
+
+
+def test_cells_searched_together_have_the_edges_of_vesin(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    batch = CrystalBatch.from_crystals(
+        Crystal.make(rng.integers(1, 90, n), rng.uniform(-2, 2, (n, 3)), rng.normal(0, 1, (3, 3)) + np.eye(3) * side)
+        for n, side in zip(rng.integers(1, 25, 80), rng.uniform(3.5, 9, 80), strict=True)
+    )
+    together, ok = build_graphs(batch, CUTOFF)
+    monkeypatch.setattr(graph, "MAX_SMALL_ATOMS", 0)
+    one_by_one, also_ok = build_graphs(batch, CUTOFF)
+    np.testing.assert_array_equal(ok, also_ok)
+    np.testing.assert_array_equal(together.n_edges, one_by_one.n_edges)
+    np.testing.assert_array_equal(together.receivers, one_by_one.receivers)
+    edges = []
+    for g in (together, one_by_one):
+        crystal = np.repeat(np.arange(len(g)), g.n_edges)
+        ends = np.stack([crystal, g.receivers, g.senders], axis=1)
+        by_distance = np.lexsort((g.distances, crystal))
+        edges.append((ends[np.lexsort((g.senders, g.receivers, crystal))], g.distances[by_distance]))
+    np.testing.assert_array_equal(edges[0][0], edges[1][0])
+    np.testing.assert_allclose(edges[0][1], edges[1][1], atol=DISTANCE_TOLERANCE_ANG)
+    # Directions: an atom's neighbours' vectors sum to the same.
+    np.testing.assert_allclose(*(np.add.reduceat(g.directions, _first(g)) for g in (together, one_by_one)), atol=1e-3)
+
+
+def _first(graphs: GraphSet) -> np.ndarray:
+    return np.cumsum(graphs.n_edges) - graphs.n_edges
 
 
 def test_take_is_building_of_the_taken() -> None:

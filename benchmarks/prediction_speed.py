@@ -1,0 +1,210 @@
+"""How fast candidates are predicted and networks trained, one core, beside CHGNet's single-point energies.
+
+The candidates are substituted ones of the default campaign, unrelaxed; CHGNet predicts them one by one as in a script
+that asks for an energy, graph conversion included. Seconds are of the processor, not of the clock, for both.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.rows import Row, speed_row
+from gnome_lite.crystals import CrystalBatch
+
+N_CANDIDATES, N_CHGNET = 1000, 60
+N_POOLS = 3
+"""Of picks lost, in `long` runs: each pool is predicted in full too, which takes half a minute."""
+MIN_RATIO_ONE, MIN_RATIO_CASCADE = 20.0, 10.0
+
+
+def measure(long: bool = False) -> list[Row]:
+    import torch
+
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    pools = candidates(N_POOLS if long else 1)
+    return [*_inference(pools), *_memory(pools[0]), *_training()]
+
+
+def candidates(n_pools: int) -> list[CrystalBatch]:
+    """Pools of `N_CANDIDATES` gated substitutions of the bundled references."""
+    from gnome_lite.assemble import load_references, make_gate
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.generate.substitution import IonicSubstitution
+
+    config, references = CampaignConfig(), load_references()
+    gate, generator = make_gate(config), IonicSubstitution(config.space, config.generate)
+    small = np.flatnonzero(references.crystals.n_atoms <= config.generate.max_atoms)
+    ids = [references.entries[i].id for i in small]
+    parts: list[CrystalBatch] = []
+    for pool in generator.generate(references.crystals.take(small), ids, 1, np.random.default_rng(0)):
+        parts.append(pool.crystals.take(np.array([not cause for cause in gate.causes(pool.crystals)], dtype=bool)))
+        if sum(len(p) for p in parts) >= n_pools * N_CANDIDATES:
+            break
+    everything = CrystalBatch.concatenate(parts)
+    return [everything.take(np.arange(k, n_pools * N_CANDIDATES, n_pools)) for k in range(n_pools)]
+
+
+def _inference(pools: list[CrystalBatch]) -> list[Row]:
+    from chgnet.model import CHGNet
+
+    from gnome_lite.assemble import level_of, load_references, make_predictor
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.pipeline import Screen, silent
+    from gnome_lite.predict.ensemble import stacked, volume_factors
+    from gnome_lite.predict.graph import build_graphs
+    from gnome_lite.predict.network import GraphTensors
+    from gnome_lite.select import select
+    from gnome_lite.settings import Settings
+    from gnome_lite.stability.hull import build_hull
+
+    config, references = CampaignConfig(), load_references()
+    config = config.model_copy(update={"predict": config.predict.model_copy(update={"processes": 1})})
+    predictor = make_predictor(config, Settings(), level_of(config))
+    model = predictor.base(references, silent)
+    few = pools[0].take(np.arange(0, N_CANDIDATES, N_CANDIDATES // N_CHGNET))
+    predictor.predict(model.id, few, silent)  # loading is not counted
+    ensemble = predictor._ensemble(model.id)
+    chgnet = CHGNet.load(use_device="cpu", verbose=False)
+    structures = [c.to_pymatgen() for c in few]
+    chgnet.predict_structure(structures[0], task="e")
+
+    def peers() -> None:
+        for structure in structures:
+            chgnet.predict_structure(structure, task="e")
+
+    pool, ones = pools[0], volume_factors(1)
+    their_rate = len(few) / _seconds(peers)
+    one = _seconds(lambda: ensemble.energies(pool, ones, [0]))
+    graphs = _seconds(lambda: build_graphs(pool, ensemble.cutoff_ang))
+    some = GraphTensors.of(build_graphs(pool.take(np.arange(30)), ensemble.cutoff_ang)[0])
+    import torch
+
+    with torch.inference_mode():
+        loop = _seconds(lambda: [network(some) for network in ensemble.networks], 15)
+        vmap = _seconds(lambda: stacked(ensemble.networks, some), 15)
+
+    hull = build_hull(references, ())
+    lost = wanted = 0
+    seconds = []
+    whole_seconds = []
+    for crystals in pools:
+        ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
+        formulas = np.array(crystals.reduced_formulas(), dtype=object)
+        _, compositions = np.unique(formulas.astype(str), return_inverse=True)
+        selection = config.select
+        screen = Screen(
+            ground, compositions, selection.budget + selection.control, selection.per_composition,
+            selection.e_above_hull_max, model.holdout_mae_ev_per_atom,
+        )  # fmt: skip
+        picks = []
+        for which, times in ((screen, seconds), (None, whole_seconds)):
+            started = time.process_time()
+            e_form, spread = predictor.predict(model.id, crystals, silent, which)
+            times.append(time.process_time() - started)
+            scores = {
+                "p_stable": predictor.p_stable(e_form - ground, spread, model.holdout_mae_ev_per_atom),
+                "e_above_hull": e_form - ground,
+                "spread": spread,
+                "formula": formulas,
+            }
+            picks.append(set(select(scores, np.random.default_rng(0), selection)[0].tolist()))
+        wanted += len(picks[1])
+        lost += len(picks[1] - picks[0])
+    rate = N_CANDIDATES / statistics.median(seconds)
+    peer = "CHGNet, one by one"
+    members = len(ensemble.networks)
+    whole = f"{members} members x {config.predict.volume_scan} volumes"
+    return [
+        speed_row(
+            "candidates a second, one member at one volume", "1/s", len(pool) / one, their_rate, peer, MIN_RATIO_ONE
+        ),
+        Row("share of that spent on graphs", "1", graphs / one, None, "", None, "<= 0.15", graphs / one <= 0.15),
+        speed_row(
+            f"candidates a second, cascade ({whole} for the best)", "1/s", rate, their_rate, peer, MIN_RATIO_CASCADE
+        ),
+        Row(
+            f"share of {wanted} picks of the whole computation that the cascade loses",
+            "1",
+            lost / wanted,
+            None,
+            "",
+            None,
+            "<= 0.01",
+            lost / wanted <= 0.01,
+        ),
+        speed_row(
+            "the cascade beside the whole computation",
+            "1/s",
+            rate,
+            N_CANDIDATES / statistics.median(whole_seconds),
+            whole,
+        ),
+        speed_row(
+            f"{members} members of 30 crystals, one by one beside stacked (vmap)",
+            "1/s",
+            30 / loop,
+            30 / vmap,
+            "torch.func.vmap",
+        ),
+    ]
+
+
+def _memory(pool: CrystalBatch) -> list[Row]:
+    """How much the peak of memory rises when four times as many crystals are predicted."""
+    from gnome_lite.assemble import load_references, make_predictor
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.pipeline import silent
+    from gnome_lite.settings import Settings
+
+    references = load_references()
+    predictor = make_predictor(CampaignConfig(), Settings(), references.level)
+    ensemble = predictor._ensemble(predictor.base(references, silent).id)
+    peaks = []
+    for copies in (3, 12):
+        many = CrystalBatch.concatenate([pool] * copies)
+        ensemble.predict(many, 1)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    rise = peaks[1] - peaks[0]
+    name = f"rise of peak memory from {3 * len(pool)} to {12 * len(pool)} candidates"
+    return [Row(name, "MiB", rise, None, "", None, "<= 100", rise <= 100)]
+
+
+def _training() -> list[Row]:
+    """Crystals a second of an epoch on the bundled references, hold-out included."""
+    import torch
+
+    from gnome_lite.assemble import load_references
+    from gnome_lite.predict.fit import Schedule, fit
+    from gnome_lite.predict.graph import build_graphs
+    from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
+
+    references, schedule = load_references(), Schedule(2, 3e-3, 32, volume_jitter=0.2)
+    graphs, ok = build_graphs(references.crystals, 4.0 * schedule.reach)
+    targets = references.e_form_ev_per_atom[ok].astype(np.float32)
+    held = np.arange(0, len(graphs), 10)
+    torch.manual_seed(0)
+    network = StructuralNetwork(Architecture(), Normalisation(float(targets.std()), float(targets.mean()), 16.0))
+    holdout = (graphs.take(held).scaled(1.0, 4.0), targets[held])
+    started = time.process_time()
+    fit(network, graphs, targets, holdout, 4.0, schedule, (0, 0), lambda epoch, loss: None)
+    rate = schedule.epochs * len(graphs) / (time.process_time() - started)
+    name = f"training, width {Architecture().width}, batches of {schedule.batch_size}"
+    return [Row(name, "crystals/s", rate, None, "", None, ">= 500", rate >= 500)]
+
+
+def _seconds(call: Callable[[], object], repeats: int = 3) -> float:
+    """Median processor seconds of a few calls, after one that is not counted."""
+    call()
+    times = []
+    for _ in range(repeats):
+        started = time.process_time()
+        call()
+        times.append(time.process_time() - started)
+    return statistics.median(times)

@@ -1,0 +1,94 @@
+"""`train`: an ensemble from nothing, on the bundled seed or on a user's labelled crystals, with its figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gnome_lite.cli.common import say
+
+if TYPE_CHECKING:
+    from gnome_lite.records import TrainingSet
+
+
+def train(
+    out: Annotated[
+        Path | None, typer.Argument(help="Directory of the ensemble. Default: data/models/base-LEVEL.")
+    ] = None,
+    pretrain: Annotated[bool, typer.Option("--pretrain", help="From nothing (a campaign retrains by itself).")] = False,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(help="CSV tables with columns cif, formation_energy_per_atom. Default: the bundled seed."),
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="Level of theory of the labels, e.g. mp-GGA_GGA+U-MP2020.")] = None,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml with a predict section.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
+) -> None:
+    """Train an ensemble. A killed training goes on when it is asked for again.
+
+    Formulas are split by their md5: 85 % are trained on, the others are the hold-out it is judged by. Beside the
+    weights stand history.png (loss by epoch) and parity.png (predictions of the hold-out).
+    """
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.errors import ConfigError
+    from gnome_lite.predict.predictor import train_base
+    from gnome_lite.report.progress import progress_on
+
+    if not pretrain:
+        raise ConfigError("a campaign retrains in each round by itself: say --pretrain to train from nothing")
+    if labels and level is None:
+        raise ConfigError("--labels needs --level: energies of two levels never meet, e.g. --level mp-GGA_GGA+U-MP2020")
+    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    known, also, of = _labelled(labels, level) if labels and level is not None else _seed()
+    place = out if out is not None else Path("data/models") / f"base-{of}"
+    with progress_on(sys.stderr) as progress:
+        model = train_base(known, of, config.predict, place, seed, progress, also)
+    _draw(place)
+    say(f"written to {place}, with history.png and parity.png")
+    typer.echo(
+        f"model {model.id}: {model.n_train} trained on, "
+        f"{1000 * model.holdout_mae_ev_per_atom:.1f} meV/atom on {model.n_holdout} held out"
+    )
+
+
+def _labelled(paths: list[Path], level: str) -> tuple[TrainingSet, TrainingSet | None, str]:
+    from gnome_lite.predict.build import join
+    from gnome_lite.sources.labelled import read_labelled
+
+    return join([read_labelled(path) for path in paths]), None, level
+
+
+def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
+    """The bundled crystals, and their unrelaxed inputs with the formation energies of what they relaxed to."""
+    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.records import TrainingSet
+    from gnome_lite.references import formation_energies
+    from gnome_lite.settings import bundled
+    from gnome_lite.sources.parquet import read_references
+    from gnome_lite.sources.seed import SeedSource
+
+    references = SeedSource().load()
+    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    entries = read_references(bundled("seed", "inputs.parquet"))
+    crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
+    energies = [e.energy_ev for e in entries]
+    elemental = references.elemental_ev_per_atom
+    return known, TrainingSet(crystals, formation_energies(crystals.counts, energies, elemental)), references.level
+
+
+def _draw(place: Path) -> None:
+    from gnome_lite.predict import checkpoint
+    from gnome_lite.predict.ensemble import Ensemble
+    from gnome_lite.report.figures import png
+    from gnome_lite.report.training import history_figure, parity_figure
+
+    made = checkpoint.read(place)
+    (place / "history.png").write_bytes(png(history_figure(made.history, made.card.id)))
+    if made.holdout is not None and len(made.holdout):
+        predicted, _ = Ensemble(made).predict(made.holdout.crystals, volume_scan=1)
+        known = predicted == predicted
+        figure = parity_figure(made.holdout.e_form_ev_per_atom[known], predicted[known], f"hold-out of {made.card.id}")
+        (place / "parity.png").write_bytes(png(figure))

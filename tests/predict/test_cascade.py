@@ -1,0 +1,93 @@
+"""The cascade picks what the whole computation picks, at a fraction of its price."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.predict.calibrate import IQR_PER_SIGMA
+from gnome_lite.predict.cascade import Floats, Indices, cascade
+from gnome_lite.predict.ensemble import lowest_of_median, volume_factors
+
+N, MEMBERS, PICKED = 800, 4, 15
+FACTORS = volume_factors(20)
+
+
+class Parabolas:
+    """Made-up members: each sees a crystal's energy as a valley of its own depth; counts what it is asked."""
+
+    def __init__(self, n: int, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.depth = rng.normal(0, 0.3, n) + rng.normal(0, 0.04, (MEMBERS, n))
+        self.place, self.bend = rng.uniform(0.7, 1.3, n), rng.uniform(0.1, 2.0, n)
+        self.asked = 0
+
+    def __call__(
+        self, crystals: CrystalBatch, factors: Floats, members: list[int] | None = None, threads: int = 1
+    ) -> Floats:
+        # The crystal's number is its cell's length: what is asked of one does not depend on its neighbours.
+        i = np.rint(crystals.lattices[:, 0, 0] * 100).astype(int) - 300
+        some = np.arange(MEMBERS) if members is None else np.array(members)
+        f = np.reshape(factors, (len(factors), -1))
+        energies = self.depth[some][:, None, i] + self.bend[i] * (f - self.place[i]) ** 2
+        self.asked += energies.size
+        return np.where(i % 97 == 5, np.nan, energies)  # some have no graph
+
+
+def crystals(n: int = N) -> CrystalBatch:
+    return CrystalBatch.from_crystals(Crystal.make([3], [[0, 0, 0]], np.eye(3) * (3 + i / 100)) for i in range(n))
+
+
+def score(which: Indices, e_form: Floats, spread: Floats) -> Floats:
+    return np.where(np.isnan(e_form), -np.inf, -e_form / (0.03 + spread))
+
+
+def picks(e_form: Floats, spread: Floats, compositions: Indices) -> list[int]:
+    order = np.argsort(-score(np.arange(len(e_form)), e_form, spread), kind="stable")
+    _, first = np.unique(compositions[order], return_index=True)
+    return order[np.sort(first)][:PICKED].tolist()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_picks_what_the_whole_computation_picks_for_less(seed: int) -> None:
+    members, batch = Parabolas(N, seed), crystals()
+    compositions = np.arange(N) // 2
+    e_form, spread = cascade(members, MEMBERS, batch, FACTORS, score, compositions, PICKED)
+    price = members.asked / N
+    whole, whole_spread = lowest_of_median(members(batch, FACTORS))
+    expected = picks(whole, whole_spread, compositions)
+    assert picks(e_form, spread, compositions) == expected
+    np.testing.assert_allclose(e_form[expected], whole[expected], atol=1e-6)  # curves are kept as float32
+    np.testing.assert_allclose(spread[expected], whole_spread[expected], atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(e_form), np.isnan(whole))
+    np.testing.assert_array_equal(np.isnan(spread), np.isnan(whole))
+    assert price < 0.15 * MEMBERS * len(FACTORS)
+
+
+def test_a_cheap_prediction_says_how_cheap_it_is() -> None:
+    members, batch = Parabolas(N), crystals()
+    e_form, spread = cascade(members, MEMBERS, batch, FACTORS, score, np.arange(N), PICKED)
+    whole, whole_spread = lowest_of_median(members(batch, FACTORS))
+    cheap = np.isfinite(e_form) & (np.abs(e_form - whole) > 1e-6)
+    assert cheap.sum() > N / 2
+    assert np.median(spread[cheap]) > np.median(whole_spread[cheap])
+    within = np.abs(e_form - whole)[cheap] <= 2 * spread[cheap] / IQR_PER_SIGMA
+    assert within.mean() > 0.9
+
+
+def test_fewer_candidates_than_are_picked_are_all_predicted_in_full() -> None:
+    members, batch = Parabolas(N), crystals(10)
+    e_form, spread = cascade(members, MEMBERS, batch, FACTORS, score, np.arange(10), PICKED)
+    whole, whole_spread = lowest_of_median(members(batch, FACTORS))
+    np.testing.assert_allclose(e_form, whole, atol=1e-6)
+    np.testing.assert_allclose(spread, whole_spread, atol=1e-6)
+    assert [len(a) for a in cascade(members, MEMBERS, crystals(0), FACTORS, score, np.arange(0), 5)] == [0, 0]
+
+
+def test_the_same_in_any_order_of_the_scans_best_volume() -> None:
+    """Where the valley lies at an end, between or beyond the volumes looked at first, the minimum is that of all."""
+    members, batch = Parabolas(60), crystals(60)
+    members.place = np.linspace(0.6, 1.4, 60)
+    e_form, _ = cascade(members, MEMBERS, batch, FACTORS, score, np.arange(60), 60)
+    np.testing.assert_allclose(e_form, lowest_of_median(members(batch, FACTORS))[0], atol=1e-6)
