@@ -18,6 +18,6 @@ def measure(long: bool = False) -> Iterator[Row]:
 
     yield from candidates_substitution.measure()
     yield from candidates_random.measure()
-    yield from candidates_duplicates.measure(long)
+    yield from candidates_duplicates.measure()
     yield from candidates_stream.measure(long)
     yield from candidates_recovery.measure(long)

@@ -20,7 +20,7 @@ from gnome_lite.crystals import Crystal, CrystalBatch, symbol
 from gnome_lite.pipeline import Generator
 from gnome_lite.records import CandidatePool
 
-TARGETS, LONG_TARGETS = 250, 1000
+TARGETS, LONG_TARGETS = 250, 400
 MAX_ATOMS = 20
 GENERATE = Generate(max_atoms=MAX_ATOMS)
 UNLIKELY = Generate(max_atoms=MAX_ATOMS, threshold=1e-6)

@@ -123,7 +123,7 @@ class Predict(Section):
     batch_size: Annotated[int, Field(ge=1)] = 32
     patience: Annotated[int, Field(ge=0)] = 0
     volume_scan: Annotated[int, Field(ge=1)] = 20
-    cascade: bool = True
+    cascade: bool = False
     carry_over: Annotated[int, Field(ge=0)] = 200
     processes: Annotated[int, Field(ge=0)] = 0
 

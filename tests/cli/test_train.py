@@ -1,0 +1,53 @@
+"""`train` as a user calls it: a small ensemble from a table of labels, its figures, and errors in one line."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli.conftest import Call
+from cli.test_bad_input import one_line
+from pymatgen.io.cif import CifWriter
+
+from gnome_lite.assemble import load_references
+from gnome_lite.predict import checkpoint
+
+SMALL = "[predict]\nmembers = 2\nwidth = 8\nsteps = 1\nepochs = 2\nprocesses = 1\n"
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    references = load_references()
+    path = tmp_path / "labels.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["cif", "formation_energy_per_atom"])
+        for i in np.arange(0, len(references), 65):
+            structure = references.crystals[int(i)].to_pymatgen()
+            writer.writerow([str(CifWriter(structure)), references.e_form_ev_per_atom[i]])
+    return path
+
+
+def test_an_ensemble_of_ones_own(call: Call, tmp_path: Path, labels: Path) -> None:
+    campaign, out = tmp_path / "small.toml", tmp_path / "mine"
+    campaign.write_text(SMALL)
+    said = call("train", out, "--pretrain", "--labels", labels, "--level", "mine-1", "--campaign", campaign)
+    assert said.code == 0, said
+    made = checkpoint.read(out)
+    assert said.out.startswith(f"model {made.card.id}: {made.card.n_train} trained on, ")
+    assert (made.card.level, made.card.members) == ("mine-1", 2)
+    assert len(made.history) == 2
+    assert all(len(member) == 2 for member in made.history)
+    for name in ("history.png", "parity.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob(".training-*"))
+
+
+def test_bad_input(call: Call, tmp_path: Path, labels: Path) -> None:
+    one_line(call("train", tmp_path / "x"), "say --pretrain")
+    one_line(call("train", tmp_path / "x", "--pretrain", "--labels", labels), "--labels needs --level")
+    one_line(call("train", tmp_path / "x", "--pretrain", "--labels", "none.csv", "--level", "m"), "none.csv")
+    one_line(call("predict", labels, "--level", "m"), "labels.csv")
+    assert not (tmp_path / "x").exists()
