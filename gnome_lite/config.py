@@ -122,8 +122,8 @@ class Predict(Section):
     jitter_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     batch_size: Annotated[int, Field(ge=1)] = 32
     patience: Annotated[int, Field(ge=0)] = 0
-    volume_scan: Annotated[int, Field(ge=1)] = 20
-    cascade: bool = False
+    volume_scan: Annotated[int, Field(ge=0)] = 0
+    cascade: bool = True
     carry_over: Annotated[int, Field(ge=0)] = 200
     processes: Annotated[int, Field(ge=0)] = 0
 

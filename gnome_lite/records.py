@@ -114,7 +114,7 @@ class Prediction:
     """What the ensemble says of one candidate.
 
     Attributes:
-        spread_ev_per_atom: interquartile range over the members.
+        spread_ev_per_atom: how far the members are apart, as an interquartile range.
         e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative means
             the prediction lies below the hull.
         p_stable: probability, 0..1, that verification will find it on the hull.

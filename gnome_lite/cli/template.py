@@ -44,7 +44,7 @@ _COMMENTS = {
     "gates.charge_balance": '"strict" (states common in the ICSD), "relaxed" (as GNoME) or "off"; alloys pass',
     "predict.members": "networks in the ensemble",
     "predict.cutoff_ang": "Å",
-    "predict.volume_scan": "volumes tried of each candidate",
+    "predict.volume_scan": "0: the median over three volumes; n: the lowest of n volumes, 80-120 % (GNoME: 20)",
     "predict.cascade": "the whole ensemble only for what can still be picked",
     "predict.carry_over": "promising unverified candidates of earlier rounds, predicted again",
     "predict.processes": "0 = one a core",

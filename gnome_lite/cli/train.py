@@ -88,7 +88,7 @@ def _draw(place: Path) -> None:
     made = checkpoint.read(place)
     (place / "history.png").write_bytes(png(history_figure(made.history, made.card.id)))
     if made.holdout is not None and len(made.holdout):
-        predicted, _ = Ensemble(made).predict(made.holdout.crystals, volume_scan=1)
+        predicted, _ = Ensemble(made).predict(made.holdout.crystals)
         known = predicted == predicted
         figure = parity_figure(made.holdout.e_form_ev_per_atom[known], predicted[known], f"hold-out of {made.card.id}")
         (place / "parity.png").write_bytes(png(figure))
