@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import SourceError
@@ -14,9 +16,9 @@ from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
+    from gnome_lite.generate.compositions import Keep
     from gnome_lite.generate.stream import Mix
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.seeding import SeedParts
@@ -41,7 +43,7 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     return Stages(
         config=config,
         source=source,
-        candidates=make_mix(config),
+        candidates=make_mix(config, keep=make_screen(config, level, references)),
         further_parents=read_parents(config),
         gate=make_gate(config),
         novelty=CrystalNovelty(),
@@ -61,19 +63,37 @@ def make_gate(config: CampaignConfig) -> Gate:
     return PreGate(config.gates, config.space, config.generate.max_atoms)
 
 
-def make_mix(config: CampaignConfig, composition: NDArray[np.int64] | None = None) -> Mix:
-    """The campaign's generators with their weights; random search of one composition [MAX_Z + 1], if one is given."""
+def make_screen(config: CampaignConfig, level: str, references: ReferenceSet) -> Keep | None:
+    """Formulas worth a random search, by the composition networks shipped for the level; None if all are."""
+    from gnome_lite.predict.screen import CompositionScreen
+    from gnome_lite.stability.hull import build_hull
+
+    model, limit = bundled("models", f"composition-{level}"), config.generate.composition_e_above_hull_max
+    if "random" not in config.generate.mix or not model.is_dir() or limit == float("inf"):
+        return None
+    hull = build_hull(references, ())
+    return CompositionScreen(model, lambda counts: -hull.distances(counts, np.zeros(len(counts))), limit)
+
+
+def make_mix(config: CampaignConfig, composition: NDArray[np.int64] | None = None, keep: Keep | None = None) -> Mix:
+    """The campaign's generators with their weights; see `make_generator`."""
     from gnome_lite.generate.stream import Mix
 
-    return Mix(
-        tuple((make_generator(name, config, composition), weight) for name, weight in config.generate.mix.items())
-    )
+    weights = config.generate.mix.items()
+    return Mix(tuple((make_generator(name, config, composition, keep), weight) for name, weight in weights))
 
 
 def make_generator(
-    name: GeneratorName, config: CampaignConfig, composition: NDArray[np.int64] | None = None
+    name: GeneratorName,
+    config: CampaignConfig,
+    composition: NDArray[np.int64] | None = None,
+    keep: Keep | None = None,
 ) -> Generator:
-    """One generator of candidates, for the campaign's space."""
+    """One generator of candidates, for the campaign's space.
+
+    Args:
+        composition: of random search, [MAX_Z + 1]; None takes those of the space that `keep` lets pass.
+    """
     space, generate = config.space, config.generate
     match name:
         case "substitution":
@@ -99,7 +119,7 @@ def make_generator(
             from gnome_lite.generate.random_search import RandomStructureSearch
 
             relaxed = config.gates.charge_balance != "strict"
-            compositions = Compositions(space, generate.max_atoms, relaxed)
+            compositions = Compositions(space, generate.max_atoms, relaxed, keep=keep)
             return RandomStructureSearch(
                 (lambda rng: iter([composition[None]])) if composition is not None else compositions,
                 generate,

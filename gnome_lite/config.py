@@ -66,7 +66,8 @@ class Generate(Section):
     """Candidates: a weighted mix of generators.
 
     Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Intermetallic substitution is off
-    by default: the bundled seed holds few alloys, so that most would look new and stable there.
+    by default: the bundled seed holds few alloys, so that most would look new and stable there. Random search takes
+    formulas that the composition networks put within `composition_e_above_hull_max` of the hull (inf: all).
     """
 
     candidates: Annotated[int, Field(ge=1)] = 1000
@@ -82,6 +83,7 @@ class Generate(Section):
     parents_e_above_hull_max: Annotated[float, Field(ge=0)] = 0.2
     supercell_max: Annotated[int, Field(ge=1, le=16)] = 4
     structures_per_composition: Annotated[int, Field(ge=1)] = 100
+    composition_e_above_hull_max: float = 0.05
     parents: tuple[Path, ...] = ()
 
     @field_validator("mix")

@@ -38,6 +38,7 @@ _COMMENTS = {
     "generate.parents": "files of further parents: crystals without energies",
     "generate.supercell_max": "cells of a parent that partial substitution puts together",
     "generate.structures_per_composition": "of random search",
+    "generate.composition_e_above_hull_max": "formulas searched, as predicted, eV/atom; inf = all",
     "gates.min_distance_ratio": "of the sum of covalent radii",
     "gates.volume_per_atom_min": "Å^3",
     "gates.volume_per_atom_max": "Å^3",

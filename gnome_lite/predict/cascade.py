@@ -11,7 +11,7 @@ those refined so far, and the pass ends when no other could, at its luckiest, st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -42,7 +42,7 @@ class Energies(Protocol):
     """What the cascade needs of an `Ensemble`: energies of crystals at volume factors, [members, n_factors, n]."""
 
     def __call__(
-        self, crystals: CrystalBatch, factors: Floats, members: list[int] | None = None, threads: int = 1
+        self, crystals: CrystalBatch, factors: Floats, members: Sequence[int] | None = None, threads: int = 1
     ) -> Floats: ...
 
 
@@ -97,7 +97,7 @@ def cascade(
         found = energies(crystals.take(which), volume_factors(volume_scan), None, threads)
         return lowest_of_median(found), spread[which]
 
-    passes: list[Refine] = [members] * (n_members > 1) + [volumes] + [scan] * (volume_scan > 0)
+    passes: Sequence[Refine] = [*[members] * (n_members > 1), volumes, *[scan] * (volume_scan > 0)]
     reached = np.zeros(n, dtype=np.int64)
     errors = []
     for level, refine in enumerate(passes, 1):

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, symbol
 from gnome_lite.errors import CheckpointError
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.checkpoint import Checkpoint
@@ -51,6 +51,8 @@ class Ensemble:
         if not isinstance(architecture, Architecture):
             raise CheckpointError(f"model {self.card.id} is of formulas, not of structures: name a structural one")
         self.cutoff_ang = architecture.cutoff_ang
+        seen = [not self.card.elements or symbol(z) in self.card.elements for z in range(1, MAX_Z + 1)]
+        self._unseen = ~np.array([True, *seen])
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.networks = tuple(
             load_network(StructuralNetwork(architecture, self.card.normalisation), weights).to(self.device)
@@ -139,6 +141,13 @@ class Ensemble:
                     energies[:, k, connected] = stacked([self.networks[m] for m in asked], tensors).cpu().numpy()
         energies[~np.isfinite(energies)] = np.nan
         return energies
+
+    def out_of_domain(self, crystal: Crystal, predicted: bool = True) -> str:
+        """Why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
+        strange = [symbol(z) for z in np.unique(crystal.numbers) if 1 <= z <= MAX_Z and self._unseen[z]]
+        if strange:
+            return f"out of domain: not trained on {', '.join(strange)}"
+        return "" if predicted else f"out of domain: no two atoms within {self.cutoff_ang:g} Å, or no sound cell"
 
     def _asked(self, members: Sequence[int] | None) -> Sequence[int]:
         return range(len(self.networks)) if members is None else members

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.config import Predict
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError
 from gnome_lite.pipeline import PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
@@ -89,6 +89,10 @@ class EnsemblePredictor:
             threads,
             progress,
         )
+
+    def out_of_domain(self, model_id: str, crystal: Crystal, predicted: bool) -> str:
+        """See `Ensemble.out_of_domain`."""
+        return self._ensemble(model_id).out_of_domain(crystal, predicted)
 
     def p_stable(
         self,

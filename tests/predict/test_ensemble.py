@@ -137,3 +137,19 @@ def test_some_members_at_volumes_of_their_own() -> None:
     some = model.energies(batch, volume_factors(5)[which][None], [2])
     np.testing.assert_allclose(some[0, 0], every[2, which, np.arange(len(batch))], atol=SAME_EV_PER_ATOM)
     assert np.isnan(model.energies(batch, np.full(1, np.nan))).all()
+
+
+def test_what_was_never_seen_is_out_of_domain() -> None:
+    model = random_ensemble()
+    model = Ensemble(
+        Checkpoint(
+            model.card.model_copy(update={"elements": ("Li", "O")}),
+            tuple({k: v.numpy() for k, v in n.state_dict().items()} for n in model.networks),
+        )
+    )
+    known, strange = (Crystal.make(z, [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 3.5) for z in ([3, 8], [3, 44]))
+    assert model.out_of_domain(known) == ""
+    assert model.out_of_domain(strange) == "out of domain: not trained on Ru"
+    assert "no two atoms within 4 Å" in model.out_of_domain(known, predicted=False)
+    e_form, _ = model.predict(CrystalBatch.from_crystals([known, strange]))
+    assert np.isfinite(e_form).all()  # an answer, with a flag
