@@ -3,13 +3,13 @@
 **What their energies are.** Those of the level, at 0 K, of the molecule's crystal: the lowest phase of oxygen, which is
 its elemental reference, dry ice, and ice. Surrogates of crystals are fitted to crystals, and a molecule in a box lies
 outside of what they know (see `sources.elements`). So nothing of temperature, pressure, zero-point motion or
-sublimation is in them (sublimation costs about 0.26 eV a molecule of CO2 at 195 K, Giauque & Egan, J. Chem. Phys. 5, 45 (1937), and
-0.53 eV of H2O at 273 K): a gas is in truth higher, and readier to react, than its crystal.
+sublimation is in them (sublimation costs about 0.26 eV a molecule of CO2 at 195 K, Giauque & Egan, J. Chem. Phys. 5,
+45 (1937), and 0.53 eV of H2O at 273 K): a gas is in truth higher, and readier to react, than its crystal.
 
-On the Materials Project's corrected scale, which CHGNet was fitted to, each oxygen of an oxide is lowered by 0.69 eV, those
-of CO2 and ice too: their formation energies are about 1 eV a molecule below the measured ones. In a reaction whose
-oxygen stays O2- the same shift stands on both sides and cancels; a measured energy of CO2 would not cancel, and must not
-be put in its place.
+On the Materials Project's corrected scale, which CHGNet was fitted to, each oxygen of an oxide is lowered by 0.69 eV,
+those of CO2 and ice too: their formation energies are about 1 eV a molecule below the measured ones. In a reaction
+whose oxygen stays O2- the same shift stands on both sides and cancels; a measured energy of CO2 would not cancel, and
+must not be put in its place.
 
 **What a temperature adds.** With one, the chemical potential is shifted by the ideal gas' free energy relative to its
 enthalpy at 0 K, at a partial pressure (by default that of air at sea level, with 1 % water): rigid rotor and harmonic

@@ -1,8 +1,8 @@
 """What a crystal would become: by itself, and in each gas of air. Balanced equations with energies at the level.
 
 Energies are differences of formation energies at 0 K, without vibrations (what a gas' energy is: `stability.gases`).
-And only phases that are known can be products: where no carbonate of an element is in the reference set, its oxide looks
-indifferent to CO2. So a reaction tells how many phases with the gas' own elements were at hand.
+And only phases that are known can be products: where no carbonate of an element is in the reference set, its oxide
+looks indifferent to CO2. So a reaction tells how many phases with the gas' own elements were at hand.
 """
 
 from __future__ import annotations

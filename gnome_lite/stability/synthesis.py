@@ -1,10 +1,10 @@
 """From what a crystal might be made: sets of known phases, ranked by two energies.
 
 A set of precursors spans a slice of the phase diagram; everything in the slice may form. Two figures speak for a set
-(J. Chen et al., Nat. Synth. 3, 606 (2024)): the *reaction energy*, that drives the whole reaction, and the *inverse-hull
-energy*, by which the crystal lies below the lowest mixture of everything else in the slice, precursors included, that
-drives its last step and keeps it. Sets are ordered by the sum of their two ranks. Thermodynamics at the level and at 0 K
-only: no kinetics, no melting, no volatility.
+(J. Chen et al., Nat. Synth. 3, 606 (2024)): the *reaction energy*, that drives the whole reaction, and the
+*inverse-hull energy*, by which the crystal lies below the lowest mixture of everything else in the slice, precursors
+included, that drives its last step and keeps it. Sets are ordered by the sum of their two ranks. Thermodynamics at the
+level and at 0 K only: no kinetics, no melting, no volatility.
 """
 
 from __future__ import annotations
