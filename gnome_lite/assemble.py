@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gnome_lite.config import CampaignConfig, GeneratorName
+from pydantic import ValidationError
+
+from gnome_lite.config import CampaignConfig, GeneratorName, Sources, Verify, explain
 from gnome_lite.crystals import CrystalBatch
-from gnome_lite.errors import CalculatorError, SourceError, StoreError
-from gnome_lite.pipeline import FurtherParents, Gate, Generator, Progress, Source, Stages, silent
+from gnome_lite.errors import CalculatorError, ConfigError, SourceError, StoreError
+from gnome_lite.pipeline import FurtherParents, Gate, Generator, Novelty, Progress, Source, Stages, silent
 from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.settings import Settings, bundled
 
@@ -204,10 +206,23 @@ def open_known(settings: Settings | None = None, campaign: str | None = None, re
     if references is not None:
         known = ReleaseSource(references).load()
     else:
-        known = load_references(None if chosen is None else CampaignConfig.model_validate(chosen.config), settings)
+        known = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
     verified = [] if store is None else [v for v in store.verifications(known.level) if v.ok]
     same = tuple(c.name for c in campaigns if c.reference_set_id == known.id)
     return Known(known, tuple(verified), tuple(load_molecules(settings, known.level)), same)
+
+
+def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
+    """Sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
+    try:
+        return CampaignConfig(
+            sources=Sources.model_validate(stored.get("sources", {})),
+            verify=Verify.model_validate(stored.get("verify", {})),
+        )
+    except ValidationError as error:
+        raise ConfigError(
+            f"campaign {name!r} of the store has sources that are not understood: {explain(error)}"
+        ) from error
 
 
 def _store_if_any(settings: Settings) -> SqlStore | None:
@@ -232,6 +247,13 @@ def molecules_file(settings: Settings, level: str) -> Path:
     return (
         settings.references_dir / f"molecules-{''.join(c if c.isalnum() or c in '.-' else '_' for c in level)}.parquet"
     )
+
+
+def make_novelty() -> Novelty:
+    """Fingerprints, prototypes and duplicates."""
+    from gnome_lite.novelty.novelty import CrystalNovelty
+
+    return CrystalNovelty()
 
 
 def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None = None) -> list[ReferenceEntry]:

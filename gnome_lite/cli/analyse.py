@@ -142,7 +142,7 @@ def _print(one: dict[str, Any]) -> None:
     say(f"\nIn excess of a gas{at}, eV a formula unit", style="bold")
     for formula, reaction in one["with_gas"].items():
         least = "" if reaction["downhill"] else "  (nothing downhill; this is the least uphill)"
-        beware = "  (no known phase holds its elements!)" if not reaction["phases_with_gas"] else ""
+        beware = "  (no product with the gas' elements is known)" if not reaction["phases_with_gas"] else ""
         say(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")
     if not one["with_gas"]:
         say("no energies of gases at this level: `gnome-lite seed gases` makes them")

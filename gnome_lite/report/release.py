@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def write_release(
     *,
     licence: str = "CC-BY-4.0",
     near_hull_ev_per_atom: float = 0.1,
-    in_training: Callable[[Sequence[str]], Sequence[bool]] | None = None,
+    in_training: Callable[[Sequence[str]], Iterable[bool]] | None = None,
     campaigns: Sequence[Mapping[str, Any]] = (),
     progress: Progress = silent,
 ) -> Released:
@@ -148,7 +148,7 @@ def _judged(known: Known, crystals: Sequence[StoredCrystal], hull: Hull) -> list
 def _rows(
     crystals: Sequence[StoredCrystal],
     licence: str,
-    in_training: Callable[[Sequence[str]], Sequence[bool]] | None,
+    in_training: Callable[[Sequence[str]], Iterable[bool]] | None,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     train = in_training([c.formula for c in crystals]) if in_training is not None else [None] * len(crystals)
