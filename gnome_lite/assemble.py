@@ -220,9 +220,7 @@ def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
             verify=Verify.model_validate(stored.get("verify", {})),
         )
     except ValidationError as error:
-        raise ConfigError(
-            f"campaign {name!r} of the store has sources that are not understood: {explain(error)}"
-        ) from error
+        raise ConfigError(f"campaign {name!r} of the store cannot be read ({explain(error)}): name another") from error
 
 
 def _store_if_any(settings: Settings) -> SqlStore | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gnome_lite.crystals import Crystal
 
 
@@ -23,5 +25,5 @@ def dimensionality(crystal: Crystal) -> int | None:
             warnings.simplefilter("ignore")  # "no oxidation states": radii of atoms are meant
             bonds = StructureGraph.from_local_env_strategy(structure, CrystalNN())
             return int(get_dimensionality_larsen(bonds))
-    except (ValueError, RuntimeError, IndexError, KeyError):
+    except (ValueError, RuntimeError, IndexError, KeyError, ZeroDivisionError, np.linalg.LinAlgError):
         return None

@@ -59,6 +59,10 @@ def balanced(reactants: Sequence[str], products: Sequence[str]) -> Equation:
     if not left or not right or set(left) & set(right):
         raise ValueError(f"{text} is no reaction")
     compositions = [Composition(formula) for formula in (*left, *right)]
+    elements = sorted({e for c in compositions for e in c.get_el_amt_dict()})
+    matrix = np.array([[c[e] for e in elements] for c in compositions])
+    if len(compositions) - np.linalg.matrix_rank(matrix) != 1:
+        raise ValueError(f"{text} cannot be balanced in one way")
     try:
         found = Reaction(compositions[: len(left)], compositions[len(left) :]).coeffs
     except ReactionError as error:

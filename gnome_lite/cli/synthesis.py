@@ -29,9 +29,10 @@ def synthesis(
     e_hull_max: Annotated[
         float, typer.Option("--e-hull-max", metavar="EV", help="Of precursors, above the hull, eV/atom.")
     ] = 0.05,
-    elements: Annotated[
-        bool, typer.Option("--elements", help="Pure elements may be precursors, as for alloys.")
-    ] = False,
+    metals: Annotated[bool, typer.Option("--metals", help="Pure metals may be precursors, as for alloys.")] = False,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many sets.")] = 10,
     campaign: Campaign = None,
     references: References = None,
@@ -46,10 +47,10 @@ def synthesis(
 
     known = known_of(home, campaign, references)
     phases = known.phases()
-    taken_up = known.gases(split_list(uptake)) if uptake else []
+    taken_up = known.gases(split_list(uptake), temperature) if uptake else []
     found = find(
-        phases, phases.find(crystal), known.gases(), taken_up, max_precursors=max_precursors,
-        e_above_hull_max=e_hull_max, elements=elements, limit=limit,
+        phases, phases.find(crystal), known.gases((), temperature), taken_up, max_precursors=max_precursors,
+        e_above_hull_max=e_hull_max, metals=metals, limit=limit,
     )  # fmt: skip
     if format is Format.JSON:
         routes = [asdict(r) | {"equation": str(r.equation)} for r in found.routes]
@@ -63,7 +64,10 @@ def synthesis(
         f"level {phases.level}; {found.n_routes} sets from {found.precursors} precursors"
     )
     if not found.routes:
-        say("no set of known phases makes it: try --elements, --uptake O2, --max-precursors 3 or a larger --e-hull-max")
+        say(
+            "no set of known phases makes it downhill: try --max-precursors 3, --temperature 1200, --metals, "
+            "--uptake O2 or a larger --e-hull-max"
+        )
 
 
 def _print(found: Synthesis) -> None:

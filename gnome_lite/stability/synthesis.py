@@ -3,8 +3,8 @@
 A set of precursors spans a slice of the phase diagram; everything in the slice may form. Two figures speak for a set
 (J. Chen et al., Nat. Synth. 3, 606 (2024)): the *reaction energy*, that drives the whole reaction, and the
 *inverse-hull energy*, by which the crystal lies below the lowest mixture of everything else in the slice, precursors
-included, that drives its last step and keeps it. Sets are ordered by the sum of their two ranks. Thermodynamics at the
-level and at 0 K only: no kinetics, no melting, no volatility.
+included, that drives its last step and keeps it. Sets whose reaction is downhill are ordered by the sum
+of their two ranks. Thermodynamics at the level only (solids at 0 K, gases as they are given): no kinetics, no melting.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from gnome_lite.stability.mixtures import lowest_mixture
 from gnome_lite.stability.phases import Phases
 
 FLUID = frozenset((
-    "H2", "N2", "O2", "F2", "Cl2", "Br2", "Hg", "He", "Ne", "Ar", "Kr", "Xe", "CO", "CO2", "H2O", "H2O2", "H3N",
+    "H2", "N2", "O2", "F2", "Cl2", "Br", "Hg", "He", "Ne", "Ar", "Kr", "Xe", "CO", "CO2", "H2O", "H2O2", "H3N",
     "H4C", "HF", "HCl", "HBr", "HI", "H2S", "H2Se", "H3P", "N2O", "NO", "NO2", "N2O4", "SO2", "SO3", "ClO2", "Cl2O",
     "CS2", "COS", "CF4", "CCl4", "NF3", "SF4", "SF6", "SCl2", "S2Cl2", "BF3", "BCl3", "BBr3", "SiF4", "SiCl4",
     "GeF4", "GeCl4", "PF3", "PF5", "PCl3", "AsF3", "AsF5", "TiCl4", "SnCl4", "VCl4", "MoF6", "WF6", "UF6", "OsO4",
 ))  # fmt: skip
 """Gases and liquids at room temperature, as pymatgen writes them: nobody weighs these in as powders."""
+POWDERS = frozenset(("B", "C", "Si", "P", "S", "Ge", "As", "Se", "Sb", "Te", "I"))
+"""Elements that are weighed in as such, where the crystal has them; metals only where they are asked for."""
 MAX_RANKED = 300
 """Of very many sets only so many, those of the lowest reaction energies, are looked at further."""
 
@@ -69,7 +71,7 @@ class Synthesis:
             A slice holds fewer phases, so its figure is no less, but where a gas is taken up as from a reservoir.
         precursors: how many known phases could be taken.
         routes: best first.
-        n_routes: how many there are in all.
+        n_routes: how many downhill ones there are in all.
     """
 
     formula: str
@@ -88,7 +90,7 @@ def synthesis(
     *,
     max_precursors: int = 2,
     e_above_hull_max: float = 0.05,
-    elements: bool = False,
+    metals: bool = False,
     limit: int = 10,
 ) -> Synthesis:
     """Precursor sets of one phase.
@@ -98,7 +100,7 @@ def synthesis(
         taken_up: gases that may be burnt in, one in a reaction. Reduced precursors then win by the heat of burning.
         max_precursors: at most so many solids at once; two make the fewest detours.
         e_above_hull_max: precursors are known phases at most this far above the hull, eV/atom.
-        elements: pure elements may be precursors, too (as for alloys).
+        metals: pure metals may be precursors, too (as for alloys).
 
     Raises:
         ConfigError: if a limit makes no sense, or the phase is an element.
@@ -118,7 +120,9 @@ def synthesis(
         phases.fractions[index, columns],
         float(phases.e_form_ev_per_atom[index]),
     )
-    taken = _precursors(phases, rest, columns, e_above_hull_max, elements)
+    own = set(phases.elements(index))
+    rest_own = [len(phases.elements(j)) > 1 or set(phases.elements(j)) <= own for j in rest]
+    taken = [j for j in _precursors(phases, rest, columns, e_above_hull_max, metals) if rest_own[j]]
     found: list[tuple[float, tuple[int, ...], Gas | None, int]] = []
     for gas, sign in ((None, 0), *gases.values()):
         for size in range(1, max_precursors + 1):
@@ -158,14 +162,15 @@ class _Space:
 
 
 def _precursors(
-    phases: Phases, rest: NDArray[np.int64], columns: list[int], e_above_hull_max: float, elements: bool
+    phases: Phases, rest: NDArray[np.int64], columns: list[int], e_above_hull_max: float, metals: bool
 ) -> list[int]:
     """Places in `rest` of what can be weighed in."""
     taken = []
     fractions, energies = phases.fractions[rest][:, columns], phases.e_form_ev_per_atom[rest]
     for place, j in enumerate(rest):
         pure = len(phases.elements(j)) == 1
-        if not phases.known[j] or phases.formulas[j] in FLUID or (pure and not elements):
+        metal = pure and phases.formulas[j] not in POWDERS
+        if not phases.known[j] or phases.formulas[j] in FLUID or (metal and not metals):
             continue
         below, _ = lowest_mixture(fractions, energies, fractions[place])
         if energies[place] - below <= e_above_hull_max:
@@ -195,10 +200,11 @@ def _sets(
         amounts = np.linalg.pinv(matrix) @ space.target
         left = np.abs(np.einsum("mdk,mk->md", matrix, amounts) - space.target).max(axis=1)
         independent = np.linalg.det(matrix.transpose(0, 2, 1) @ matrix) > _ZERO
-        good = (left < _ZERO) & (amounts[:, :size] > _ZERO).all(axis=1) & independent
+        cost = space.energy - (amounts * energies).sum(axis=1)
+        good = (left < _ZERO) & (cost < -_ZERO) & (amounts[:, :size] > _ZERO).all(axis=1) & independent
         if column is not None:
             good &= sign * amounts[:, -1] > _ZERO
-        cost = space.energy - (amounts * energies).sum(axis=1)
+
         out += [(float(cost[i]), tuple(int(j) for j in chosen[i])) for i in np.flatnonzero(good)]
 
 
