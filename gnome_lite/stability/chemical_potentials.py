@@ -53,8 +53,7 @@ def stability_range(phases: Phases, index: int) -> StabilityRange | None:
             raise MissingReferenceError(f"no phase of pure {symbol(z)}: add one at level {phases.level} to the sources")
     names = tuple(symbol(z) for z in elements)
     here = float(phases.e_form_ev_per_atom[index])
-    polymorphs = [phases.e_form_ev_per_atom[i] for i, f in enumerate(phases.formulas) if f == phases.formulas[index]]
-    if here > min(polymorphs) + _SLACK_EV_PER_ATOM:
+    if here > phases.e_form_ev_per_atom[phases.polymorphs(index)[0]] + _SLACK_EV_PER_ATOM:
         return None
     if len(elements) == 1:
         return StabilityRange(names, np.zeros(1), np.zeros(1), np.zeros((1, 1)), ())

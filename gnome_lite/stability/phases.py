@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class Phases:
     e_form_ev_per_atom: NDArray[np.float64]
     known: NDArray[np.bool_]
     molecules: dict[str, tuple[str, float]]
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -42,7 +44,10 @@ class Phases:
     @property
     def fractions(self) -> NDArray[np.float64]:
         """Atomic fractions, [n, MAX_Z + 1]."""
-        return self.counts / self.counts.sum(axis=1, keepdims=True)
+        if "fractions" not in self._cache:
+            self._cache["fractions"] = self.counts / self.counts.sum(axis=1, keepdims=True)
+        found: NDArray[np.float64] = self._cache["fractions"]
+        return found
 
     def elements(self, index: int) -> tuple[int, ...]:
         """Atomic numbers of one phase."""
@@ -54,11 +59,25 @@ class Phases:
 
     def lowest_within(self, elements: Collection[int]) -> NDArray[np.int64]:
         """The lowest phase of each composition that holds no other elements, indices in the order of formulas."""
-        inside = np.flatnonzero((self.counts > 0)[:, sorted(elements)].sum(axis=1) == (self.counts > 0).sum(axis=1))
-        order = sorted(inside, key=lambda i: (self.formulas[i], self.e_form_ev_per_atom[i], self.ids[i]))
-        first = dict.fromkeys(self.formulas[i] for i in order)
-        lowest = dict(zip(reversed([self.formulas[i] for i in order]), reversed(order), strict=True))
-        return np.array([lowest[f] for f in first], dtype=np.int64)
+        order, codes, kinds = self._sorted()
+        inside = (self.counts[:, sorted(elements)] > 0).sum(axis=1) == kinds
+        within = order[inside[order]]
+        _, first = np.unique(codes[within], return_index=True)
+        return within[first]
+
+    def polymorphs(self, index: int) -> NDArray[np.int64]:
+        """All phases of one phase's composition, itself included, lowest first."""
+        order, codes, _ = self._sorted()
+        return order[codes[order] == codes[index]]
+
+    def _sorted(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Indices by formula, energy and id, [n]; a number for each formula, [n]; how many elements it has, [n]."""
+        if "sorted" not in self._cache:
+            _, codes = np.unique(np.array(self.formulas), return_inverse=True)
+            order = np.lexsort((np.array(self.ids), self.e_form_ev_per_atom, codes))
+            self._cache["sorted"] = (order, codes, (self.counts > 0).sum(axis=1))
+        found: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] = self._cache["sorted"]
+        return found
 
     def find(self, text: str) -> int:
         """Index of a phase by its id, a beginning of one id alone, or a formula (then the lowest phase of it).

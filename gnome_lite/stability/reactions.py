@@ -109,11 +109,8 @@ def _others(phases: Phases, index: int, elements: Sequence[int] | set[int]) -> N
     lowest = phases.lowest_within(elements)
     if index not in lowest:
         return lowest
-    polymorphs = [i for i, f in enumerate(phases.formulas) if f == phases.formulas[index] and i != index]
-    rest = lowest[lowest != index]
-    if not polymorphs:
-        return rest
-    return np.append(rest, min(polymorphs, key=lambda i: (phases.e_form_ev_per_atom[i], phases.ids[i])))
+    others = phases.polymorphs(index)
+    return np.append(lowest[lowest != index], others[others != index][:1])
 
 
 def _lowest(phases: Phases, index: int, others: NDArray[np.int64], gas: Gas | None, gases: Sequence[Gas]) -> _Mixture:
@@ -136,14 +133,16 @@ def _lowest(phases: Phases, index: int, others: NDArray[np.int64], gas: Gas | No
         )
     formulas = [phases.formulas[j] for j in others] + [g.formula for g in molecules]
     ids = [phases.ids[j] for j in others] + [g.phase_id for g in molecules]
-    energies = [_energy_ev(phases, int(j)) for j in others] + [g.energy_ev for g in molecules]
     amount = float(amounts[-1]) if gas is not None else 0.0
     products = [k for k, w in enumerate(amounts) if w > _TRACE]
     products.sort(key=lambda k: (-round(float(amounts[k]), 9), formulas[k]))
     return _Mixture(
         tuple(formulas[k] for k in products),
         tuple(ids[k] for k in products),
-        tuple(energies[k] for k in products),
+        tuple(
+            _energy_ev(phases, int(others[k])) if k < len(others) else molecules[k - len(others)].energy_ev
+            for k in products
+        ),
         0 if abs(amount) <= _TRACE else (1 if amount < 0 else -1),
     )
 
