@@ -53,14 +53,18 @@ def analyse(
 
 def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
     """Everything that is printed, plain."""
+    from gnome_lite.assemble import make_novelty
     from gnome_lite.chemistry.dimensionality import dimensionality
     from gnome_lite.chemistry.space_groups import crystal_system, point_group, symbol_of
     from gnome_lite.chemistry.symmetry import symmetry
+    from gnome_lite.crystals import CrystalBatch
     from gnome_lite.stability.chemical_potentials import stability_range
     from gnome_lite.stability.reactions import decomposition, with_gas
 
     crystal = _crystal(known, phases.ids[index])
     found = symmetry(crystal, 0.1)
+    novelty = make_novelty()
+    (fingerprint,) = novelty.fingerprints(CrystalBatch.from_crystals([crystal]))
     region = stability_range(phases, index)
     number = int(found.number) if found is not None else None
     into, chemical = decomposition(phases, index), None
@@ -80,6 +84,7 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
         "space_group_number": number,
         "point_group": point_group(number) if number is not None else None,
         "crystal_system": crystal_system(number) if number is not None else None,
+        "prototype": novelty.prototype(fingerprint) or None,
         "dimensionality": dimensionality(crystal),
         "density_g_per_cm3": _density(crystal),
         "decomposition": _plain(into),
@@ -128,6 +133,7 @@ def _print(one: dict[str, Any]) -> None:
     group = f"{one['space_group']} ({one['space_group_number']}), point group {one['point_group']}"
     bonds = {0: "molecules", 1: "chains", 2: "layers", 3: "a framework"}.get(one["dimensionality"], "not found")
     say(f"{group if one['space_group'] else 'no space group found'}, {one['crystal_system'] or 'no crystal system'}")
+    say(f"prototype {one['prototype'] or 'not found'}")
     say(f"bonds: {bonds} (dimensionality {one['dimensionality']}); density {one['density_g_per_cm3']:.2f} g/cm^3")
     say("\nDecomposition, eV/atom (negative = downhill)", style="bold")
     for name in ("decomposition", "decomposition_without_polymorphs"):
