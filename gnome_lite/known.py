@@ -51,14 +51,6 @@ class Known:
         Raises:
             MissingReferenceError: if one that is named has no energy at this level.
         """
-        from gnome_lite.errors import MissingReferenceError
-        from gnome_lite.stability.gases import AIR, gas_of
+        from gnome_lite.stability.gases import gases_of
 
-        phases, found = self.phases(), []
-        for formula in formulas or tuple(AIR):
-            try:
-                found.append(gas_of(phases, formula, temperature_k))
-            except MissingReferenceError:
-                if formulas:
-                    raise
-        return found
+        return gases_of(self.phases(), formulas, temperature_k)

@@ -40,9 +40,11 @@ def analyse(
 
     Of verified crystals and references of one level; a formula means its lowest phase.
     """
+    from gnome_lite.stability.gases import gases_of
+
     known = known_of(home, campaign, references)
     phases = known.phases()
-    gases = known.gases(split_list(gas), temperature)
+    gases = gases_of(phases, split_list(gas), temperature)
     found = [facts(known, phases, phases.find(text), gases, temperature) for text in crystals]
     if format is Format.JSON:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")

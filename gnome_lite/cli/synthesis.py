@@ -43,13 +43,14 @@ def synthesis(
 
     Precursors are phases of the reference set; CO2, H2O and O2 may be given off where their energies are known.
     """
+    from gnome_lite.stability.gases import gases_of
     from gnome_lite.stability.synthesis import synthesis as find
 
     known = known_of(home, campaign, references)
     phases = known.phases()
-    taken_up = known.gases(split_list(uptake), temperature) if uptake else []
+    taken_up = gases_of(phases, split_list(uptake), temperature) if uptake else []
     found = find(
-        phases, phases.find(crystal), known.gases((), temperature), taken_up, max_precursors=max_precursors,
+        phases, phases.find(crystal), gases_of(phases, (), temperature), taken_up, max_precursors=max_precursors,
         e_above_hull_max=e_hull_max, metals=metals, limit=limit,
     )  # fmt: skip
     if format is Format.JSON:

@@ -20,6 +20,7 @@ solids' vibrations and the sublimation remain left out.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,6 +101,23 @@ def gas_of(phases: Phases, formula: str, temperature_k: float | None = None, pre
     e_form, phase_id = min(candidates)
     shift = 0.0 if temperature_k is None else free_energy_ev(formula, temperature_k, pressure_bar)
     return Gas(formula, phase_id, atoms * e_form + shift, shift)
+
+
+def gases_of(phases: Phases, formulas: Sequence[str] = (), temperature_k: float | None = None) -> list[Gas]:
+    """Gases of air as far as this level has them, or just those named.
+
+    Raises:
+        ConfigError: as `gas_of`.
+        MissingReferenceError: if one that is named has no energy at this level.
+    """
+    found = []
+    for formula in formulas or AIR:
+        try:
+            found.append(gas_of(phases, formula, temperature_k))
+        except MissingReferenceError:
+            if formulas:
+                raise
+    return found
 
 
 def free_energy_ev(formula: str, temperature_k: float, pressure_bar: float | None = None) -> float:

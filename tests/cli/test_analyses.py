@@ -173,3 +173,26 @@ def test_without_gases_the_remedy_is_named(call: Call, home: Path, tmp_path: Pat
     assert said.code == 2
     assert "gnome-lite seed gases" in said.err
     assert call("analyse", "LiF", "--references", tmp_path / "small").code == 0
+
+
+def test_a_store_of_an_older_version_is_read(call: Call, real: Path) -> None:
+    """Settings that had other values once, and are not asked for here."""
+    import sqlite3
+
+    with sqlite3.connect(real / "store.sqlite") as connection:
+        (text,) = connection.execute("SELECT config FROM campaign").fetchone()
+        config = json.loads(text)
+        config["gates"]["charge_balance"] = True
+        config["gates"]["forgotten"] = 1
+        connection.execute("UPDATE campaign SET config = ?", (json.dumps(config),))
+    assert call("analyse", "CaO").code == 0
+
+
+def test_the_documentation_shows_what_is_printed(call: Call, home: Path) -> None:
+    """The synthesis table, and the Python of docs/analyses.md, which runs without a store."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "analyses.md").read_text(encoding="utf-8")
+    table = page.split("$ gnome-lite synthesis BaTiO3\n")[1].split("```")[0]
+    (home / "store.sqlite").unlink()
+    said = call("synthesis", "BaTiO3")
+    assert [line.split() for line in said.out.splitlines()] == [line.split() for line in table.splitlines()]
+    exec(page.split("```python\n")[1].split("```")[0], {})
