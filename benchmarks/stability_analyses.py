@@ -134,6 +134,7 @@ def _gases(phases: Any) -> Iterator[Row]:
             started = time.perf_counter()
             reaction = with_gas(phases, index, gas)
             seconds["ours"] += time.perf_counter() - started
+            assert reaction is not None
             space = {*crystal.elements, *Composition(formula).elements}
             entries = [e for e in _entries(phases, space, by_id=False) if e.composition.reduced_formula != formula]
             started = time.perf_counter()
@@ -200,6 +201,7 @@ def _oxygen(phases: Any, n: int) -> Iterator[Row]:
             started = time.perf_counter()
             reaction = with_gas(phases, int(index), Gas("O2", "O2", 2 * shift, 2 * shift))
             seconds["ours"] += time.perf_counter() - started
+            assert reaction is not None
             largest = max(largest, abs(reaction.energy_ev_per_atom - below / entry.composition.num_atoms))
         done += 1
     yield _equal(f"reactions with O2 of {done} DFT entries at two potentials, largest difference", largest)

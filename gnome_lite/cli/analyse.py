@@ -92,10 +92,9 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
         "decomposition": _plain(into),
         "decomposition_without_polymorphs": _plain(chemical),
         "temperature_k": temperature_k,
+        "gas_shifts_ev": {g.formula: g.shift_ev for g in gases},
         "with_gas": {
-            g.formula: {**(_plain(with_gas(phases, index, g, gases)) or {}), "gas_shift_ev": g.shift_ev}
-            for g in gases
-            if g.formula != phases.formulas[index]
+            g.formula: _plain(with_gas(phases, index, g, gases)) for g in gases if g.formula != phases.formulas[index]
         },
         "chemical_potentials_ev": None
         if region is None
@@ -141,7 +140,7 @@ def _print(one: dict[str, Any]) -> None:
     for name in ("decomposition", "decomposition_without_polymorphs"):
         reaction = one[name]
         if reaction is not None:
-            polymorph = name == "decomposition" and one["decomposition_without_polymorphs"] is not None
+            polymorph = reaction["equation"] == f"{one['formula']} -> {one['formula']}"
             note = f"  (its polymorph {reaction['product_ids'][0]})" if polymorph else ""
             say(f"{reaction['energy_ev_per_atom']:+.4f}  {reaction['equation']}{note}")
     if one["decomposition"] is None:
@@ -149,6 +148,9 @@ def _print(one: dict[str, Any]) -> None:
     at = f" at {one['temperature_k']:g} K in air" if one["temperature_k"] else ", gases as their crystals at 0 K"
     say(f"\nIn excess of a gas{at}, eV a formula unit", style="bold")
     for formula, reaction in one["with_gas"].items():
+        if reaction is None:
+            say(f"{formula:<4}nothing known can be made of it")
+            continue
         least = "" if reaction["downhill"] else "  (nothing downhill; this is the least uphill)"
         beware = "  (no product with the gas' elements is known)" if not reaction["phases_with_gas"] else ""
         say(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.chemistry.equations import Equation, balanced, elements_of, molecule_size
 from gnome_lite.crystals import formula_counts
-from gnome_lite.errors import ConfigError, MissingReferenceError
+from gnome_lite.errors import ConfigError
 from gnome_lite.stability.gases import Gas
 from gnome_lite.stability.mixtures import lowest_mixture
 from gnome_lite.stability.phases import Phases
@@ -50,7 +50,7 @@ class Reaction:
 
 
 def decomposition(phases: Phases, index: int, polymorphs: bool = True) -> Reaction | None:
-    """Into the lowest mixture of all its other phases; None where an element has no other phase.
+    """Into the lowest mixture of all its other phases; None where there is none (an element's only phase).
 
     With polymorphs of its own composition its energy is minus the decomposition energy of the verdict: positive for a
     crystal on the hull.
@@ -63,10 +63,10 @@ def decomposition(phases: Phases, index: int, polymorphs: bool = True) -> Reacti
     if not len(others):
         return None
     found = _lowest(phases, index, others, None, ())
-    return _reaction(phases, index, found, None, len(others), 0)
+    return None if found is None else _reaction(phases, index, found, None, len(others), 0)
 
 
-def with_gas(phases: Phases, index: int, gas: Gas, others: Sequence[Gas] = ()) -> Reaction:
+def with_gas(phases: Phases, index: int, gas: Gas, others: Sequence[Gas] = ()) -> Reaction | None:
     """The reaction that lowers the energy most, per formula unit of the crystal, with as much of a gas as it takes.
 
     The gas may also be given off. Polymorphs of the crystal are no products. For oxygen it is the distance to the hull
@@ -75,13 +75,20 @@ def with_gas(phases: Phases, index: int, gas: Gas, others: Sequence[Gas] = ()) -
     Args:
         others: further gases, which may be products.
 
+    Returns:
+        None where no known phases can be made of the crystal and the gas.
+
     Raises:
         ConfigError: if the crystal is the gas itself.
     """
     if phases.formulas[index] == gas.formula:
         raise ConfigError(f"{gas.formula} does not react with itself: name another crystal or gas")
     elements = {*phases.elements(index), *elements_of(gas.formula)}
-    gases = [g for g in others if g.formula != gas.formula and set(elements_of(g.formula)) <= elements]
+    gases = [
+        g
+        for g in others
+        if g.formula not in (gas.formula, phases.formulas[index]) and set(elements_of(g.formula)) <= elements
+    ]
     replaced = {phases.formulas[index], gas.formula, *(g.formula for g in gases)}
     candidates = _others(phases, index, elements)
     candidates = candidates[[phases.formulas[j] not in replaced for j in candidates]]
@@ -91,7 +98,9 @@ def with_gas(phases: Phases, index: int, gas: Gas, others: Sequence[Gas] = ()) -
         present[:, sorted(brought)].any(axis=1) if brought else present[:, sorted(elements_of(gas.formula))].all(axis=1)
     )
     found = _lowest(phases, index, candidates, gas, gases)
-    return _reaction(phases, index, found, gas, len(candidates) + len(gases), int(needed.sum()))
+    return (
+        None if found is None else _reaction(phases, index, found, gas, len(candidates) + len(gases), int(needed.sum()))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,9 @@ def _others(phases: Phases, index: int, elements: Sequence[int] | set[int]) -> N
     return np.append(lowest[lowest != index], others[others != index][:1])
 
 
-def _lowest(phases: Phases, index: int, others: NDArray[np.int64], gas: Gas | None, gases: Sequence[Gas]) -> _Mixture:
+def _lowest(
+    phases: Phases, index: int, others: NDArray[np.int64], gas: Gas | None, gases: Sequence[Gas]
+) -> _Mixture | None:
     """The linear programme: amounts of atoms in each phase that make up the crystal and, where it is, the gas."""
     molecules = [*gases, gas] if gas is not None else []
     counts = np.array([formula_counts(g.formula) for g in molecules], dtype=np.int64).reshape(
@@ -128,9 +139,7 @@ def _lowest(phases: Phases, index: int, others: NDArray[np.int64], gas: Gas | No
     target = phases.fractions[index, used]
     energy, amounts = lowest_mixture(columns[:, used], cost, target, (None, None) if gas is not None else (0.0, None))
     if not np.isfinite(energy):
-        raise MissingReferenceError(
-            f"no mixture of other phases makes {phases.formulas[index]}: add its elements at level {phases.level}"
-        )
+        return None
     formulas = [phases.formulas[j] for j in others] + [g.formula for g in molecules]
     ids = [phases.ids[j] for j in others] + [g.phase_id for g in molecules]
     amount = float(amounts[-1]) if gas is not None else 0.0

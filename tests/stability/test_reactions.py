@@ -78,6 +78,7 @@ def test_oxygen_is_the_grand_potential(shift: float) -> None:
         closed = Composition({e: n for e, n in crystal.composition.items() if e != Element("O")})
         below = diagram.get_hull_energy(closed) if hasattr(diagram, "get_hull_energy") else np.nan
         reaction = with_gas(phases, i, gas)
+        assert reaction is not None
         assert imbalance(reaction) == 0
         n_formulas = crystal.composition.num_atoms / Composition(formula).num_atoms
         assert reaction.energy_ev_per_formula * n_formulas == pytest.approx(below - potential, abs=1e-5)
@@ -91,6 +92,7 @@ def test_gases_of_two_elements_are_pymatgens_interfaces(formula: str, crystal: s
     i = phases.find(crystal)
     gas = gas_of(phases, formula)
     ours = with_gas(phases, i, gas)
+    assert ours is not None
     assert imbalance(ours) == 0
     chemsys = "-".join(sorted({*(e.symbol for e in Composition(crystal)), *(e.symbol for e in Composition(formula))}))
     entries = [e for e in entries_of(phases, chemsys, by_id=False) if e.composition.reduced_formula != formula]
@@ -129,6 +131,7 @@ def _energies(equation: object, diagram: PhaseDiagram, phases: Phases) -> dict[C
 def test_textbook_reactions_at_the_seeds_level(crystal: str, gas: str, equation: str, measured_ev: float) -> None:
     phases = seed_phases()
     reaction = with_gas(phases, phases.find(crystal), gas_of(phases, gas))
+    assert reaction is not None
     assert str(reaction.equation) == equation
     assert reaction.energy_ev_per_formula == pytest.approx(measured_ev, abs=0.3)
     assert reaction.with_gas > 0
@@ -138,6 +141,7 @@ def test_where_no_product_is_known_it_says_so() -> None:
     """The seed has one phase of C, Ca and O, and none of C, Sr and O."""
     phases = seed_phases()
     reaction = with_gas(phases, phases.find("SrO"), gas_of(phases, "CO2"))
+    assert reaction is not None
     carbonates = [f for f in phases.formulas if Composition(f).chemical_system == "C-O-Sr"]
     assert not carbonates
     assert not reaction.downhill
@@ -189,7 +193,15 @@ def test_every_reaction_balances_and_no_gas_helps_less_than_none(
         if phases.formulas[4] == gas.formula:
             continue
         reaction = with_gas(phases, 4, gas, [oxygen, carbon])
+        assert reaction is not None
         assert imbalance(reaction) == 0
         if {"C", "O"} <= set(found[0][0]) or gas is oxygen:
             # What is possible without the gas is possible with it (where the crystal's own elements make it).
             assert reaction.energy_ev_per_atom <= alone.energy_ev_per_atom + 1e-6 or phases.formulas[4] in AIR
+
+
+def test_what_nothing_can_be_made_of_takes_no_part() -> None:
+    phases = seed_phases()
+    gases = [gas_of(phases, f) for f in AIR]
+    assert with_gas(phases, phases.find("Ar"), gas_of(phases, "CO2"), gases) is None
+    assert with_gas(phases, phases.find("O2"), gas_of(phases, "CO2"), gases) is None
