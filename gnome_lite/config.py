@@ -55,6 +55,7 @@ class Sources(Section):
 
     seed: bool = True
     files: tuple[Path, ...] = ()
+    releases: tuple[Path, ...] = ()
     materials_project: tuple[str, ...] = ()
     include_gnome: bool = False
 

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli import export, generate, predict, query, run, seed, show, status, train
+from gnome_lite.cli import (
+    analyse,
+    export,
+    generate,
+    match,
+    plot,
+    predict,
+    query,
+    release,
+    run,
+    seed,
+    show,
+    status,
+    synthesis,
+    train,
+)
 
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
@@ -31,7 +46,12 @@ app.add_typer(seed.app, name="seed")
 app.command(name="generate")(generate.generate)
 app.command(name="query")(query.query)
 app.command(name="show")(show.show)
+app.command(name="analyse")(analyse.analyse)
+app.command(name="synthesis")(synthesis.synthesis)
+app.command(name="match")(match.match)
+app.command(name="plot")(plot.plot)
 app.command(name="export")(export.export)
+app.command(name="release")(release.release)
 app.command(name="predict")(predict.predict)
 app.command(name="train")(train.train)
 app.command(name="status")(status.status)

@@ -27,6 +27,7 @@ _COMMENTS = {
     "space.allow_radioactive": "Tc, Pm, Po and beyond Bi",
     "sources.seed": "the bundled reference set",
     "sources.files": "your own crystals with energies of this level: extxyz, ASE db, pymatgen JSON",
+    "sources.releases": "directories of `gnome-lite release`, of this level",
     "sources.materials_project": 'chemical systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY',
     "sources.include_gnome": "entries under CC BY-NC",
     "generate.candidates": "kept in each round",
