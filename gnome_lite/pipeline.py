@@ -242,6 +242,7 @@ class HullVerdict:
     e_above_hull_ev_per_atom: float
     decomposition_ev_per_atom: float
     products: tuple[tuple[str, str, float], ...]
+    hull_id: str
 
 
 BuildHull = Callable[[ReferenceSet, Sequence[Verification]], Hull]

@@ -1,0 +1,109 @@
+"""The lower hull of one chemical system as the chemical potentials of its facets.
+
+A convex function is the greatest of the planes below it: with mu_f the chemical potentials of facet f, the hull
+energy at a composition x is max over f of mu_f . x. So a system is enumerated once (Qhull; Barber et al., ACM
+Trans. Math. Softw. 22, 469 (1996)), and any number of compositions then cost one matrix product. Every enumeration
+is checked: no phase lies below a facet, and the facets tile the composition simplex.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BELOW_ELEMENTS_EV_PER_ATOM = 1e-10
+"""Phases less than this below the plane of the elements are mixtures of them, not corners."""
+
+_UPRIGHT, _FLAT = 1e-9, 1e-9
+_FEASIBLE_EV_PER_ATOM, _TILED = 1e-9, 1e-7
+_CHUNK_NUMBERS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LowerHull:
+    """f facets of a system of d elements. Build with `lower_hull`.
+
+    Attributes:
+        potentials: chemical potentials of the elements on each facet, eV/atom, [f, d].
+        corners: indices of the phases at the corners of each facet, [f, d]; a facet without area has none that
+            span it, and `spans` is False there.
+        inverses: inverse of the corners' atomic fractions (as rows), [f, d, d]; zeros where `spans` is False.
+        spans: which facets have an area, [f].
+    """
+
+    potentials: NDArray[np.float64]
+    corners: NDArray[np.int64]
+    inverses: NDArray[np.float64]
+    spans: NDArray[np.bool_]
+
+    def energies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Hull energy at atomic fractions [q, d], eV/atom, [q]."""
+        chunk = max(64, _CHUNK_NUMBERS // len(self.potentials))
+        if len(targets) <= chunk:
+            return (targets @ self.potentials.T).max(axis=1)
+        return np.concatenate([self.energies(targets[i : i + chunk]) for i in range(0, len(targets), chunk)])
+
+    def mixtures(
+        self, targets: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Hull energy at atomic fractions [q, d], [q]; the phases it is a mixture of, [q, d]; their atom fractions, [q, d]:
+        NaN where coplanar facets hide which of them it lies in."""
+        values = targets @ self.potentials.T
+        best = values.argmax(axis=1)
+        weights = np.einsum("qi,qij->qj", targets, self.inverses[best])
+        inside = self.spans[best] & (weights.min(axis=1) >= -_FLAT)
+        weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
+        return values[np.arange(len(targets)), best], self.corners[best], weights
+
+
+def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) -> LowerHull | None:
+    """Enumerate the facets; None where that fails its check.
+
+    Args:
+        fractions: atomic fractions of the phases, [n, d]; the first d are the pure elements in order.
+        energies: energy of each phase, eV/atom, [n].
+    """
+    n_elements = fractions.shape[1]
+    elemental = energies[:n_elements]
+    relative = energies - fractions @ elemental
+    inner = np.flatnonzero(relative < -BELOW_ELEMENTS_EV_PER_ATOM)
+    kept = np.concatenate([np.arange(n_elements), inner])
+    points, depths = fractions[kept], relative[kept]
+    depths[:n_elements] = 0.0
+    if len(inner):
+        found = _enumerate(points, depths)
+        if found is None:
+            return None
+        potentials, corners = found
+    else:
+        potentials, corners = np.zeros((1, n_elements)), np.arange(n_elements)[None]
+    squares = points[corners]
+    areas = np.abs(np.linalg.det(squares))
+    feasible = (depths - potentials @ points.T).min() >= -_FEASIBLE_EV_PER_ATOM
+    if not (feasible and abs(areas.sum() - 1.0) <= _TILED):
+        return None
+    spans = areas > _FLAT
+    inverses = np.zeros_like(squares)
+    inverses[spans] = np.linalg.inv(squares[spans])
+    return LowerHull(potentials + elemental, kept[corners], inverses, spans)
+
+
+def _enumerate(
+    points: NDArray[np.float64], depths: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Potentials [f, d] and corners [f, d] of phases on or below the elements, which come first and are at zero."""
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        # The plane of the elements closes the hull from above: no roof is needed.
+        hull = ConvexHull(np.column_stack([points[:, 1:], depths]))
+    except QhullError:  # all but flat
+        return None
+    normals, offsets = hull.equations[:, :-1], hull.equations[:, -1]
+    downward = normals[:, -1] < -_UPRIGHT
+    slopes = -normals[downward] / normals[downward, -1:]
+    first = -offsets[downward] / normals[downward, -1]
+    potentials = np.column_stack([first, first[:, None] + slopes[:, :-1]])
+    return potentials, hull.simplices[downward].astype(np.int64)
