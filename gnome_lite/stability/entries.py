@@ -242,4 +242,6 @@ def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, NDArray[np.in
     order = np.lexsort((words[:, 0], words[:, 1]))
     changes = np.flatnonzero((words[order[1:]] != words[order[:-1]]).any(axis=1)) + 1
     groups = np.split(order, changes)
-    return [(tuple(np.flatnonzero(present[rows[0]]).tolist()), rows) for rows in groups]
+    first = present[order[np.concatenate([[0], changes])]]
+    elements = np.split(np.nonzero(first)[1], np.cumsum(first.sum(axis=1))[:-1])
+    return [(tuple(zs.tolist()), rows) for zs, rows in zip(elements, groups, strict=True)]

@@ -27,16 +27,20 @@ class LowerHull:
 
     Attributes:
         potentials: chemical potentials of the elements on each facet, eV/atom, [f, d].
-        corners: indices of the phases at the corners of each facet, [f, d]; a facet without area has none that
-            span it, and `spans` is False there.
-        inverses: inverse of the corners' atomic fractions (as rows), [f, d, d]; zeros where `spans` is False.
-        spans: which facets have an area, [f].
+        corners: indices of the phases at the corners of each facet, [f, d].
+        areas: of each facet in the composition simplex, relative to it, [f]; those of coplanar phases may have none.
+        fractions: atomic fractions of the corners, [f, d, d].
     """
 
     potentials: NDArray[np.float64]
     corners: NDArray[np.int64]
-    inverses: NDArray[np.float64]
-    spans: NDArray[np.bool_]
+    areas: NDArray[np.float64]
+    fractions: NDArray[np.float64]
+
+    @property
+    def spans(self) -> NDArray[np.bool_]:
+        """Which facets have an area, [f]."""
+        return self.areas > _FLAT
 
     def energies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Hull energy at atomic fractions [q, d], eV/atom, [q]."""
@@ -52,8 +56,10 @@ class LowerHull:
         NaN where coplanar facets hide which of them it lies in."""
         values = targets @ self.potentials.T
         best = values.argmax(axis=1)
-        weights = np.einsum("qi,qij->qj", targets, self.inverses[best])
-        inside = self.spans[best] & (weights.min(axis=1) >= -_FLAT)
+        spans = self.spans[best]
+        squares = np.where(spans[:, None, None], self.fractions[best], np.eye(targets.shape[1]))
+        weights = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
+        inside = spans & (weights.min(axis=1) >= -_FLAT)
         weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
         return values[np.arange(len(targets)), best], self.corners[best], weights
 
@@ -71,7 +77,6 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
     inner = np.flatnonzero(relative < -BELOW_ELEMENTS_EV_PER_ATOM)
     kept = np.concatenate([np.arange(n_elements), inner])
     points, depths = fractions[kept], relative[kept]
-    depths[:n_elements] = 0.0
     if len(inner):
         found = _enumerate(points, depths)
         if found is None:
@@ -84,10 +89,7 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
     feasible = (depths - potentials @ points.T).min() >= -_FEASIBLE_EV_PER_ATOM
     if not (feasible and abs(areas.sum() - 1.0) <= _TILED):
         return None
-    spans = areas > _FLAT
-    inverses = np.zeros_like(squares)
-    inverses[spans] = np.linalg.inv(squares[spans])
-    return LowerHull(potentials + elemental, kept[corners], inverses, spans)
+    return LowerHull(potentials + elemental, kept[corners], areas, squares)
 
 
 def _enumerate(
@@ -98,12 +100,13 @@ def _enumerate(
 
     try:
         # The plane of the elements closes the hull from above: no roof is needed.
-        hull = ConvexHull(np.column_stack([points[:, 1:], depths]))
+        hull = ConvexHull(np.concatenate([points[:, 1:], depths[:, None]], axis=1))
     except QhullError:  # all but flat
         return None
-    normals, offsets = hull.equations[:, :-1], hull.equations[:, -1]
-    downward = normals[:, -1] < -_UPRIGHT
-    slopes = -normals[downward] / normals[downward, -1:]
-    first = -offsets[downward] / normals[downward, -1]
-    potentials = np.column_stack([first, first[:, None] + slopes[:, :-1]])
+    # A facet n_x . x + n_e e + b = 0 is the line of energies e = -(n_x . x + b) / n_e, x without the first element.
+    downward = np.flatnonzero(hull.equations[:, -2] < -_UPRIGHT)
+    planes = hull.equations[downward]
+    planes /= -planes[:, -2:-1]
+    potentials = planes[:, [-1, *range(points.shape[1] - 1)]]
+    potentials[:, 1:] += potentials[:, :1]
     return potentials, hull.simplices[downward].astype(np.int64)
