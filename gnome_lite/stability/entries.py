@@ -1,21 +1,18 @@
-"""The entries of a hull by chemical system: what grows, and what of it a system sees.
+"""The entries of a hull by chemical system; they grow one by one.
 
-A system is the set of its elements as an integer with bit Z set for each. A hull of a system takes, of every
-composition within it, the lowest entry and, in its absence, the next.
+A system is the set of its elements as an integer with bit Z set for each.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, symbol
-from gnome_lite.errors import MissingReferenceError
+from gnome_lite.crystals import MAX_Z
 
 E_FORM_LIMIT_EV_PER_ATOM = 10.0
 """No compound of physics lies further from its elements; what does is refused, never a corner of the hull."""
@@ -24,24 +21,8 @@ NONE = -1
 
 Elements = tuple[int, ...]
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Columns:
-    """The phases of one chemical system: n compositions of d elements, the pure elements first.
-
-    Attributes:
-        elements: atomic numbers, ascending.
-        entries: the lowest entry of each composition, [n].
-        runners_up: the second lowest, [n], NONE where there is no other.
-        fractions: atomic fractions, [n, d].
-        energies: of `entries`, eV/atom, [n].
-    """
-
-    elements: Elements
-    entries: NDArray[np.int64]
-    runners_up: NDArray[np.int64]
-    fractions: NDArray[np.float64]
-    energies: NDArray[np.float64]
+_HASH = np.random.default_rng(0x676E6F6D65).integers(1, 2**63, MAX_Z + 1, dtype=np.uint64) | np.uint64(1)
+"""Random weights: two compositions of one system have the same weighted sum once in 2^63."""
 
 
 class Entries:
@@ -69,13 +50,10 @@ class Entries:
             raise ValueError(f"entry {Counter(ids).most_common(1)[0][0]} is twice in one hull")
         self._counts = np.asarray(counts, dtype=np.int32)
         self._e_form = np.array(e_form_ev_per_atom, dtype=np.float64)
-        self.systems: dict[int, list[int]] = {}
-        let_in = np.abs(self._e_form) <= E_FORM_LIMIT_EV_PER_ATOM  # False for NaN
-        inside = np.flatnonzero(let_in)
-        for elements, rows in by_system(self._counts[inside]):
-            self.systems[key_of(elements)] = inside[rows].tolist()
-        self._lowest: dict[int, tuple[list[int], list[int]]] = {}
-        self._digests: dict[int, int] = {}
+        inside = np.flatnonzero(self.let_in)
+        groups = by_system(self._counts[inside])
+        self.systems = {key_of(elements): inside[rows].tolist() for elements, rows in groups}
+        self._lowest = dict(zip(self.systems, self._lowest_each([inside[rows] for _, rows in groups]), strict=True))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,7 +70,7 @@ class Entries:
 
     @property
     def let_in(self) -> NDArray[np.bool_]:
-        """Which entries can be part of a hull, [n]."""
+        """Which entries can be part of a hull, [n]: not those of absurd or no energy."""
         return np.abs(self.e_form) <= E_FORM_LIMIT_EV_PER_ATOM
 
     @property
@@ -105,8 +83,8 @@ class Entries:
         }
         return {cause: n for cause, n in causes.items() if n}
 
-    def append(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> int:
-        """Add one entry with atom counts [MAX_Z + 1]; returns its system.
+    def append(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> Elements:
+        """Add one entry with atom counts [MAX_Z + 1]; returns its system's atomic numbers.
 
         Raises:
             ValueError: if the id is there already, or there are no atoms.
@@ -122,99 +100,74 @@ class Entries:
         self._counts[n], self._e_form[n] = counts, e_form_ev_per_atom
         self.index[entry_id] = n
         self.ids.append(entry_id)
-        key = key_of(elements)
         if abs(e_form_ev_per_atom) <= E_FORM_LIMIT_EV_PER_ATOM:
-            self.systems.setdefault(key, []).append(n)
-            self._lowest.pop(key, None)
-            self._digests.pop(key, None)
-        return key
+            members = self.systems.setdefault(key_of(elements), [])
+            members.append(n)
+            (self._lowest[key_of(elements)],) = self._lowest_each([np.array(members)])
+        return elements
+
+    def lowest(self, key: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lowest entry of each composition of a system, [m], and the second lowest, [m] (NONE = no other)."""
+        return self._lowest[key]
 
     def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
         """Atomic fractions of entries [q] that hold no other elements, [q, d]."""
         return fractions_of(self._counts, entries, elements)
 
-    def columns(self, elements: Elements) -> Columns:
-        """The phases within some elements.
-
-        Raises:
-            MissingReferenceError: if one of them has no entry of its own.
-        """
-        keys = [1 << z for z in elements]
-        for z, key in zip(elements, keys, strict=True):
-            if key not in self.systems:
-                raise MissingReferenceError(
-                    f"no phase of pure {symbol(z)} in the hull at level {self.level}: "
-                    f"add a crystal of {symbol(z)} at this level to the sources"
-                )
-        entries: list[int] = []
-        runners_up: list[int] = []
-        for key in keys + [k for k in self._within(elements) if k.bit_count() > 1]:
-            lowest, next_lowest = self._lowest_of(key)
-            entries += lowest
-            runners_up += next_lowest
-        which = np.array(entries, dtype=np.int64)
-        return Columns(
-            elements, which, np.array(runners_up, dtype=np.int64), self.fractions(which, elements), self._e_form[which]
-        )
-
-    def members(self, elements: Elements) -> list[int]:
-        """All entries let in that hold no other elements."""
-        return sorted(i for key in self._within(elements) for i in self.systems[key])
-
-    def digest(self, elements: Elements | None = None) -> str:
-        """Hash of level, entry ids and formation energies within some elements (None = all)."""
-        keys = self.systems if elements is None else self._within(elements)
-        total = sum(self._digest_of(key) for key in keys) % (1 << 128)
-        return blake2b(f"{self.level} {total:032x}".encode(), digest_size=8).hexdigest()
-
-    def _within(self, elements: Elements) -> Iterator[int]:
-        """Systems that have entries and no other elements."""
+    def within(self, elements: Elements) -> list[int]:
+        """Systems that have entries and no other elements, subsets before their supersets."""
         whole = key_of(elements)
         if 1 << len(elements) > len(self.systems):
-            return (key for key in self.systems if not key & ~whole)
+            return sorted((key for key in self.systems if not key & ~whole), key=int.bit_count)
         subsets = [0]
         for z in elements:
             subsets += [key | 1 << z for key in subsets]
-        return (key for key in subsets if key in self.systems)
+        return [key for key in subsets if key in self.systems]
 
-    def _lowest_of(self, key: int) -> tuple[list[int], list[int]]:
-        """The lowest entry of each composition of a system, and the second lowest; ties go to the first id."""
-        found = self._lowest.get(key)
-        if found is None:
-            members = self.systems[key]
-            if len(members) == 1:
-                found = (members, [NONE])
-            else:
-                amounts = self._counts[members][:, elements_of(key)]
-                reduced = (amounts // np.gcd.reduce(amounts, axis=1, keepdims=True)).tolist()
-                energies = self._e_form[members].tolist()
-                best: dict[tuple[int, ...], list[int]] = {}
-                for k in sorted(range(len(members)), key=lambda k: (energies[k], self.ids[members[k]])):
-                    best.setdefault(tuple(reduced[k]), []).append(members[k])
-                found = ([same[0] for same in best.values()], [(same + [NONE])[1] for same in best.values()])
-            self._lowest[key] = found
-        return found
+    def digest(self, entries: Iterable[int]) -> str:
+        """Hash of the level and of ids and formation energies of entries in any order."""
+        energies = self._e_form
+        lines = sorted(f"{self.ids[i]} {energies[i]:.9f};" for i in entries)
+        return blake2b("".join([self.level, "\n", *lines]).encode(), digest_size=8).hexdigest()
 
-    def _digest_of(self, key: int) -> int:
-        """A sum, so that the order of entries does not matter and one more is one addition."""
-        found = self._digests.get(key)
-        if found is None:
-            members = self.systems[key]
-            energies = self._e_form[members].tolist()
-            texts = (f"{self.ids[i]} {e:.9f}".encode() for i, e in zip(members, energies, strict=True))
-            found = sum(int.from_bytes(blake2b(t, digest_size=16).digest()) for t in texts)
-            self._digests[key] = found
-        return found
+    def _lowest_each(self, groups: Sequence[NDArray[np.int64]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """`lowest` of systems given by their entries."""
+        if not groups:
+            return []
+        entries = np.concatenate(groups)
+        system = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
+        row, z = np.nonzero(self._counts[entries])
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        atoms = self._counts[entries[row], z]
+        reduced = atoms // np.gcd.reduceat(atoms, starts)[row]
+        composition = np.add.reduceat(reduced.astype(np.uint64) * _HASH[z], starts)
+        energies = self._e_form[entries]
+        order = np.lexsort((energies, composition, system))
+        same = (np.diff(system[order]) == 0) & (np.diff(composition[order]) == 0)
+        if (same & (np.diff(energies[order]) == 0)).any():  # ties go to the first id
+            order = np.lexsort((np.array([self.ids[i] for i in entries]), energies, composition, system))
+        first = np.flatnonzero(np.concatenate([[True], ~same]))
+        followed = np.concatenate([same, [False]])[first]
+        second = np.where(followed, entries[order[np.minimum(first + 1, len(order) - 1)]], NONE)
+        cuts = np.cumsum(np.bincount(system[order[first]]))[:-1]
+        return list(zip(np.split(entries[order[first]], cuts), np.split(second, cuts), strict=True))
 
 
 def key_of(elements: Iterable[int]) -> int:
     """A system as an integer."""
-    return sum(1 << z for z in elements)
+    key = 0
+    for z in elements:
+        key |= 1 << z
+    return key
 
 
 def elements_of(key: int) -> Elements:
     """Atomic numbers of a system, ascending."""
-    return tuple(z for z in range(1, key.bit_length()) if key >> z & 1)
+    numbers = []
+    while key:
+        numbers.append((key & -key).bit_length() - 1)
+        key &= key - 1
+    return tuple(numbers)
 
 
 def fractions_of(counts: NDArray[np.integer], rows: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
@@ -231,14 +184,14 @@ def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, NDArray[np.in
     """
     if counts.ndim != 2 or counts.shape[1] != MAX_Z + 1:
         raise ValueError(f"compositions must be atom counts of shape [n, {MAX_Z + 1}], not {list(counts.shape)}")
+    if not len(counts):
+        return []
     present = counts > 0
     packed = np.zeros((len(counts), 16), dtype=np.uint8)
     packed[:, : (MAX_Z + 8) // 8] = np.packbits(present, axis=1)
     words = packed.view(np.uint64)
     if not words.any(axis=1).all():
-        raise ValueError(f"composition {np.flatnonzero(~words.any(axis=1))[0]} is of no atom: each needs at least one")
-    if not len(counts):
-        return []
+        raise ValueError(f"composition {np.flatnonzero(~words.any(axis=1))[0]} has no atom: give each at least one")
     order = np.lexsort((words[:, 0], words[:, 1]))
     changes = np.flatnonzero((words[order[1:]] != words[order[:-1]]).any(axis=1)) + 1
     groups = np.split(order, changes)

@@ -29,7 +29,7 @@ class LowerHull:
         potentials: chemical potentials of the elements on each facet, eV/atom, [f, d].
         corners: indices of the phases at the corners of each facet, [f, d].
         areas: of each facet in the composition simplex, relative to it, [f]; those of coplanar phases may have none.
-        fractions: atomic fractions of the corners, [f, d, d].
+        fractions: atomic fractions of the phases, [n, d].
     """
 
     potentials: NDArray[np.float64]
@@ -57,7 +57,7 @@ class LowerHull:
         values = targets @ self.potentials.T
         best = values.argmax(axis=1)
         spans = self.spans[best]
-        squares = np.where(spans[:, None, None], self.fractions[best], np.eye(targets.shape[1]))
+        squares = np.where(spans[:, None, None], self.fractions[self.corners[best]], np.eye(targets.shape[1]))
         weights = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
         inside = spans & (weights.min(axis=1) >= -_FLAT)
         weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
@@ -84,12 +84,11 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
         potentials, corners = found
     else:
         potentials, corners = np.zeros((1, n_elements)), np.arange(n_elements)[None]
-    squares = points[corners]
-    areas = np.abs(np.linalg.det(squares))
+    areas = np.abs(np.linalg.det(points[corners]))
     feasible = (depths - potentials @ points.T).min() >= -_FEASIBLE_EV_PER_ATOM
     if not (feasible and abs(areas.sum() - 1.0) <= _TILED):
         return None
-    return LowerHull(potentials + elemental, kept[corners], areas, squares)
+    return LowerHull(potentials + elemental, kept[corners], areas, fractions)
 
 
 def _enumerate(

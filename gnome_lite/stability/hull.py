@@ -7,9 +7,11 @@ the products are that mixture. Of pymatgen's figures, d is `get_decomp_and_e_abo
 allow_negative=True)` on a diagram without the entry; `get_phase_separation_energy`, which leaves out
 polymorphs too, is equal where there are none.
 
-A system is worked out when it is first asked for and kept until an entry within it is added. Up to FACETS_MAX_ELEMENTS
-elements its facets are enumerated, and only the phases at their corners need a linear programme, because without any
-other phase the hull is the same; beyond, the number of facets explodes and every distance is a linear programme.
+A system is worked out when it is first asked for, after its subsystems, because on a face of the composition simplex its
+hull is theirs: of their phases only the corners matter. So it rests on these and on the entries of all its elements; it
+is kept until one of them changes, and its id is their hash. Up to FACETS_MAX_ELEMENTS elements its facets are enumerated,
+and only the phases at their corners need a linear programme, because without any other the hull is the same; beyond,
+the number of facets explodes and every distance is a linear programme.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import CrystalBatch, atomic_number, reduced_formula
-from gnome_lite.errors import ConfigError, LevelMismatchError
+from gnome_lite.crystals import CrystalBatch, atomic_number, reduced_formula, symbol
+from gnome_lite.errors import ConfigError, LevelMismatchError, MissingReferenceError
 from gnome_lite.pipeline import HullVerdict
 from gnome_lite.records import STABLE_EV_PER_ATOM, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
@@ -29,7 +31,6 @@ from gnome_lite.stability.decomposition import lowest_mixtures
 from gnome_lite.stability.entries import (
     E_FORM_LIMIT_EV_PER_ATOM,
     NONE,
-    Columns,
     Elements,
     Entries,
     by_system,
@@ -90,9 +91,36 @@ class Decompositions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _System:
-    columns: Columns
+class System:
+    """The phases of one chemical system that can matter to its hull: n of d elements.
+
+    Attributes:
+        elements: atomic numbers, ascending.
+        entries: index of each phase, [n]: the pure elements, the corners of subsystems, then from `n_others` on the
+            lowest entry of each composition of all elements.
+        runners_up: the second lowest entry of each of those compositions, [n - n_others], NONE where there is no other.
+        fractions: atomic fractions, [n, d].
+        energies: formation energies, eV/atom, [n].
+        facets: of the lower hull, None where they are not enumerated.
+    """
+
+    elements: Elements
+    entries: NDArray[np.int64]
+    n_others: int
+    runners_up: NDArray[np.int64]
+    fractions: NDArray[np.float64]
+    energies: NDArray[np.float64]
     facets: LowerHull | None
+
+    @property
+    def corners(self) -> NDArray[np.int64]:
+        """Entries of all elements that can be corners of the hull, [m]."""
+        own = self.entries[self.n_others :]
+        if self.facets is None:
+            return own
+        used = np.zeros(len(self.entries), dtype=bool)
+        used[self.facets.corners] = True
+        return own[used[self.n_others :]]
 
 
 class ChemicalHull:
@@ -111,7 +139,8 @@ class ChemicalHull:
             ValueError: if ids repeat.
         """
         self._entries = Entries(level, ids, counts, e_form_ev_per_atom)
-        self._systems: dict[int, _System] = {}
+        self._systems: dict[int, System] = {}
+        self._corners: dict[int, NDArray[np.int64]] = {}
         self._formulas: dict[int, str] = {}
 
     @property
@@ -136,7 +165,7 @@ class ChemicalHull:
     @property
     def id(self) -> str:
         """Hash of level, entry ids and formation energies."""
-        return self._entries.digest()
+        return self._entries.digest(np.flatnonzero(self._entries.let_in).tolist())
 
     @property
     def refused(self) -> Mapping[str, int]:
@@ -146,25 +175,44 @@ class ChemicalHull:
     def __len__(self) -> int:
         return int(self._entries.let_in.sum())
 
-    def system_id(self, elements: Elements) -> str:
-        """Hash of level, entry ids and formation energies within some atomic numbers: while it is the same, so are
-        the verdicts there."""
-        return self._entries.digest(elements)
-
-    def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> None:
-        """Add an entry with atom counts [MAX_Z + 1]; only the systems that contain it are built again when asked for.
+    def hull_id(self, elements: Elements) -> str:
+        """Hash of the level and of ids and formation energies of the entries that the hull of some atomic numbers rests
+        on: while it is the same, so are all verdicts there.
 
         Raises:
+            MissingReferenceError: if one of them has no entry of its own.
+        """
+        system = self.columns(elements)
+        own = self._entries.systems.get(key_of(elements), [])
+        return self._entries.digest([*system.entries[: system.n_others].tolist(), *own])
+
+    def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
+        """Add an entry with atom counts [MAX_Z + 1]; only systems that it changes are built again when asked for.
+
+        Returns:
+            Entries whose verdict may have changed, the new one with them: those of the same elements, and if the corners
+            of their hull are other ones now, those with more elements, too.
+
+        Raises:
+            MissingReferenceError: if one of its elements has no entry.
             ValueError: if the id is an entry's already.
         """
-        key = self._entries.append(entry_id, counts, e_form_ev_per_atom)
-        for outdated in [k for k in self._systems if k & key == key]:
-            del self._systems[outdated]
-
-    def entries_around(self, entry_id: str) -> list[str]:
-        """Entries whose system contains all elements of an entry: those whose verdict may rest on it."""
-        key = key_of(np.flatnonzero(self._entries.counts[self._entries.index[entry_id]]).tolist())
-        return [self.ids[i] for k, members in self._entries.systems.items() if k & key == key for i in members]
+        elements = elements_of(key_of(np.flatnonzero(counts).tolist()))
+        key = key_of(elements)
+        if len(elements) > 1:
+            self._require_elements(elements)
+        before = self._corners_of(key) if key in self._entries.systems else np.empty(0, np.int64)
+        self._entries.append(entry_id, counts, e_form_ev_per_atom)
+        if not self._entries.let_in[-1]:
+            return [entry_id]
+        self._forget(key)
+        after = self._corners_of(key)
+        changed = [key]
+        if len(elements) == 1 or not np.array_equal(np.sort(before), np.sort(after)):
+            changed = [k for k in self._entries.systems if k & key == key]
+            for wider in [k for k in self._corners if k & key == key and k != key]:
+                self._forget(wider)
+        return [self.ids[i] for k in changed for i in self._entries.systems[k]]
 
     def distances(self, counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n] (NaN where the energy is).
@@ -178,14 +226,14 @@ class ChemicalHull:
         """
         ground = np.empty(len(counts))
         for elements, rows in by_system(counts):
-            system = self._system(elements)
+            system = self.columns(elements)
             targets = fractions_of(counts, rows, elements)
             if system.facets is not None:
                 ground[rows] = system.facets.energies(targets)
             else:
                 # Polymorphs and predictions share compositions: each is worked out once.
                 unique, inverse = np.unique(targets, axis=0, return_inverse=True)
-                energies, _, _ = lowest_mixtures(system.columns.fractions, system.columns.energies, unique)
+                energies, _, _ = lowest_mixtures(system.fractions, system.energies, unique)
                 ground[rows] = energies[inverse.ravel()]
         return np.asarray(e_form_ev_per_atom, dtype=np.float64) - ground
 
@@ -198,36 +246,34 @@ class ChemicalHull:
         groups = by_system(counts)
         out = _blank(len(counts), groups)
         for elements, rows in groups:
-            system = self._system(elements)
+            system = self.columns(elements)
             targets = fractions_of(counts, rows, elements)
             energies, products, weights = _mixtures_of(system, targets)
-            _put(out, rows, energies, system.columns.entries[products], weights)
+            _put(out, rows, energies, system.entries[products], weights)
         return out
 
     def decompositions(self, entries: NDArray[np.int64]) -> Decompositions:
         """What entries [q], by index, would decompose into if they did not exist."""
         groups = by_system(self._entries.counts[entries])
         out = _blank(len(entries), groups)
-        corners: dict[int, list[tuple[Columns, NDArray[np.int64]]]] = {}
+        at_corners: dict[int, list[tuple[System, NDArray[np.int64]]]] = {}
         for elements, rows in groups:
+            system = self.columns(elements)
             if len(elements) == 1:
-                columns = self._entries.columns(elements)
-                other = np.where(entries[rows] == columns.entries[0], columns.runners_up[0], columns.entries[0])
+                lowest, second = (found[0] for found in self._entries.lowest(key_of(elements)))
+                other = np.where(entries[rows] == lowest, second, lowest)
                 energies = np.where(other == NONE, np.inf, self._entries.e_form[other])
                 _put(out, rows, energies, other[:, None], (other != NONE)[:, None].astype(np.float64))
                 continue
-            system = self._system(elements)
-            hold_up = np.ones(len(rows), dtype=bool)  # without these the hull is another one
-            if system.facets is not None:
-                hold_up = np.isin(entries[rows], system.columns.entries[system.facets.corners])
-                rest = rows[~hold_up]
-                if len(rest):
-                    targets = self._entries.fractions(entries[rest], elements)
-                    energies, products, weights = _mixtures_of(system, targets)
-                    _put(out, rest, energies, system.columns.entries[products], weights)
-            if hold_up.any():
-                corners.setdefault(len(elements), []).append((system.columns, rows[hold_up]))
-        for found in corners.values():
+            corner = np.isin(entries[rows], system.corners)  # without these the hull is another one
+            rest, corners = rows[~corner], rows[corner]
+            if len(rest):
+                targets = self._entries.fractions(entries[rest], elements)
+                energies, products, weights = _mixtures_of(system, targets)
+                _put(out, rest, energies, system.entries[products], weights)
+            if len(corners):
+                at_corners.setdefault(len(elements), []).append((system, corners))
+        for found in at_corners.values():
             self._without_themselves(entries, found, out)
         return out
 
@@ -249,7 +295,7 @@ class ChemicalHull:
         found = self.decompositions(entries)
         hull_ids = [""] * len(entries)
         for elements, rows in by_system(self._entries.counts[entries]):
-            hull_id = self.system_id(elements)
+            hull_id = self.hull_id(elements)
             for row in rows:
                 hull_ids[row] = hull_id
         away = np.where(np.isinf(found.energies_ev_per_atom), 0.0, e_form - found.energies_ev_per_atom)
@@ -272,13 +318,21 @@ class ChemicalHull:
             raise ValueError(f"{unknown[0]} is not an entry of hull {self.id}")
         return np.array([self._entries.index[i] for i in entry_ids], dtype=np.int64)
 
-    def columns(self, elements: Elements) -> Columns:
-        """The phases within some atomic numbers, ascending.
+    def columns(self, elements: Elements) -> System:
+        """The phases that can matter within some atomic numbers, ascending.
 
         Raises:
             MissingReferenceError: if one of them has no entry of its own.
         """
-        return self._system(elements).columns
+        key = key_of(elements)
+        found = self._systems.get(key)
+        if found is None:
+            found = self._build(elements)
+            while len(self._systems) >= _SYSTEMS_KEPT:
+                del self._systems[next(iter(self._systems))]
+            self._systems[key] = found
+            self._corners[key] = found.corners
+        return found
 
     def system(self, elements: Iterable[str]) -> HullSystem:
         """All entries within some elements, e.g. ("Li", "Fe", "O"), for plots.
@@ -293,9 +347,9 @@ class ChemicalHull:
             raise ConfigError("a hull of no elements was asked for: name a chemical system, e.g. Li-Fe-O")
         z = tuple(atomic_number(s) for s in symbols)
         ascending = tuple(sorted(z))
-        columns = self._system(ascending).columns
-        facets = self._system(ascending).facets or lower_hull(columns.fractions, columns.energies)
-        inside = np.array(self._entries.members(ascending), dtype=np.int64)
+        system = self.columns(ascending)
+        facets = system.facets or lower_hull(system.fractions, system.energies)
+        inside = np.array(sorted(i for k in self._entries.within(ascending) for i in self._entries.systems[k]))
         e_form = self._entries.e_form[inside]
         counts = self._entries.counts[inside]
         above = np.maximum(self.distances(counts.astype(np.int64), e_form), 0.0)
@@ -310,32 +364,52 @@ class ChemicalHull:
             e_form,
             above,
             above <= STABLE_EV_PER_ATOM,
-            np.sort(place[columns.entries[facets.corners[facets.spans]]], axis=1)
+            np.sort(place[system.entries[facets.corners[facets.spans]]], axis=1)
             if facets
             else np.empty((0, len(z)), np.int64),
             facets.potentials[facets.spans][:, order] if facets else np.empty((0, len(z))),
         )
 
-    def _system(self, elements: Elements) -> _System:
-        key = key_of(elements)
-        found = self._systems.get(key)
-        if found is None:
-            columns = self._entries.columns(elements)
-            few = len(elements) <= FACETS_MAX_ELEMENTS
-            found = _System(columns, lower_hull(columns.fractions, columns.energies) if few else None)
-            while len(self._systems) >= _SYSTEMS_KEPT:
-                del self._systems[next(iter(self._systems))]
-            self._systems[key] = found
-        return found
+    def _build(self, elements: Elements) -> System:
+        whole = key_of(elements)
+        self._require_elements(elements)
+        parts = [self._entries.lowest(1 << z)[0] for z in elements]
+        parts += [self._corners_of(k) for k in self._entries.within(elements) if k != whole and k & (k - 1)]
+        n_others = sum(map(len, parts))
+        own, runners_up = np.empty(0, np.int64), np.empty(0, np.int64)
+        if len(elements) > 1 and whole in self._entries.systems:
+            own, runners_up = self._entries.lowest(whole)
+        entries = np.concatenate([*parts, own])
+        fractions, energies = self._entries.fractions(entries, elements), self._entries.e_form[entries]
+        facets = lower_hull(fractions, energies) if len(elements) <= FACETS_MAX_ELEMENTS else None
+        return System(elements, entries, n_others, runners_up, fractions, energies, facets)
+
+    def _require_elements(self, elements: Elements) -> None:
+        for z in elements:
+            if 1 << z not in self._entries.systems:
+                raise MissingReferenceError(
+                    f"no phase of pure {symbol(z)} in the hull at level {self.level}: "
+                    f"add a crystal of {symbol(z)} at this level to the sources"
+                )
+
+    def _corners_of(self, key: int) -> NDArray[np.int64]:
+        """`System.corners` of a system, [m]."""
+        if key not in self._corners:
+            self.columns(elements_of(key))
+        return self._corners[key]
+
+    def _forget(self, key: int) -> None:
+        self._systems.pop(key, None)
+        self._corners.pop(key, None)
 
     def _without_themselves(
         self,
         entries: NDArray[np.int64],
-        found: Sequence[tuple[Columns, NDArray[np.int64]]],
+        found: Sequence[tuple[System, NDArray[np.int64]]],
         out: Decompositions,
     ) -> None:
         """Decompositions of entries[rows] into the other phases of their systems of d elements, all solved together."""
-        each = [(columns, row) for columns, rows in found for row in rows.tolist()]
+        each = [(system, row) for system, rows in found for row in rows.tolist()]
         each.sort(key=lambda job: len(job[0].entries))
         start = 0
         while start < len(each):
@@ -348,20 +422,17 @@ class ChemicalHull:
             fractions = np.zeros((len(jobs), widest, d))
             energies = np.full((len(jobs), widest), np.inf)
             phases = np.full((len(jobs), widest), NONE)
-            for k, (columns, row) in enumerate(jobs):
-                n = len(columns.entries)
-                fractions[k, :n], energies[k, :n], phases[k, :n] = columns.fractions, columns.energies, columns.entries
-                (itself,) = np.nonzero(columns.entries == entries[row])
-                if len(itself):
-                    other = columns.runners_up[itself[0]]
-                    phases[k, itself[0]] = other
-                    energies[k, itself[0]] = np.inf if other == NONE else self._entries.e_form[other]
-            rows = np.array([row for _, row in jobs])
-            amounts = self._entries.counts[
-                entries[rows][:, None], np.array([columns.elements for columns, _ in jobs])
-            ].astype(np.float64)
-            targets = amounts / amounts.sum(axis=1, keepdims=True)
+            targets = np.empty((len(jobs), d))
+            for k, (system, row) in enumerate(jobs):
+                n = len(system.entries)
+                fractions[k, :n], energies[k, :n], phases[k, :n] = system.fractions, system.energies, system.entries
+                itself = int(np.flatnonzero(system.entries == entries[row])[0])
+                targets[k] = system.fractions[itself]
+                other = system.runners_up[itself - system.n_others]
+                phases[k, itself] = other
+                energies[k, itself] = np.inf if other == NONE else self._entries.e_form[other]
             lowest, basis, weights = lowest_mixtures(fractions, energies, targets)
+            rows = np.array([row for _, row in jobs])
             _put(out, rows, lowest, np.take_along_axis(phases, basis, axis=1), weights)
 
     def _named(
@@ -414,17 +485,16 @@ def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> Ch
 
 
 def _mixtures_of(
-    system: _System, targets: NDArray[np.float64]
+    system: System, targets: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Energy [q], columns [q, d] and atom fractions [q, d] of the lowest mixtures at targets [q, d]."""
-    columns = system.columns
+    """Energy [q], phases [q, d] and atom fractions [q, d] of the lowest mixtures at targets [q, d]."""
     if system.facets is None:
-        return lowest_mixtures(columns.fractions, columns.energies, targets)
+        return lowest_mixtures(system.fractions, system.energies, targets)
     energies, products, weights = system.facets.mixtures(targets)
     hidden = np.isnan(weights).any(axis=1)
     if hidden.any():
         energies[hidden], products[hidden], weights[hidden] = lowest_mixtures(
-            columns.fractions, columns.energies, targets[hidden]
+            system.fractions, system.energies, targets[hidden]
         )
     return energies, products, weights
 
