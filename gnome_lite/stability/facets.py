@@ -20,6 +20,9 @@ _UPRIGHT, _FLAT = 1e-9, 1e-9
 _FEASIBLE_EV_PER_ATOM, _TILED = 1e-9, 1e-7
 _CHUNK_NUMBERS = 1 << 20
 
+_QHULL_OPTIONS = ("Qt Q0 Q5", "Qt")
+"""Without merging of nearly coplanar facets first: up to three times as fast, and seldom refused by the check."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LowerHull:
@@ -77,29 +80,29 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
     inner = np.flatnonzero(relative < -BELOW_ELEMENTS_EV_PER_ATOM)
     kept = np.concatenate([np.arange(n_elements), inner])
     points, depths = fractions[kept], relative[kept]
-    if len(inner):
-        found = _enumerate(points, depths)
-        if found is None:
-            return None
-        potentials, corners = found
-    else:
-        potentials, corners = np.zeros((1, n_elements)), np.arange(n_elements)[None]
-    areas = np.abs(np.linalg.det(points[corners]))
-    feasible = (depths - potentials @ points.T).min() >= -_FEASIBLE_EV_PER_ATOM
-    if not (feasible and abs(areas.sum() - 1.0) <= _TILED):
-        return None
-    return LowerHull(potentials + elemental, kept[corners], areas, fractions)
+    if not len(inner):
+        flat = np.zeros((1, n_elements)), np.arange(n_elements)[None]
+        return LowerHull(flat[0] + elemental, flat[1], np.ones(1), fractions)
+    for options in _QHULL_OPTIONS:
+        found = _enumerate(points, depths, options)
+        if found is not None:
+            potentials, corners = found
+            areas = np.abs(np.linalg.det(points[corners]))
+            feasible = (depths - potentials @ points.T).min() >= -_FEASIBLE_EV_PER_ATOM
+            if feasible and abs(areas.sum() - 1.0) <= _TILED:
+                return LowerHull(potentials + elemental, kept[corners], areas, fractions)
+    return None
 
 
 def _enumerate(
-    points: NDArray[np.float64], depths: NDArray[np.float64]
+    points: NDArray[np.float64], depths: NDArray[np.float64], options: str
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
     """Potentials [f, d] and corners [f, d] of phases on or below the elements, which come first and are at zero."""
     from scipy.spatial import ConvexHull, QhullError
 
     try:
         # The plane of the elements closes the hull from above: no roof is needed.
-        hull = ConvexHull(np.concatenate([points[:, 1:], depths[:, None]], axis=1))
+        hull = ConvexHull(np.concatenate([points[:, 1:], depths[:, None]], axis=1), qhull_options=options)
     except QhullError:  # all but flat
         return None
     # A facet n_x . x + n_e e + b = 0 is the line of energies e = -(n_x . x + b) / n_e, x without the first element.
