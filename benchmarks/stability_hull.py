@@ -1,4 +1,4 @@
-"""Hulls beside pymatgen's `PhaseDiagram`: equal figures, and how fast, on DFT entries, the seed and generated systems."""
+"""Hulls beside pymatgen's `PhaseDiagram`: equal figures, and how fast, on DFT entries, seed and generated systems."""
 
 from __future__ import annotations
 
@@ -105,7 +105,10 @@ def on_dft_entries() -> Iterator[Row]:
     alone = _without_polymorphs(entries, stable)
     difference = our_decompositions() - their_decompositions()
     yield _equal(f"decomposition energy, largest difference on {alone.sum()} stable of the {name}", difference[alone])
-    speed = [len(stable) / median_seconds(our_decompositions, REPEATS), len(stable) / median_seconds(their_decompositions, 1)]
+    speed = [
+        len(stable) / median_seconds(our_decompositions, REPEATS),
+        len(stable) / median_seconds(their_decompositions, 1),
+    ]
     yield speed_row(
         f"decomposition relative to all others, {len(stable)} stable of the {name}, our building included",
         "1/s", *speed, "pymatgen get_decomp_and_phase_separation_energy", 100,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli import export, generate, predict, query, run, seed, show, status, train
+from gnome_lite.cli import export, generate, predict, query, reverdict, run, seed, show, status, train
 
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
@@ -31,6 +31,7 @@ app.add_typer(seed.app, name="seed")
 app.command(name="generate")(generate.generate)
 app.command(name="query")(query.query)
 app.command(name="show")(show.show)
+app.command(name="reverdict")(reverdict.reverdict)
 app.command(name="export")(export.export)
 app.command(name="predict")(predict.predict)
 app.command(name="train")(train.train)

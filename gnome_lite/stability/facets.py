@@ -55,15 +55,19 @@ class LowerHull:
     def mixtures(
         self, targets: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Hull energy at atomic fractions [q, d], [q]; the phases it is a mixture of, [q, d]; their atom fractions, [q, d]:
-        NaN where coplanar facets hide which of them it lies in."""
-        values = targets @ self.potentials.T
+        """What atomic fractions [q, d] consist of in equilibrium.
+
+        Returns:
+            Hull energy, eV/atom, [q]; indices of the phases, [q, d]; their atom fractions, [q, d], NaN where coplanar
+            facets hide which of them it lies in.
+        """
+        values: NDArray[np.float64] = targets @ self.potentials.T
         best = values.argmax(axis=1)
         spans = self.spans[best]
         squares = np.where(spans[:, None, None], self.fractions[self.corners[best]], np.eye(targets.shape[1]))
         weights = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
         inside = spans & (weights.min(axis=1) >= -_FLAT)
-        weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
+        weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan).astype(np.float64)
         return values[np.arange(len(targets)), best], self.corners[best], weights
 
 

@@ -7,11 +7,11 @@ the products are that mixture. Of pymatgen's figures, d is `get_decomp_and_e_abo
 allow_negative=True)` on a diagram without the entry; `get_phase_separation_energy`, which leaves out
 polymorphs too, is equal where there are none.
 
-A system is worked out when it is first asked for, after its subsystems, because on a face of the composition simplex its
-hull is theirs: of their phases only the corners matter. So it rests on these and on the entries of all its elements; it
-is kept until one of them changes, and its id is their hash. Up to FACETS_MAX_ELEMENTS elements its facets are enumerated,
-and only the phases at their corners need a linear programme, because without any other the hull is the same; beyond,
-the number of facets explodes and every distance is a linear programme.
+A system is worked out when it is first asked for, after its subsystems, because on a face of the composition simplex
+its hull is theirs: of their phases only the corners matter. So it rests on these and on the entries of all its
+elements; it is kept until one of them changes, and its id is their hash. Up to FACETS_MAX_ELEMENTS elements its facets
+are enumerated, and only the phases at their corners need a linear programme, because without any other the hull is the
+same; beyond, the number of facets explodes and every distance is a linear programme.
 """
 
 from __future__ import annotations
@@ -190,8 +190,8 @@ class ChemicalHull:
         """Add an entry with atom counts [MAX_Z + 1]; only systems that it changes are built again when asked for.
 
         Returns:
-            Entries whose verdict may have changed, the new one with them: those of the same elements, and if the corners
-            of their hull are other ones now, those with more elements, too.
+            Entries whose verdict may have changed, the new one with them: those of the same elements, and if their
+            hull has other corners now, those with more elements, too.
 
         Raises:
             MissingReferenceError: if one of its elements has no entry.
@@ -293,19 +293,32 @@ class ChemicalHull:
             bad = entries[~np.isfinite(e_form)][0]
             raise ValueError(f"{self.ids[bad]} has no finite energy: it cannot be judged")
         found = self.decompositions(entries)
-        hull_ids = [""] * len(entries)
-        for elements, rows in by_system(self._entries.counts[entries]):
-            hull_id = self.hull_id(elements)
-            for row in rows:
-                hull_ids[row] = hull_id
         away = np.where(np.isinf(found.energies_ev_per_atom), 0.0, e_form - found.energies_ev_per_atom)
         away = np.where(self._entries.let_in[entries], away, np.abs(away))
         return [
             HullVerdict(e, max(d, 0.0), d, self._named(products, weights), hull_id)
             for e, d, products, weights, hull_id in zip(
-                e_form.tolist(), away.tolist(), found.products, found.atom_fractions, hull_ids, strict=True
+                e_form.tolist(),
+                away.tolist(),
+                found.products,
+                found.atom_fractions,
+                self.hull_ids(entry_ids),
+                strict=True,
             )
         ]
+
+    def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:
+        """`hull_id` of each entry's system.
+
+        Raises:
+            ValueError: if an id is not an entry.
+        """
+        out = [""] * len(entry_ids)
+        for elements, rows in by_system(self._entries.counts[self.indices(entry_ids)]):
+            hull_id = self.hull_id(elements)
+            for row in rows.tolist():
+                out[row] = hull_id
+        return out
 
     def indices(self, entry_ids: Sequence[str]) -> NDArray[np.int64]:
         """Of entries by id, [q].
@@ -435,9 +448,7 @@ class ChemicalHull:
             rows = np.array([row for _, row in jobs])
             _put(out, rows, lowest, np.take_along_axis(phases, basis, axis=1), weights)
 
-    def _named(
-        self, products: NDArray[np.int64], weights: NDArray[np.float64]
-    ) -> tuple[tuple[str, str, float], ...]:
+    def _named(self, products: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[tuple[str, str, float], ...]:
         """(id, formula, fraction of atoms) of products, the most first."""
         named = [
             (self.ids[p], self._formula(p), w)

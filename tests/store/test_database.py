@@ -38,11 +38,14 @@ def same(a: Crystal, b: Crystal) -> bool:
     return all(np.array_equal(getattr(a, k), getattr(b, k)) for k in ("numbers", "frac_coords", "lattice"))
 
 
+_CLOCKED = ('INSERT INTO "stage"', 'INSERT INTO "verdict"', 'INSERT INTO "judgement"', 'INSERT INTO "sqlite_sequence"')
+
+
 def dump(store: SqlStore) -> list[str]:
     """All rows but clock times and serials."""
     with sqlite3.connect(store.name) as connection:
         lines = list(connection.iterdump())
-    return [line for line in lines if not line.startswith(('INSERT INTO "stage"', 'INSERT INTO "verdict"'))]
+    return [line for line in lines if not line.startswith(_CLOCKED)]
 
 
 # Round trips
@@ -106,7 +109,8 @@ def test_verifications_come_back(played: SqlStore) -> None:
 
 def test_verdicts_models_and_reports_come_back(played: SqlStore) -> None:
     assert played.verdicts("first", 1)[IDS[0]] == verdict(CRYSTALS[0], 0.0)
-    assert played.verdicts("first", 2) == {}
+    assert played.verdicts("first", 2) == played.verdicts("first", 1) == played.verdicts("first")
+    assert played.verdicts("first", 0) == {}
     assert played.reports("first") == [report(1)]
     assert played.base_model("first") == ModelRecord("model-0", "models/0", 90, 10, 0.05)
     assert played.base_model("other") is None
@@ -280,7 +284,7 @@ def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(played: SqlStore) -> None:
     with sqlite3.connect(played.name) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 2: upgrade gnome_lite"):
+    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 3: upgrade gnome_lite"):
         SqlStore.open(played.name)
 
 
@@ -297,20 +301,20 @@ def test_an_older_store_is_backed_up_and_migrated(played: SqlStore, monkeypatch:
         raise StoreError("half way")
 
     before = dump(played)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
     with pytest.raises(StoreError, match="half way"):
         SqlStore.open(played.name)
     assert dump(played) == before
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS[:-1], add_column])
     SqlStore.open(played.name)
-    backup = Path(f"{played.name}.schema-2.bak")
+    backup = Path(f"{played.name}.schema-3.bak")
     assert backup.exists()
     with sqlite3.connect(played.name) as connection:
-        assert connection.execute("SELECT value FROM meta").fetchall() == [("3",)]
+        assert connection.execute("SELECT value FROM meta").fetchall() == [("4",)]
         assert connection.execute("SELECT note FROM model").fetchall() == [(None,), (None,)]
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="schema 3"):
+    with pytest.raises(StoreError, match="schema 4"):
         SqlStore.open(played.name)
 
 
@@ -320,7 +324,7 @@ def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None
         connection.executescript((Path(__file__).parent / "schema_1.sql").read_text(encoding="utf-8"))
     store = SqlStore.open(path)
     assert (tmp_path / "old.sqlite.schema-1.bak").exists()
-    assert store.status().schema_version == 2
+    assert store.status().schema_version == 3
     assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
     verdicts = store.verdicts("first", 1)
     assert len(verdicts) == 4
