@@ -8,6 +8,7 @@ from benchmarks.rows import Row
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    from benchmarks import stability_hull
+    from benchmarks import stability_hull, stability_store
 
     yield from stability_hull.measure(long)
+    yield from stability_store.measure(long)

@@ -227,9 +227,13 @@ class Hull(Protocol):
         """Of all its entries and their energies."""
         ...
 
-    def distances(self, counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
+    def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n], of compositions
         counts [n, MAX_Z + 1]; negative = below it."""
+        ...
+
+    def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
+        """Add an entry with atom counts [MAX_Z + 1]; the entries whose verdict may have changed, itself included."""
         ...
 
     def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:

@@ -7,16 +7,20 @@ the store. Energies in eV/atom.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gnome_lite.errors import LevelMismatchError, StoreError
 from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, Store, silent
-from gnome_lite.records import Verdict, Verification
-from gnome_lite.references import ReferenceSet
+from gnome_lite.records import Credibility, Verdict, Verification
+from gnome_lite.references import ReferenceSet, formation_energies
 
 MOVED_EV_PER_ATOM = 1e-8
 """Less than this is the rounding of sums in another order."""
+
+Seen = tuple[bool, str | None, str, Credibility]
+"""Whether a crystal is novel, the nearest known one, its prototype and its credibility, as in `Verdict`."""
 
 REFERENCES, VERIFICATIONS = "other references", "crystals verified since"
 
@@ -68,6 +72,24 @@ def has_moved(before: Verdict, now: HullVerdict) -> bool:
     return products or any(abs(a - b) > MOVED_EV_PER_ATOM for a, b in energies)
 
 
+def first_verdict(candidate_id: str, place: HullVerdict, level: str, seen: Seen) -> Verdict:
+    """The verdict of a crystal that had none, from its place on the hull and what it looks like."""
+    novel, nearest_known, prototype, credibility = seen
+    return Verdict(
+        candidate_id,
+        place.e_form_ev_per_atom,
+        place.e_above_hull_ev_per_atom,
+        place.decomposition_ev_per_atom,
+        place.products,
+        place.hull_id,
+        level,
+        novel,
+        nearest_known,
+        prototype,
+        credibility,
+    )
+
+
 def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
     """The verdict with another place on the hull; what the crystal itself is stays as it was seen."""
     return replace(
@@ -78,6 +100,57 @@ def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
         products=now.products,
         hull_id=now.hull_id,
     )
+
+
+class StandingVerdicts:
+    """A campaign's verdicts, kept up to date crystal by crystal: the hull is built once and grows."""
+
+    def __init__(self, store: Store, campaign: str, references: ReferenceSet, build_hull: BuildHull) -> None:
+        """From everything verified at the level of the references.
+
+        Raises:
+            MissingReferenceError: if an element has no reference energy.
+        """
+        self._store, self._campaign = store, campaign
+        self._elemental, self._level = references.elemental_ev_per_atom, references.level
+        self._hull = build_hull(references, [v for v in store.verifications(references.level) if v.ok])
+        self._standing = store.verdicts(campaign)
+
+    def add(self, round: int, verification: Verification, seen: Seen) -> list[Verdict]:
+        """Store an outcome, its verdict and those that it moves.
+
+        Args:
+            seen: what the crystal itself looks like.
+
+        Returns:
+            The verdicts issued, none for a failure.
+
+        Raises:
+            LevelMismatchError: if it is of another level.
+            MissingReferenceError: if one of its elements has no reference energy.
+        """
+        v = verification
+        if v.level != self._level:
+            raise LevelMismatchError(
+                f"{v.candidate_id} is verified at level {v.level}, the references are of {self._level}: "
+                "one hull holds one level"
+            )
+        counts = v.crystal.counts
+        e_form = formation_energies(counts[None], [v.energy_ev], self._elemental)[0] if v.ok else math.nan
+        self._store.add_verification(self._campaign, round, v)
+        if not v.ok:
+            return []
+        ids = [i for i in self._hull.add(v.candidate_id, counts, float(e_form)) if i in self._standing]
+        issued: list[Verdict] = []
+        for i, found in zip([v.candidate_id, *ids], self._hull.verdicts([v.candidate_id, *ids]), strict=True):
+            if i == v.candidate_id:
+                issued.append(first_verdict(i, found, self._level, seen))
+            elif has_moved(self._standing[i], found):
+                issued.append(moved_to(self._standing[i], found))
+        self._standing |= {verdict.candidate_id: verdict for verdict in issued}
+        figures = {"standing": len(self._standing), "affected": len(ids), "moved": len(issued) - 1}
+        self._store.reissue_verdicts(self._campaign, issued, VERIFICATIONS, self._hull.id, figures)
+        return issued
 
 
 def reverdict(

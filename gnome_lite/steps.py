@@ -21,7 +21,7 @@ from gnome_lite.metrics import calibration_error
 from gnome_lite.pipeline import PastPredictions, Screen, Stages
 from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
-from gnome_lite.reverdict import affected, has_moved, moved_to
+from gnome_lite.reverdict import affected, first_verdict, has_moved, moved_to
 from gnome_lite.surroundings import Surroundings, index_of_known
 
 Step = Callable[[Stages, int], dict[str, Any]]
@@ -159,16 +159,7 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
     verdicts: dict[str, Verdict] = {}
     for done, (i, part) in enumerate(zip(again, hull.verdicts(again), strict=True), 1):
         if i not in before:
-            verdicts[i] = Verdict(
-                i,
-                part.e_form_ev_per_atom,
-                part.e_above_hull_ev_per_atom,
-                part.decomposition_ev_per_atom,
-                part.products,
-                part.hull_id,
-                stages.verifier.level,
-                *surroundings.judge(mine[i]),
-            )
+            verdicts[i] = first_verdict(i, part, stages.verifier.level, surroundings.judge(mine[i]))
         elif has_moved(before[i], part):
             verdicts[i] = moved_to(before[i], part)
         stages.progress("judge", done, len(again), mine[i].crystal.reduced_formula)

@@ -53,6 +53,7 @@ class Entries:
         inside = np.flatnonzero(self.let_in)
         groups = by_system(self._counts[inside])
         self.systems = {key_of(elements): inside[rows].tolist() for elements, rows in groups}
+        self._total: int | None = None
         self._lowest = dict(zip(self.systems, self._lowest_each([inside[rows] for _, rows in groups]), strict=True))
 
     def __len__(self) -> int:
@@ -101,6 +102,8 @@ class Entries:
         self.index[entry_id] = n
         self.ids.append(entry_id)
         if abs(e_form_ev_per_atom) <= E_FORM_LIMIT_EV_PER_ATOM:
+            if self._total is not None:
+                self._total += self._digest_of(n)
             members = self.systems.setdefault(key_of(elements), [])
             members.append(n)
             (self._lowest[key_of(elements)],) = self._lowest_each([np.array(members)])
@@ -126,9 +129,20 @@ class Entries:
 
     def digest(self, entries: Iterable[int]) -> str:
         """Hash of the level and of ids and formation energies of entries in any order."""
-        energies = self._e_form
-        lines = sorted(f"{self.ids[i]} {energies[i]:.9f};" for i in entries)
-        return blake2b("".join([self.level, "\n", *lines]).encode(), digest_size=8).hexdigest()
+        return self._hash(sum(self._digest_of(i) for i in entries))
+
+    def digest_of_all(self) -> str:
+        """`digest` of all entries that are let in; one more is one addition."""
+        if self._total is None:
+            self._total = sum(self._digest_of(i) for i in np.flatnonzero(self.let_in).tolist())
+        return self._hash(self._total)
+
+    def _digest_of(self, entry: int) -> int:
+        text = f"{self.ids[entry]} {self._e_form[entry]:.9f}"
+        return int.from_bytes(blake2b(text.encode(), digest_size=16).digest())
+
+    def _hash(self, total: int) -> str:
+        return blake2b(f"{self.level} {total % (1 << 128):032x}".encode(), digest_size=8).hexdigest()
 
     def _lowest_each(self, groups: Sequence[NDArray[np.int64]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """`lowest` of systems given by their entries."""

@@ -65,9 +65,10 @@ class LowerHull:
         best = values.argmax(axis=1)
         spans = self.spans[best]
         squares = np.where(spans[:, None, None], self.fractions[self.corners[best]], np.eye(targets.shape[1]))
-        weights = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
+        solved = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
+        weights = np.asarray(solved, dtype=np.float64)
         inside = spans & (weights.min(axis=1) >= -_FLAT)
-        weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan).astype(np.float64)
+        weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
         return values[np.arange(len(targets)), best], self.corners[best], weights
 
 

@@ -165,7 +165,7 @@ class ChemicalHull:
     @property
     def id(self) -> str:
         """Hash of level, entry ids and formation energies."""
-        return self._entries.digest(np.flatnonzero(self._entries.let_in).tolist())
+        return self._entries.digest_of_all()
 
     @property
     def refused(self) -> Mapping[str, int]:
@@ -214,7 +214,7 @@ class ChemicalHull:
                 self._forget(wider)
         return [self.ids[i] for k in changed for i in self._entries.systems[k]]
 
-    def distances(self, counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
+    def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n] (NaN where the energy is).
 
         Args:
@@ -331,6 +331,14 @@ class ChemicalHull:
             raise ValueError(f"{unknown[0]} is not an entry of hull {self.id}")
         return np.array([self._entries.index[i] for i in entry_ids], dtype=np.int64)
 
+    def inside(self, elements: Elements) -> NDArray[np.int64]:
+        """Entries let in that hold no other atomic numbers, by index, ascending, [n]."""
+        return np.array(sorted(i for k in self._entries.within(elements) for i in self._entries.systems[k]), np.int64)
+
+    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
+        """Atomic fractions of entries [q] that hold no other atomic numbers, [q, d]."""
+        return self._entries.fractions(entries, elements)
+
     def columns(self, elements: Elements) -> System:
         """The phases that can matter within some atomic numbers, ascending.
 
@@ -362,10 +370,10 @@ class ChemicalHull:
         ascending = tuple(sorted(z))
         system = self.columns(ascending)
         facets = system.facets or lower_hull(system.fractions, system.energies)
-        inside = np.array(sorted(i for k in self._entries.within(ascending) for i in self._entries.systems[k]))
+        inside = self.inside(ascending)
         e_form = self._entries.e_form[inside]
         counts = self._entries.counts[inside]
-        above = np.maximum(self.distances(counts.astype(np.int64), e_form), 0.0)
+        above = np.maximum(self.distances(counts, e_form), 0.0)
         place = np.full(len(self.ids), NONE)
         place[inside] = np.arange(len(inside))
         order = [ascending.index(k) for k in z]

@@ -247,10 +247,14 @@ class SqlStore:
 
         A success without a finite energy is stored as a failure.
         """
-        row, crystal = rows.from_verification(campaign, round, verification)
+        self.add_verifications(campaign, round, [verification])
+
+    def add_verifications(self, campaign: str, round: int, verifications: Iterable[Verification]) -> None:
+        """`add_verification` of many, all or none of them."""
+        found = [rows.from_verification(campaign, round, v) for v in verifications]
         with self._database.writing() as connection:
-            insert(connection, schema.crystal, [crystal], ignore=True)
-            insert(connection, schema.verification, [row], ignore=True)
+            insert(connection, schema.crystal, [crystal for _, crystal in found], ignore=True)
+            insert(connection, schema.verification, [row for row, _ in found], ignore=True)
 
     def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
         """All verifications at a level, or those that a campaign selected, ordered by candidate id."""
