@@ -330,8 +330,10 @@ class Store(Protocol):
         hull_id: str,
         figures: Mapping[str, Any],
         references: ReferenceSet | None = None,
+        verified: tuple[int, Verification] | None = None,
     ) -> None:
-        """Those that moved after the last round; with `references` the campaign goes on with these."""
+        """Those that moved after the last round; with `references` the campaign goes on with these, and with `verified`
+        (round, outcome) what moved them is stored with them."""
         ...
 
     def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:

@@ -117,7 +117,7 @@ class StandingVerdicts:
         self._standing = store.verdicts(campaign)
 
     def add(self, round: int, verification: Verification, seen: Seen) -> list[Verdict]:
-        """Store an outcome, its verdict and those that it moves.
+        """Store an outcome, its verdict and those that it moves, all or nothing; after an error begin anew.
 
         Args:
             seen: what the crystal itself looks like.
@@ -137,8 +137,8 @@ class StandingVerdicts:
             )
         counts = v.crystal.counts
         e_form = formation_energies(counts[None], [v.energy_ev], self._elemental)[0] if v.ok else math.nan
-        self._store.add_verification(self._campaign, round, v)
         if not v.ok:
+            self._store.add_verification(self._campaign, round, v)
             return []
         ids = [i for i in self._hull.add(v.candidate_id, counts, float(e_form)) if i in self._standing]
         issued: list[Verdict] = []
@@ -149,7 +149,8 @@ class StandingVerdicts:
                 issued.append(moved_to(self._standing[i], found))
         self._standing |= {verdict.candidate_id: verdict for verdict in issued}
         figures = {"standing": len(self._standing), "affected": len(ids), "moved": len(issued) - 1}
-        self._store.reissue_verdicts(self._campaign, issued, VERIFICATIONS, self._hull.id, figures)
+        hull_id = self._hull.id
+        self._store.reissue_verdicts(self._campaign, issued, VERIFICATIONS, hull_id, figures, verified=(round, v))
         return issued
 
 

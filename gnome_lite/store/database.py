@@ -279,6 +279,7 @@ class SqlStore:
         hull_id: str,
         figures: Mapping[str, Any],
         references: ReferenceSet | None = None,
+        verified: tuple[int, Verification] | None = None,
     ) -> None:
         """Store verdicts that moved after the campaign's last round, and why; earlier ones are kept.
 
@@ -286,11 +287,16 @@ class SqlStore:
             hull_id: of the whole hull they were looked up in.
             figures: how many were looked at, moved and so on.
             references: the campaign goes on with these.
+            verified: (round, outcome) that moved them, stored with them as by `add_verification`.
 
         Raises:
             StoreError: if the campaign has judged nothing yet.
         """
+        found = None if verified is None else rows.from_verification(campaign, *verified)
         with self._database.writing() as connection:
+            if found is not None:
+                insert(connection, schema.crystal, [found[1]], ignore=True)
+                insert(connection, schema.verification, [found[0]], ignore=True)
             write_reissued(connection, campaign, verdicts, cause, hull_id, figures, references)
 
     def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:
