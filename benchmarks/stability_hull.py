@@ -74,7 +74,7 @@ def on_dft_entries() -> Iterator[Row]:
     """The 943 entries of Fe-Li-O-P."""
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
-    entries = _mp_entries()
+    entries = mp_entries()
 
     def ours() -> NDArray[np.float64]:
         return np.maximum(entries.hull().distances(entries.counts, entries.e_form), 0.0)
@@ -190,7 +190,7 @@ def _systems(entries: Entries, n: int) -> list[list[int]]:
     return [list(elements) for elements in chosen]
 
 
-def _mp_entries() -> Entries:
+def mp_entries() -> Entries:
     with gzip.open(data_dir() / "mp_entries_Fe-Li-O-P.json.gz", "rt") as file:
         documents = json.load(file)
     return _entries(

@@ -169,7 +169,7 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
         sources.append(MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome))
     if not sources:
         raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
-    return CombinedSource(sources)
+    return CombinedSource(sources, permissive_only=config.sources.licences == "permissive")
 
 
 def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> ReferenceSet:

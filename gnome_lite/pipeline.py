@@ -227,6 +227,11 @@ class Hull(Protocol):
         """Of all its entries and their energies."""
         ...
 
+    @property
+    def census(self) -> Mapping[str, int]:
+        """Entries that came ("in") and that were let in, and those that were not, by cause."""
+        ...
+
     def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n], of compositions
         counts [n, MAX_Z + 1]; negative = below it."""

@@ -208,6 +208,7 @@ def reverdict(
             moved,
         )
         figures = {"standing": len(ids), "affected": len(again), "moved": len(moved), "hull": hull.id}
+        figures |= {"entries": dict(hull.census), "licences": references.licences}
         store.reissue_verdicts(
             campaign,
             [new for _, new in moved],

@@ -172,6 +172,8 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
         "stable": len(stable),
         "novel": sum(v.novel for v in stable),
         "hull": hull.id,
+        "entries": dict(hull.census),
+        "licences": references.licences,
     }
     store.add_verdicts(name, round, list(verdicts.values()), figures)
     return figures

@@ -139,6 +139,7 @@ class ChemicalHull:
             ValueError: if ids repeat.
         """
         self._entries = Entries(level, ids, counts, e_form_ev_per_atom)
+        self._left_out: dict[str, int] = {}
         self._systems: dict[int, System] = {}
         self._corners: dict[int, NDArray[np.int64]] = {}
         self._formulas: dict[int, str] = {}
@@ -171,6 +172,12 @@ class ChemicalHull:
     def refused(self) -> Mapping[str, int]:
         """Entries that were not let in, by cause."""
         return self._entries.refused
+
+    @property
+    def census(self) -> Mapping[str, int]:
+        """Entries that came and that were let in, and those that were not, by cause."""
+        left_out = {**self._left_out, **self.refused}
+        return {"in": len(self.ids) + sum(self._left_out.values()), "let in": len(self), **left_out}
 
     def __len__(self) -> int:
         return int(self._entries.let_in.sum())
@@ -490,7 +497,7 @@ def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> Ch
     new = {v.candidate_id: v for v in verified if v.ok and v.candidate_id not in known}
     relaxed = CrystalBatch.from_crystals(v.crystal for v in new.values()).counts
     energies = np.array([v.energy_ev for v in new.values()], dtype=np.float64)
-    return ChemicalHull(
+    hull = ChemicalHull(
         references.level,
         [e.id for e in references.entries] + list(new),
         np.concatenate([references.crystals.counts, relaxed]),
@@ -501,6 +508,10 @@ def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> Ch
             ]
         ),
     )
+    failed = sum(not v.ok for v in verified)
+    causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
+    hull._left_out = {cause: n for cause, n in causes.items() if n}
+    return hull
 
 
 def _mixtures_of(

@@ -368,6 +368,20 @@ def test_build_hull_joins_references_and_verified() -> None:
     assert len(hull) == 4
 
 
+def test_entries_are_counted_in_and_out() -> None:
+    failed = verification("gl-2", {"Li": 1, "O": 1}, math.nan, failure=Failure.TIMEOUT)
+    absurd = verification("gl-3", {"Li": 1, "O": 1}, -200.0)
+    double = verification("Li2O", {"Li": 2, "O": 1}, -12.0)
+    hull = build_hull(REFERENCES, [verification("gl-1", {"Li": 1, "O": 1}, -7.0), failed, absurd, double])
+    assert dict(hull.census) == {
+        "in": 7,
+        "let in": 4,
+        "verification failed": 1,
+        "also a reference": 1,
+        "formation energy out of range": 1,
+    }
+
+
 def test_hull_id_depends_on_entries_and_energies_only() -> None:
     a, b = verification("gl-1", {"Li": 1, "O": 1}, -7.0), verification("gl-2", {"Li": 1, "O": 2}, -9.0)
     assert build_hull(REFERENCES, [a, b]).id == build_hull(REFERENCES, [b, a]).id
