@@ -76,7 +76,7 @@ def test_entries_of_other_licences_are_left_out_and_counted() -> None:
             return ReferenceSet.make(
                 [
                     LI,
-                    O,
+                    OXYGEN,
                     LI2O,
                     entry("nc", "Li O", -3.0, licence="CC BY-NC 4.0"),
                     entry("x", "Li O O O", -3.0, licence=""),
