@@ -31,19 +31,12 @@ class LowerHull:
     Attributes:
         potentials: chemical potentials of the elements on each facet, eV/atom, [f, d].
         corners: indices of the phases at the corners of each facet, [f, d].
-        areas: of each facet in the composition simplex, relative to it, [f]; those of coplanar phases may have none.
         fractions: atomic fractions of the phases, [n, d].
     """
 
     potentials: NDArray[np.float64]
     corners: NDArray[np.int64]
-    areas: NDArray[np.float64]
     fractions: NDArray[np.float64]
-
-    @property
-    def spans(self) -> NDArray[np.bool_]:
-        """Which facets have an area, [f]."""
-        return self.areas > _FLAT
 
     def energies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
         """Hull energy at atomic fractions [q, d], eV/atom, [q]."""
@@ -63,11 +56,10 @@ class LowerHull:
         """
         values: NDArray[np.float64] = targets @ self.potentials.T
         best = values.argmax(axis=1)
-        spans = self.spans[best]
-        squares = np.where(spans[:, None, None], self.fractions[self.corners[best]], np.eye(targets.shape[1]))
+        squares = self.fractions[self.corners[best]]
         solved = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
         weights = np.asarray(solved, dtype=np.float64)
-        inside = spans & (weights.min(axis=1) >= -_FLAT)
+        inside = weights.min(axis=1) >= -_FLAT
         weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
         return values[np.arange(len(targets)), best], self.corners[best], weights
 
@@ -87,15 +79,18 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
     points, depths = fractions[kept], relative[kept]
     if not len(inner):
         flat = np.zeros((1, n_elements)), np.arange(n_elements)[None]
-        return LowerHull(flat[0] + elemental, flat[1], np.ones(1), fractions)
+        return LowerHull(flat[0] + elemental, flat[1], fractions)
     for options in _QHULL_OPTIONS:
         found = _enumerate(points, depths, options)
         if found is not None:
             potentials, corners = found
             areas = np.abs(np.linalg.det(points[corners]))
-            feasible = (depths - potentials @ points.T).min() >= -_FEASIBLE_EV_PER_ATOM
-            if feasible and abs(areas.sum() - 1.0) <= _TILED:
-                return LowerHull(potentials + elemental, kept[corners], areas, fractions)
+            # Coplanar phases and the walls over the simplex' edges leave facets without area: nothing rests on them.
+            real = areas > _FLAT
+            potentials, corners = potentials[real], corners[real]
+            feasible = (depths - potentials @ points.T).min(initial=0.0) >= -_FEASIBLE_EV_PER_ATOM
+            if feasible and abs(areas[real].sum() - 1.0) <= _TILED:
+                return LowerHull(potentials + elemental, kept[corners], fractions)
     return None
 
 

@@ -392,10 +392,8 @@ class ChemicalHull:
             e_form,
             above,
             above <= STABLE_EV_PER_ATOM,
-            np.sort(place[system.entries[facets.corners[facets.spans]]], axis=1)
-            if facets
-            else np.empty((0, len(z)), np.int64),
-            facets.potentials[facets.spans][:, order] if facets else np.empty((0, len(z))),
+            np.sort(place[system.entries[facets.corners]], axis=1) if facets else np.empty((0, len(z)), np.int64),
+            facets.potentials[:, order] if facets else np.empty((0, len(z))),
         )
 
     def _build(self, elements: Elements) -> System:
