@@ -125,7 +125,7 @@ def _difference(
         inside = np.flatnonzero(~(counts[:, counts[row] == 0] > 0).any(axis=1))
         above = PhaseDiagram([entry(i) for i in inside]).get_e_above_hull(entry(row))
         worst = max(worst, abs(above - standing[outcomes[k].candidate_id].e_above_hull_ev_per_atom))
-    return worst
+    return float(worst)
 
 
 def _elements() -> ReferenceSet:
