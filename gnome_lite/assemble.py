@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gnome_lite.generate.stream import Mix
     from gnome_lite.known import Known
     from gnome_lite.predict.predictor import EnsemblePredictor
+    from gnome_lite.reverdict import Reverdict
     from gnome_lite.seeding import SeedParts
     from gnome_lite.store.database import SqlStore
     from gnome_lite.verify.verifier import ProcessVerifier
@@ -190,7 +191,7 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
         sources.append(MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome))
     if not sources:
         raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
-    return CombinedSource(sources)
+    return CombinedSource(sources, permissive_only=config.sources.licences == "permissive")
 
 
 def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> ReferenceSet:
@@ -334,6 +335,48 @@ def open_store(settings: Settings | None = None, create: bool = False) -> SqlSto
     from gnome_lite.store.database import SqlStore
 
     return SqlStore.open((settings or Settings()).store_url, create=create)
+
+
+def reverdict_campaign(
+    name: str, store: SqlStore, settings: Settings | None = None, progress: Progress = silent
+) -> Reverdict:
+    """Issue a stored campaign's verdicts again, against what its sources hold now and all that is verified.
+
+    Raises:
+        StoreError: if the store has no such campaign, or it has no verdicts or runs in another process.
+        SourceError, LevelMismatchError, MissingReferenceError: if its sources cannot serve any more.
+    """
+    from gnome_lite.novelty.novelty import CrystalNovelty
+    from gnome_lite.reverdict import reverdict
+    from gnome_lite.stability.hull import build_hull
+
+    campaigns = {c.name: c for c in store.status().campaigns}
+    if name not in campaigns:
+        some = ", ".join(campaigns) or "none yet: `gnome-lite run` makes one"
+        raise StoreError(f"store {store.name} has no campaign {name!r}: it has {some}")
+    config = read_stored(campaigns[name].config)
+    references = make_source(config, settings or Settings(), campaigns[name].level).load()
+    known_as = campaigns[name].reference_set_id
+    return reverdict(store, name, known_as, references, build_hull, CrystalNovelty(), progress)
+
+
+def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
+    """A campaign's settings as a store holds them; those that this version does not know any more are left out.
+
+    Raises:
+        ConfigError: if a value is not allowed any more.
+    """
+    known: dict[str, Any] = {}
+    for key, value in config.items():
+        field = CampaignConfig.model_fields.get(key)
+        if field is not None:
+            section = field.annotation
+            inner = getattr(section, "model_fields", None) if isinstance(value, dict) else None
+            known[key] = {k: v for k, v in value.items() if k in inner} if inner else value
+    try:
+        return CampaignConfig.model_validate(known)
+    except ValidationError as error:
+        raise ConfigError(f"campaign {config.get('name')!r} of the store: {explain(error)}") from error
 
 
 def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:

@@ -51,13 +51,17 @@ class Space(Section):
 
 
 class Sources(Section):
-    """Known crystals. All must be of the verifier's level of theory."""
+    """Known crystals. All must be of the verifier's level of theory.
+
+    With `licences = "permissive"` those that may not be used by anyone for anything (attribution aside) are left out.
+    """
 
     seed: bool = True
     files: tuple[Path, ...] = ()
     releases: tuple[Path, ...] = ()
     materials_project: tuple[str, ...] = ()
     include_gnome: bool = False
+    licences: Literal["any", "permissive"] = "any"
 
 
 GeneratorName = Literal["substitution", "partial", "prototypes", "random", "intermetallic"]

@@ -15,6 +15,7 @@ from gnome_lite.cli import (
     predict,
     query,
     release,
+    reverdict,
     run,
     seed,
     show,
@@ -50,6 +51,7 @@ app.command(name="analyse")(analyse.analyse)
 app.command(name="synthesis")(synthesis.synthesis)
 app.command(name="match")(match.match)
 app.command(name="plot")(plot.plot)
+app.command(name="reverdict")(reverdict.reverdict)
 app.command(name="export")(export.export)
 app.command(name="release")(release.release)
 app.command(name="predict")(predict.predict)

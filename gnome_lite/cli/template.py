@@ -30,6 +30,7 @@ _COMMENTS = {
     "sources.releases": "directories of `gnome-lite release`, of this level",
     "sources.materials_project": 'chemical systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY',
     "sources.include_gnome": "entries under CC BY-NC",
+    "sources.licences": '"permissive" leaves out entries that not everyone may use: CC BY-NC, not stated',
     "generate.candidates": "kept in each round",
     "generate.mix": "shares: substitution, partial, prototypes, random, intermetallic",
     "generate.threshold": "least probability of a substitution",
