@@ -8,8 +8,9 @@ from benchmarks.rows import Row
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    from benchmarks import stability_hull, stability_store, stability_uncertainty
+    from benchmarks import stability_analyses, stability_hull, stability_store, stability_uncertainty
 
     yield from stability_hull.measure(long)
     yield from stability_store.measure(long)
     yield from stability_uncertainty.measure(long)
+    yield from stability_analyses.measure(long)

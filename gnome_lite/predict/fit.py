@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gnome_lite.predict.graph import GraphSet
-from gnome_lite.predict.kinds import AnyNetwork, Inputs, energies
+from gnome_lite.predict.kinds import AnyNetwork, Inputs, device_of, energies
 
 START_OF_PEAK, END_OF_PEAK = 1 / 25, 1e-5
 """Learning rate at the start and the end of the cycle, of its peak."""
@@ -74,7 +74,8 @@ def fit(
     on_epoch: Callable[[int, float], None],
     state: Path | None = None,
 ) -> History:
-    """Train a network in place; the same arguments give the same weights on the same machine, stopped between or not.
+    """Train a network in place, on its device; the same arguments give the same weights on the same machine, stopped or
+    not.
 
     Args:
         inputs: training graphs with edges up to `cutoff_ang * schedule.reach`, or formulas.
@@ -89,7 +90,7 @@ def fit(
     """
     n_batches = max(1, len(inputs) // schedule.batch_size)
     optimiser = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
-    targets = torch.from_numpy(np.asarray(e_form_ev_per_atom, dtype=np.float32))
+    targets = torch.from_numpy(np.asarray(e_form_ev_per_atom, dtype=np.float32)).to(device_of(network))
     run = _Run(network, optimiser)
     if state is not None and state.exists():
         run.load(state)
@@ -129,7 +130,7 @@ def evaluate(network: AnyNetwork, inputs: Inputs) -> NDArray[np.float64]:
     """Energies of inputs as they are, eV/atom, [n]."""
     parts = np.array_split(np.arange(len(inputs)), max(1, len(inputs) // EVALUATED_AT_ONCE))
     with torch.inference_mode():
-        some = [energies(network, inputs.take(index)).numpy() for index in parts if len(index)]
+        some = [energies(network, inputs.take(index)).cpu().numpy() for index in parts if len(index)]
     return np.concatenate([np.empty(0), *some])
 
 
@@ -183,5 +184,8 @@ class _Run:
             put({name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)})
         for i, parameter in enumerate(self.network.parameters()):
             if f"step.{i}" in tensors:
-                self.optimiser.state[parameter] = {name: tensors[f"{name}.{i}"].clone() for name in MOMENTS}
+                self.optimiser.state[parameter] = {
+                    name: tensors[f"{name}.{i}"].to(parameter.device if name != "step" else "cpu", copy=True)
+                    for name in MOMENTS
+                }
         self.history = [(loss, error) for loss, error in tensors["history"].tolist()]

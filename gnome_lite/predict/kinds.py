@@ -41,16 +41,21 @@ def load_weights(network: AnyNetwork, weights: dict[str, NDArray[np.float32]]) -
     network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
 
 
+def device_of(network: AnyNetwork) -> str:
+    """Where its weights are: "cpu", "cuda:0"."""
+    return str(next(network.parameters()).device)
+
+
 def energies(network: AnyNetwork, inputs: Inputs) -> Tensor:
-    """Of all inputs at once, eV/atom, [n].
+    """Of all inputs at once, on the network's device, eV/atom, [n].
 
     Raises:
         TypeError: if the network is not of the inputs' kind.
     """
     if isinstance(network, StructuralNetwork) and isinstance(inputs, GraphSet):
-        return network.forward(GraphTensors.of(inputs))
+        return network.forward(GraphTensors.of(inputs, device_of(network)))
     if isinstance(network, CompositionNetwork) and isinstance(inputs, CompositionSet):
-        return network.forward(CompositionTensors.of(inputs))
+        return network.forward(CompositionTensors.of(inputs, device_of(network)))
     raise TypeError(f"a {type(network).__name__} cannot read a {type(inputs).__name__}")
 
 

@@ -210,6 +210,7 @@ def main(job: Path, member: int) -> None:
     network = network_of(architecture, Normalisation(**plan["normalisation"]))
     if plan["from_base"]:
         load_weights(network, load_file(job / f"base-{member}"))
+    network = network.to("cuda" if torch.cuda.is_available() else "cpu")
     holdout = _from("holdout", data)
     history = fit(
         network,
@@ -222,7 +223,7 @@ def main(job: Path, member: int) -> None:
         lambda epoch, loss: print(epoch, loss, flush=True),
         job / f"state-{member}",
     )
-    done = {f"weights.{k}": v.numpy() for k, v in network.state_dict().items()}
+    done = {f"weights.{k}": v.cpu().numpy() for k, v in network.state_dict().items()}
     done |= {"history": np.array(history), "holdout_ev_per_atom": evaluate(network, holdout)}
     save_file(done, job / f"done-{member}.part")
     (job / f"done-{member}.part").replace(job / f"done-{member}")
