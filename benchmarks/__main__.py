@@ -18,7 +18,7 @@ from benchmarks.rows import Row
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-NAMES = ("hull", "relaxation", "prediction", "candidates")
+NAMES = ("hull", "verification", "prediction", "candidates")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.config import CampaignConfig, GeneratorName
-from gnome_lite.crystals import CrystalBatch
-from gnome_lite.errors import SourceError
-from gnome_lite.pipeline import FurtherParents, Gate, Generator, Progress, Source, Stages, silent
+from gnome_lite.config import CampaignConfig, GeneratorName, Level
+from gnome_lite.crystals import CrystalBatch, atomic_number
+from gnome_lite.errors import CalculatorError, LevelMismatchError, SourceError
+from gnome_lite.pipeline import FurtherParents, Gate, Generator, Progress, Rung, Source, Stages, silent
 from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings, bundled
 
@@ -38,6 +38,7 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     source = make_source(config, settings, level)
     references = source.load()
     _require_elements(config, references)
+    _require_range(config)
     return Stages(
         config=config,
         source=source,
@@ -47,10 +48,11 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
         select=selector(config.select),
-        verifier=make_verifier(config, references.elemental_ev_per_atom),
+        verifier=make_verifier(config, references.elemental_ev_per_atom, settings),
         build_hull=build_hull,
         store=open_store(settings, create=True),
         progress=progress,
+        rungs=make_rungs(config, settings),
     )
 
 
@@ -193,11 +195,36 @@ def shipped_levels() -> list[str]:
     return sorted(path.name.removeprefix("base-") for path in bundled("models").glob("base-*"))
 
 
-def make_verifier(config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None) -> ProcessVerifier:
-    """Relaxation in child processes with the campaign's calculator."""
+def make_verifier(
+    config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None, settings: Settings | None = None
+) -> ProcessVerifier:
+    """Relaxation in child processes with the campaign's calculator; trajectories, if wanted, go to the home."""
     from gnome_lite.verify.verifier import ProcessVerifier
 
-    return ProcessVerifier(config.verify, elemental_ev_per_atom)
+    return ProcessVerifier(config.verify, elemental_ev_per_atom, settings.home / "trajectories" if settings else None)
+
+
+def make_rungs(config: CampaignConfig, settings: Settings) -> tuple[Rung, ...]:
+    """The levels of the ladder above the campaign's own.
+
+    Raises:
+        CalculatorError: if one is unknown or cannot be had here.
+        LevelMismatchError: if two names stand for one level of theory.
+    """
+    return tuple(make_rung(name, config, settings) for name in config.verify.levels[1:])
+
+
+def make_rung(name: str, config: CampaignConfig, settings: Settings) -> Rung:
+    """One level above the first, with what was computed of it so far in the home."""
+    from gnome_lite.verify.verifier import ProcessVerifier
+
+    verifier = ProcessVerifier(config.verify.at(name), None, settings.home / "trajectories")
+    if verifier.level == level_of(config):
+        raise LevelMismatchError(
+            f"{name} and {config.verify.calculator} are both of level {verifier.level}: a ladder needs other levels"
+        )
+    ledger = settings.home / "levels" / f"{verifier.level.replace(':', '_')}.jsonl"
+    return Rung(name, verifier, config.verify.level.get(name, Level()), ledger)
 
 
 def open_store(settings: Settings | None = None, create: bool = False) -> SqlStore:
@@ -213,11 +240,27 @@ def open_store(settings: Settings | None = None, create: bool = False) -> SqlSto
 
 def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:
     """Every element of the space needs an elemental reference, or no hull can be built there."""
-    # Where chemical systems are named they alone are the space, as for the gate.
-    wanted = {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)
-    missing = sorted(wanted - references.elemental_ev_per_atom.keys())
+    missing = sorted(_elements(config) - references.elemental_ev_per_atom.keys())
     if missing:
         raise SourceError(
             f"no elemental reference for {', '.join(missing)} at level {references.level}: "
             "leave it out of space.elements or add a source that has it"
         )
+
+
+def _require_range(config: CampaignConfig) -> None:
+    """Every element of the space must be one that each calculator knows."""
+    from gnome_lite.verify.calculators import max_z
+
+    for name in (config.verify.calculator, *config.verify.levels[1:]):
+        beyond = sorted(e for e in _elements(config) if atomic_number(e) > max_z(name))
+        if beyond:
+            raise CalculatorError(
+                f"{name} does not know {', '.join(beyond)} (Z <= {max_z(name)}): "
+                "leave it out of space.elements or choose another calculator"
+            )
+
+
+def _elements(config: CampaignConfig) -> set[str]:
+    """Where chemical systems are named they alone are the space, as for the gate."""
+    return {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)

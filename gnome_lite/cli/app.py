@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli import export, generate, predict, query, run, seed, show, status, train
+from gnome_lite.cli import export, finetune, generate, predict, query, references, run, seed, show, status, train
 
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
@@ -34,6 +34,8 @@ app.command(name="show")(show.show)
 app.command(name="export")(export.export)
 app.command(name="predict")(predict.predict)
 app.command(name="train")(train.train)
+app.command(name="references")(references.references)
+app.command(name="finetune")(finetune.finetune)
 app.command(name="status")(status.status)
 
 

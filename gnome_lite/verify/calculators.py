@@ -173,7 +173,7 @@ def _content_hash(path: str) -> str:
 
 
 def _version_of(module: str) -> str:
-    """"-1.2.3" of the distribution that is named as the module; "" where none is."""
+    """ "-1.2.3" of the distribution that is named as the module; "" where none is."""
     try:
         return f"-{version(module.partition('.')[0])}"
     except PackageNotFoundError:

@@ -183,9 +183,7 @@ def _popen(python: str) -> subprocess.Popen[bytes]:
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     command = [python, "-B", str(CHILD)]
     try:
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment
-        )
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment)
     except OSError as error:
         raise CalculatorError(
             f"there is no interpreter {python} ({error.strerror}): check calculator_kwargs.python"
