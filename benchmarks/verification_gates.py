@@ -71,10 +71,9 @@ def _read_pairs() -> Iterator[tuple[Crystal, Crystal]]:
     found: dict[str, dict[str, Crystal]] = {}
     with tarfile.open(data_dir() / "relaxation_pairs.tar.gz") as archive:
         for member in archive:
-            stem = member.name.rsplit("/", 1)[-1].removesuffix(".cif")
-            key, _, kind = stem.rpartition("_")
-            content = archive.extractfile(member) if member.isfile() and member.name.endswith(".cif") else None
-            if content is not None and kind in ("unrelaxed", "relaxed"):
+            kind, _, key = member.name.partition("/")
+            content = archive.extractfile(member) if key.endswith(".cif") else None
+            if content is not None:
                 found.setdefault(key, {})[kind] = _crystal(content.read().decode())
     for pair in found.values():
         if len(pair) == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -86,10 +87,8 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
         found += read_trajectories([folder])
     traced = {path.stem for path in folder.glob("*")}
     computed = list(read_ledger(settings.home / "levels" / f"{level.replace(':', '_')}.jsonl"))
-    try:
+    with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` computed
         computed += open_store(settings).verifications(level)
-    except StoreError:
-        pass  # a home may hold nothing but what `gnome-lite references` computed
     for v in {v.candidate_id: v for v in computed if v.ok and v.candidate_id not in traced}.values():
         unknown = np.full((len(v.crystal), 3), np.nan)
         found.append(Frame(v.crystal, v.energy_ev, unknown, np.full((3, 3), np.nan), level))

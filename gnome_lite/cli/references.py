@@ -28,6 +28,7 @@ def references(
         typer.Option("--set", metavar="KEY=VALUE", help="Argument of the calculator, e.g. ecut_ev=500."),
     ] = None,
     within: Annotated[float, typer.Option(min=0, help="Phases so near the hull of the known level, eV/atom.")] = 0.03,
+    single_point: Annotated[bool, typer.Option("--single-point", help="Energies as they are, not relaxed.")] = False,
     home: Home = None,
 ) -> None:
     """Compute the hull of a system at another level. A killed computation goes on when it is asked for again.
@@ -43,7 +44,7 @@ def references(
 
     wanted = _system(system)
     settings = settings_of(home)
-    config = _config(level, campaign, _arguments(set_ or []))
+    config = _config(level, campaign, _arguments(set_ or []), single_point)
     rung = make_rung(level, config, settings)
     below = load_references(config, settings)
     known = competing_phases(below, [], [wanted], within, build_hull)
@@ -96,13 +97,16 @@ def _arguments(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def _config(level: str, campaign: Path | None, arguments: dict[str, Any]) -> CampaignConfig:
+def _config(level: str, campaign: Path | None, arguments: dict[str, Any], single_point: bool) -> CampaignConfig:
     """The campaign's own configuration, or the bundled one, with this level on its ladder."""
     from gnome_lite.config import CampaignConfig, Level
 
     config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
     settings = config.verify.level.get(level, Level())
-    settings = settings.model_copy(update={"calculator_kwargs": {**settings.calculator_kwargs, **arguments}})
+    changed: dict[str, Any] = {"calculator_kwargs": {**settings.calculator_kwargs, **arguments}}
+    if single_point:
+        changed["max_steps"] = 0
+    settings = settings.model_copy(update=changed)
     verify = config.verify.model_copy(update={"level": {**config.verify.level, level: settings}})
     return config.model_copy(update={"verify": verify})
 

@@ -57,7 +57,8 @@ class ProcessVerifier:
     ) -> None:
         self.config = config
         self._trajectories = trajectories if config.trajectories != "off" else None
-        self.level = level_of(config.calculator, config.calculator_kwargs)
+        # Energies of relaxed and of unrelaxed crystals never meet in one hull either.
+        self.level = level_of(config.calculator, config.calculator_kwargs) + "-single-point" * (config.max_steps == 0)
         self.n_processes = config.processes or _cores()
         self._setup: Message = {
             "calculator": config.calculator,
