@@ -52,10 +52,7 @@ def references(
         missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
         raise MissingReferenceError(f"no known crystal of {', '.join(missing)}: add one to the campaign's sources")
     with progress_on(sys.stderr) as progress:
-        try:
-            phases = phases_at(rung.verifier, known, rung.ledger, progress)
-        finally:
-            rung.verifier.close()
+        phases = phases_at(rung.verifier, known, rung.ledger, progress)
     made = phases.of(wanted)
     if made is None:
         causes = ", ".join(f"{cause} {n}" for cause, n in phases.failed.items())

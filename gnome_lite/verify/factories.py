@@ -88,14 +88,16 @@ def _gpaw(
         "txt": None,
     }
 
-    class FreshGPAW(Calculator):  # type: ignore[misc]
+    class FreshGPAW(Calculator):
         """A GPAW for each crystal: no density of the one before leaks into the next, and what is magnetic has spins."""
 
-        implemented_properties = ("energy", "forces", "stress")
+        def __init__(self) -> None:
+            self.implemented_properties = ["energy", "forces", "stress"]
+            super().__init__()
 
         def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = all_changes) -> None:
             super().calculate(atoms, list(properties), list(system_changes))
-            crystal = self.atoms.copy()
+            crystal = atoms.copy()
             if spin:
                 alone = set(crystal.numbers) == {8}
                 crystal.set_initial_magnetic_moments(

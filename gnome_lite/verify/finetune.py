@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import md5, sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ def errors(model: CHGNet, frames: Sequence[Frame]) -> Errors:
     """Mean absolute errors of a CHGNet on labelled crystals."""
     energy, force, stress = [], [], []
     for frame in frames:
-        said = model.predict_structure(frame.crystal.to_pymatgen(), task="efs")
+        said = _predict(model, frame, "efs")
         energy.append(abs(float(said["e"]) - frame.energy_ev / len(frame.crystal)))
         force.append(np.abs(said["f"] - frame.forces).ravel())
         stress.append(np.abs(said["s"] * GPa - frame.stress).ravel())
@@ -153,16 +153,21 @@ def errors(model: CHGNet, frames: Sequence[Frame]) -> Errors:
 
 def shift_elements(model: CHGNet, frames: Sequence[Frame]) -> None:
     """Refit the energy per atom of each element, in place; an element that no frame has keeps its own."""
-    weight = model.composition_model.fc.weight
-    shares = np.stack([frame.crystal.counts[1 : weight.shape[1] + 1] / len(frame.crystal) for frame in frames])
-    residual = [
-        frame.energy_ev / len(frame.crystal)
-        - float(model.predict_structure(frame.crystal.to_pymatgen(), task="e")["e"])
-        for frame in frames
-    ]
-    normal = shares.T @ shares + RIDGE * np.eye(shares.shape[1])
+    elements = model.composition_model.fc
+    assert isinstance(elements, torch.nn.Linear), "CHGNet's linear composition model"
+    kinds = elements.in_features
+    shares = np.stack([frame.crystal.counts[1 : kinds + 1] / len(frame.crystal) for frame in frames])
+    residual = [frame.energy_ev / len(frame.crystal) - float(_predict(model, frame, "e")["e"]) for frame in frames]
+    shift = np.linalg.solve(shares.T @ shares + RIDGE * np.eye(kinds), shares.T @ np.array(residual))
     with torch.no_grad():
-        weight += torch.tensor(np.linalg.solve(normal, shares.T @ np.array(residual)), dtype=weight.dtype)
+        elements.weight += torch.tensor(shift, dtype=elements.weight.dtype)
+
+
+def _predict(model: CHGNet, frame: Frame, task: Literal["e", "efs"]) -> dict[str, Any]:
+    """CHGNet's own prediction: energy in eV/atom, forces in eV/Å, stress in GPa."""
+    said = model.predict_structure(frame.crystal.to_pymatgen(), task=task)
+    assert isinstance(said, dict), "one structure was given"
+    return said
 
 
 def _train(
@@ -205,10 +210,11 @@ def _train(
         parameter.requires_grad_(False)
 
 
-def _targets(frames: Sequence[Frame]) -> str:
+def _targets(frames: Sequence[Frame]) -> Any:
+    """CHGNet's word for what is trained on; "e" alone works as well, though its annotation leaves it out."""
     forces = any(np.isfinite(frame.forces).any() for frame in frames)
     stress = any(np.isfinite(frame.stress).any() for frame in frames)
-    return "e" + "f" * forces + "s" * stress
+    return "e" + "f" * forces + "s" * (forces and stress)
 
 
 def _loader(frames: Sequence[Frame], batch_size: int, seed: int, model: CHGNet) -> DataLoader[Any]:
