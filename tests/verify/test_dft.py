@@ -34,7 +34,7 @@ def _gpaw() -> None:
 
 def test_the_level_names_version_settings_and_datasets() -> None:
     name, version, xc, cutoff, density, datasets, arguments = level_of("gpaw", KPOINTS).split("-")
-    assert (name, xc, cutoff, density) == ("gpaw", "PBE", "PW600", "K2")
+    assert (name, xc, cutoff, density) == ("gpaw", "PBE", "PW800", "K2")
     assert version[0].isdigit()
     assert len(datasets) == len(arguments) == 8
     assert level_of("gpaw", {"ecut_ev": 500}) != level_of("gpaw")
