@@ -38,7 +38,7 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     source = make_source(config, settings, level)
     references = source.load()
     _require_elements(config, references)
-    _require_range(config)
+    require_range(config)
     return Stages(
         config=config,
         source=source,
@@ -248,7 +248,24 @@ def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:
         )
 
 
-def _require_range(config: CampaignConfig) -> None:
+def check_calculators(config: CampaignConfig) -> None:
+    """Build each calculator once, where it is not one of our own with nothing changed, before anything is spent.
+
+    Raises:
+        CalculatorError: if one is unknown, cannot be built here, or does not know an element of the space.
+    """
+    from gnome_lite.verify.calculators import CALCULATORS
+    from gnome_lite.verify.verifier import ProcessVerifier
+
+    require_range(config)
+    for settings in (config.verify, *(config.verify.at(name) for name in config.verify.levels[1:])):
+        named = CALCULATORS.get(settings.calculator)
+        with ProcessVerifier(settings) as verifier:
+            if named is None or not named.level or settings.calculator_kwargs:
+                verifier.check()
+
+
+def require_range(config: CampaignConfig) -> None:
     """Every element of the space must be one that each calculator knows."""
     from gnome_lite.verify.calculators import max_z
 

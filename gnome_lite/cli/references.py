@@ -35,7 +35,7 @@ def references(
 
     The file can stand in `sources.files` of a campaign at that level.
     """
-    from gnome_lite.assemble import load_references, make_rung
+    from gnome_lite.assemble import load_references, make_rung, require_range
     from gnome_lite.climb import competing_phases, phases_at
     from gnome_lite.errors import CalculatorError, MissingReferenceError
     from gnome_lite.report.progress import progress_on
@@ -44,7 +44,8 @@ def references(
 
     wanted = _system(system)
     settings = settings_of(home)
-    config = _config(level, campaign, _arguments(set_ or []), single_point)
+    config = _config(wanted, level, campaign, _arguments(set_ or []), single_point)
+    require_range(config)
     rung = make_rung(level, config, settings)
     below = load_references(config, settings)
     known = competing_phases(below, [], [wanted], within, build_hull)
@@ -94,7 +95,9 @@ def _arguments(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def _config(level: str, campaign: Path | None, arguments: dict[str, Any], single_point: bool) -> CampaignConfig:
+def _config(
+    system: str, level: str, campaign: Path | None, arguments: dict[str, Any], single_point: bool
+) -> CampaignConfig:
     """The campaign's own configuration, or the bundled one, with this level on its ladder."""
     from gnome_lite.config import CampaignConfig, Level
 
@@ -104,8 +107,9 @@ def _config(level: str, campaign: Path | None, arguments: dict[str, Any], single
     if single_point:
         changed["max_steps"] = 0
     settings = settings.model_copy(update=changed)
-    verify = config.verify.model_copy(update={"level": {**config.verify.level, level: settings}})
-    return config.model_copy(update={"verify": verify})
+    rungs = {"levels": (config.verify.calculator, level), "level": {**config.verify.level, level: settings}}
+    space = config.space.model_copy(update={"chemical_systems": (system,)})
+    return config.model_copy(update={"verify": config.verify.model_copy(update=rungs), "space": space})
 
 
 def _table(made: ReferenceSet, below: ReferenceSet) -> None:

@@ -110,6 +110,28 @@ class ProcessVerifier:
                     else:
                         worker.stop()
 
+    def check(self) -> None:
+        """Start a worker, which stays for the work to come.
+
+        Raises:
+            CalculatorError: if the calculator cannot be built, or takes too much memory or time to start.
+        """
+        team: set[Worker] = set()
+        nothing: deque[tuple[Candidate, int]] = deque()
+        with selectors.DefaultSelector() as selector:
+            self._recruit(team, selector, 1)
+            (worker,) = team
+            try:
+                while not worker.ready:
+                    if selector.select(_patience(team)):
+                        deque(self._hear(worker, nothing), maxlen=0)
+                    else:
+                        deque(self._overdue(worker, nothing), maxlen=0)
+            except BaseException:
+                worker.stop()
+                raise
+            self._idle.append(worker)
+
     def close(self) -> None:
         """Stop the idle workers."""
         _stop_all(self._idle)
