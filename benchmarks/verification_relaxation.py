@@ -76,19 +76,14 @@ def _beside_stock(crystals: list[Crystal]) -> Iterator[Row]:
     name = f"relaxations of {len(crystals)} substituted crystals of 2-{MAX_ATOMS} atoms, one core"
     rates = [3600 * len(crystals) / seconds for seconds in (our_seconds, their_seconds)]
     yield speed_row(name, "1/h", *rates, STOCK, SPEEDUP)
-    # Above the stock result; a lower minimum is no fault.
-    above = np.array(
-        [(o.energy_ev - t) / len(c) for o, t, c in zip(ours, theirs, crystals, strict=True) if not o.failure]
-    )
-    differ = np.abs(above)
-    good = bool((above <= WORST_EV_PER_ATOM).all())
-    within = float((above <= WORST_EV_PER_ATOM).mean())
-    target = f"all <= {WORST_EV_PER_ATOM:g} eV/atom above"
-    yield Row("relaxed energies, within 2 meV/atom of stock or lower", "share", within, None, STOCK, None, target, good)
-    median = float(np.median(differ))
-    target = f"<= {MEDIAN_EV_PER_ATOM:g}"
-    enough = median <= MEDIAN_EV_PER_ATOM
-    yield Row("relaxed energies, median difference", "eV/atom", median, None, STOCK, None, target, enough)
+    energies = [(o.energy_ev - t) / len(c) for o, t, c in zip(ours, theirs, crystals, strict=True) if not o.failure]
+    # A lower minimum is no fault: only what lies above the stock result counts.
+    excess = np.maximum(energies, 0.0)
+    worst, median = float(excess.max()), float(np.median(excess))
+    for name, found, limit in (("largest", worst, WORST_EV_PER_ATOM), ("median", median, MEDIAN_EV_PER_ATOM)):
+        name = f"relaxed energies above stock's, {name}"
+        yield Row(name, "eV/atom", found, None, STOCK, None, f"<= {limit:g}", found <= limit)
+    yield Row("relaxed energies, median difference", "eV/atom", float(np.median(np.abs(energies))), None, STOCK, None)
     refused = sum(o.failure is not None for o in ours)
     yield Row("relaxations refused by a gate or not converged", "share", refused / len(crystals), None, "", None)
 
