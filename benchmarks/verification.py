@@ -8,7 +8,13 @@ from importlib.util import find_spec
 
 from benchmarks.rows import Row
 
-PARTS = ("verification_relaxation", "verification_sabotage", "verification_gates", "verification_delta")
+PARTS = (
+    "verification_relaxation",
+    "verification_sabotage",
+    "verification_gates",
+    "verification_dft",
+    "verification_delta",
+)
 
 
 def measure(long: bool = False) -> Iterator[Row]:

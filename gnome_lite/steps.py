@@ -209,7 +209,7 @@ def learn(stages: Stages, round: int) -> dict[str, Any]:
 def report(stages: Stages, round: int) -> dict[str, Any]:
     """The round's figures, from what the store holds."""
     store, name = stages.store, stages.config.name
-    steps = {step: store.done(name, round, step) or {} for step in (s.__name__ for s in STEPS)}
+    steps = {step: store.done(name, round, step) or {} for step in (s.__name__ for s in steps_of(stages))}
     verdicts = store.verdicts(name, round)
     role = {c.id: r for c, r in store.selected(name, round)}
     predicted = {c.id: p for c, p in store.predictions(name, round)}
