@@ -18,20 +18,23 @@ from benchmarks.rows import Row
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-NAMES = ("hull", "verification", "prediction", "candidates")
+NAMES = ("stability", "verification", "prediction", "candidates")
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}, or a part such as candidates_stream"
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the rows here")
     parser.add_argument("--long", action="store_true", help="also what takes more than a few minutes")
     parser.add_argument(
         "--keep", action="store_true", help="write benchmarks/results/NAME.json with command and commit"
     )
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(NAMES)
+    parts = {path.stem for path in Path(__file__).parent.glob("*_*.py") if path.stem.split("_")[0] in NAMES}
+    unknown = set(arguments.names) - set(NAMES) - parts
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(NAMES)}")
     rows = []
@@ -61,20 +64,23 @@ def _measure(name: str, long: bool) -> Iterable[Row]:
 
 
 def _keep(name: str, rows: list[Row]) -> None:
-    """The last result, with what it takes to repeat it."""
+    """The last result of each figure, with what it takes to repeat it; those of other parts stay as they are."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     changed = subprocess.run(
         ["git", "status", "--porcelain", "gnome_lite"], capture_output=True, text=True, check=False
     )
-    RESULTS.mkdir(exist_ok=True)
-    document = {
+    origin = {
         "command": f"python -m benchmarks {' '.join(sys.argv[1:])}",
         "commit": commit + (" with changes" if changed.stdout else ""),
         "date": datetime.now(UTC).date().isoformat(),
         "cores": os.cpu_count(),
-        "rows": [asdict(row) for row in rows],
     }
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name.split('_')[0]}.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    fresh = {row.name: asdict(row) | origin for row in rows}
+    kept = [fresh.pop(row["name"], row) for row in kept] + list(fresh.values())
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from benchmarks.labelled import read
-from benchmarks.rows import Row
+from benchmarks.rows import Row, data_dir
+from gnome_lite.predict.build import part
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
 from gnome_lite.predict.train import in_training
+from gnome_lite.sources.labelled import read_labelled
 
 N_CRYSTALS, EPOCHS = 3000, 12
 DEFAULT = Architecture()
@@ -43,7 +44,10 @@ def measure(long: bool = False) -> list[Row]:
     if not long:
         return []
     torch.set_num_threads(1)
-    data = read("mp20_val", N_CRYSTALS)
+    data = read_labelled(data_dir() / "mp20_val.csv.gz")
+    chosen = np.zeros(len(data), dtype=bool)
+    chosen[np.linspace(0, len(data) - 1, N_CRYSTALS).astype(int)] = True
+    data = part(data, chosen)
     training = in_training(data.crystals.reduced_formulas())
     errors: dict[str, float] = {}
     for name, (architecture, schedule) in VARIANTS.items():

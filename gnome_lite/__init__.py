@@ -17,6 +17,7 @@ _PUBLIC = {
     "Settings": "settings",
     "open_store": "assemble",
     "load_references": "assemble",
+    "open_known": "assemble",
     "run_campaign": "campaign",
     "run_round": "campaign",
 }

@@ -51,12 +51,17 @@ class Space(Section):
 
 
 class Sources(Section):
-    """Known crystals. All must be of the verifier's level of theory."""
+    """Known crystals. All must be of the verifier's level of theory.
+
+    With `licences = "permissive"` those that may not be used by anyone for anything (attribution aside) are left out.
+    """
 
     seed: bool = True
     files: tuple[Path, ...] = ()
+    releases: tuple[Path, ...] = ()
     materials_project: tuple[str, ...] = ()
     include_gnome: bool = False
+    licences: Literal["any", "permissive"] = "any"
 
 
 GeneratorName = Literal["substitution", "partial", "prototypes", "random", "intermetallic"]
@@ -66,7 +71,8 @@ class Generate(Section):
     """Candidates: a weighted mix of generators.
 
     Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Intermetallic substitution is off
-    by default: the bundled seed holds few alloys, so that most would look new and stable there.
+    by default: the bundled seed holds few alloys, so that most would look new and stable there. Random search takes
+    formulas that the composition networks put within `composition_e_above_hull_max` of the hull (inf: all).
     """
 
     candidates: Annotated[int, Field(ge=1)] = 1000
@@ -82,6 +88,7 @@ class Generate(Section):
     parents_e_above_hull_max: Annotated[float, Field(ge=0)] = 0.2
     supercell_max: Annotated[int, Field(ge=1, le=16)] = 4
     structures_per_composition: Annotated[int, Field(ge=1)] = 100
+    composition_e_above_hull_max: float = 0.05
     parents: tuple[Path, ...] = ()
 
     @field_validator("mix")
@@ -122,8 +129,8 @@ class Predict(Section):
     jitter_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     batch_size: Annotated[int, Field(ge=1)] = 32
     patience: Annotated[int, Field(ge=0)] = 0
-    volume_scan: Annotated[int, Field(ge=1)] = 20
-    cascade: bool = False
+    volume_scan: Annotated[int, Field(ge=0)] = 0
+    cascade: bool = True
     carry_over: Annotated[int, Field(ge=0)] = 200
     processes: Annotated[int, Field(ge=0)] = 0
 

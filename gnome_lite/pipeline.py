@@ -223,11 +223,27 @@ class Verifier(Protocol):
 class Hull(Protocol):
     """The lower hull of all phases known at one level."""
 
-    id: str
+    @property
+    def id(self) -> str:
+        """Of all its entries and their energies."""
+        ...
 
-    def distances(self, counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
+    @property
+    def census(self) -> Mapping[str, int]:
+        """Entries that came ("in") and that were let in, and those that were not, by cause."""
+        ...
+
+    def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n], of compositions
         counts [n, MAX_Z + 1]; negative = below it."""
+        ...
+
+    def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
+        """Add an entry with atom counts [MAX_Z + 1]; the entries whose verdict may have changed, itself included."""
+        ...
+
+    def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:
+        """Of each entry's chemical system: while it is the same, so is the verdict."""
         ...
 
     def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
@@ -243,6 +259,7 @@ class HullVerdict:
     e_above_hull_ev_per_atom: float
     decomposition_ev_per_atom: float
     products: tuple[tuple[str, str, float], ...]
+    hull_id: str
 
 
 BuildHull = Callable[[ReferenceSet, Sequence[Verification]], Hull]
@@ -307,12 +324,26 @@ class Store(Protocol):
         """All verifications at a level (of one campaign), ordered by candidate id."""
         ...
 
-    def add_verdicts(
-        self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]
-    ) -> None: ...
+    def add_verdicts(self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]) -> None:
+        """Those that a round issued: new ones, and earlier ones that moved."""
+        ...
 
-    def verdicts(self, campaign: str, round: int) -> dict[str, Verdict]:
-        """Verdicts issued in a round, by candidate id (those of earlier rounds are re-issued in each)."""
+    def reissue_verdicts(
+        self,
+        campaign: str,
+        verdicts: Sequence[Verdict],
+        cause: str,
+        hull_id: str,
+        figures: Mapping[str, Any],
+        references: ReferenceSet | None = None,
+        verified: tuple[int, Verification] | None = None,
+    ) -> None:
+        """Those that moved after the last round; with `references` the campaign goes on with these, and with `verified`
+        (round, outcome) what moved them is stored with them."""
+        ...
+
+    def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:
+        """Verdicts that stand at the end of a round (None = now), by candidate id."""
         ...
 
     def add_model(self, campaign: str, round: int, model: ModelRecord, figures: Mapping[str, Any]) -> None: ...

@@ -114,7 +114,7 @@ class Prediction:
     """What the ensemble says of one candidate.
 
     Attributes:
-        spread_ev_per_atom: interquartile range over the members.
+        spread_ev_per_atom: how far the members are apart, as an interquartile range.
         e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative means
             the prediction lies below the hull.
         p_stable: probability, 0..1, that verification will find it on the hull.
@@ -183,6 +183,7 @@ class Verdict:
         e_above_hull_ev_per_atom: >= 0, the crystal itself being part of the hull.
         decomposition_ev_per_atom: energy relative to all *other* phases; negative pushes the hull down.
         products: phases it would decompose into, as (entry id, formula, fraction of atoms).
+        hull_id: of its chemical system's hull: level, ids and energies of the entries that it rests on.
         nearest_known: id of the known crystal it equals (`novel` is then False) or, for a novel one,
             of the known crystal of the same formula closest in energy; None where there is none.
         prototype: its Wyckoff-labelled prototype without elements, e.g. "AB_cF8_225_a_b" ("" = none found).

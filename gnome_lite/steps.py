@@ -22,6 +22,7 @@ from gnome_lite.metrics import calibration_error
 from gnome_lite.pipeline import PastPredictions, Screen, Stages
 from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
+from gnome_lite.reverdict import affected, first_verdict, has_moved, moved_to
 from gnome_lite.surroundings import Surroundings, index_of_known
 
 Step = Callable[[Stages, int], dict[str, Any]]
@@ -146,37 +147,36 @@ def verify(stages: Stages, round: int) -> dict[str, Any]:
 
 
 def judge(stages: Stages, round: int) -> dict[str, Any]:
-    """Verdicts of all crystals verified so far against the hull as it now is: old ones are re-issued."""
+    """Verdicts of the crystals just verified, and again of earlier ones that these have moved."""
     store, name, references = stages.store, stages.config.name, stages.source.load()
     known = _verified(stages)
     hull = stages.build_hull(references, known)
-    mine = [v for v in store.verifications(stages.verifier.level, name) if v.ok]
+    mine = {v.candidate_id: v for v in store.verifications(stages.verifier.level, name) if v.ok}
     rank = {c.id: i for i, (c, _) in enumerate(store.selected(name, round))}
-    mine.sort(key=lambda v: (rank.get(v.candidate_id, -1), v.candidate_id))
     before = store.verdicts(name, round - 1)
     earlier = [v for v in known if v.candidate_id not in rank]
     surroundings = Surroundings(stages.novelty, references, earlier)
-    parts = hull.verdicts([v.candidate_id for v in mine])
-    verdicts: list[Verdict] = []
-    for done, (v, part) in enumerate(zip(mine, parts, strict=True), 1):
-        old = before.get(v.candidate_id)
-        seen = (old.novel, old.nearest_known, old.prototype, old.credibility) if old else surroundings.judge(v)
-        verdicts.append(
-            Verdict(
-                v.candidate_id,
-                part.e_form_ev_per_atom,
-                part.e_above_hull_ev_per_atom,
-                part.decomposition_ev_per_atom,
-                part.products,
-                hull.id,
-                stages.verifier.level,
-                *seen,
-            )
-        )
-        stages.progress("judge", done, len(mine), v.crystal.reduced_formula)
-    stable = [v for v in verdicts if v.stable]
-    figures = {"judged": len(verdicts), "stable": len(stable), "novel": sum(v.novel for v in stable), "hull": hull.id}
-    store.add_verdicts(name, round, verdicts, figures)
+    again = affected(hull, before, sorted(mine, key=lambda i: (rank.get(i, -1), i)))
+    verdicts: dict[str, Verdict] = {}
+    for done, (i, part) in enumerate(zip(again, hull.verdicts(again), strict=True), 1):
+        if i not in before:
+            verdicts[i] = first_verdict(i, part, stages.verifier.level, surroundings.judge(mine[i]))
+        elif has_moved(before[i], part):
+            verdicts[i] = moved_to(before[i], part)
+        stages.progress("judge", done, len(again), mine[i].crystal.reduced_formula)
+    standing = before | verdicts
+    stable = [v for v in standing.values() if v.stable]
+    figures = {
+        "judged": len(standing),
+        "affected": sum(i in before for i in again),
+        "moved": sum(i in before for i in verdicts),
+        "stable": len(stable),
+        "novel": sum(v.novel for v in stable),
+        "hull": hull.id,
+        "entries": dict(hull.census),
+        "licences": references.licences,
+    }
+    store.add_verdicts(name, round, list(verdicts.values()), figures)
     return figures
 
 

@@ -6,7 +6,25 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli import export, finetune, generate, predict, query, references, run, seed, show, status, train
+from gnome_lite.cli import (
+    analyse,
+    export,
+    finetune,
+    generate,
+    match,
+    plot,
+    predict,
+    query,
+    references,
+    release,
+    reverdict,
+    run,
+    seed,
+    show,
+    status,
+    synthesis,
+    train,
+)
 
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
@@ -31,7 +49,13 @@ app.add_typer(seed.app, name="seed")
 app.command(name="generate")(generate.generate)
 app.command(name="query")(query.query)
 app.command(name="show")(show.show)
+app.command(name="analyse")(analyse.analyse)
+app.command(name="synthesis")(synthesis.synthesis)
+app.command(name="match")(match.match)
+app.command(name="plot")(plot.plot)
+app.command(name="reverdict")(reverdict.reverdict)
 app.command(name="export")(export.export)
+app.command(name="release")(release.release)
 app.command(name="predict")(predict.predict)
 app.command(name="train")(train.train)
 app.command(name="references")(references.references)

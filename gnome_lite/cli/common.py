@@ -11,12 +11,16 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gnome_lite.known import Known
     from gnome_lite.settings import Settings
     from gnome_lite.store.database import SqlStore
 
 Home = Annotated[
     Path | None,
     typer.Option("--home", metavar="DIR", help="Where store and models lie. Default: GNOME_LITE_HOME or data/local."),
+]
+References = Annotated[
+    Path | None, typer.Option("--references", metavar="DIR", help="A release, in place of the campaign's references.")
 ]
 PIPE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: wide enough to cut nothing."""
@@ -38,6 +42,17 @@ def store_of(home: Path | None) -> SqlStore:
     from gnome_lite.assemble import open_store
 
     return open_store(settings_of(home))
+
+
+def known_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> Known:
+    """Everything known at the level of a campaign or a release.
+
+    Raises:
+        GnomeLiteError: if it cannot be had.
+    """
+    from gnome_lite.assemble import open_known
+
+    return open_known(settings_of(home), campaign, references)
 
 
 def console() -> Console:

@@ -94,7 +94,7 @@ def _energies(
     e_form, spread = predictor.predict(model.id, crystals, progress)
     rows = []
     for i, (file, name) in enumerate(names):
-        note = "" if _known(e_form[i]) is not None else "no prediction"
+        note = predictor.out_of_domain(model.id, crystals[i], _known(e_form[i]) is not None)
         energies = (_known(e_form[i]), _known(spread[i]), None, None)
         rows.append(PredictedCrystal(file, name, crystals[i].reduced_formula, *energies, note))
     return rows, f"{level}, no hull at this level"
@@ -127,7 +127,8 @@ def _on_the_hull(
     rows = []
     for i, (file, name) in enumerate(names):
         strange = [symbol(z) for z in np.flatnonzero(crystals.counts[i] * ~known)]
-        note = f"no reference for {', '.join(strange)}" if strange else "" if placed[i] else "no prediction"
+        note = predictor.out_of_domain(model.id, crystals[i], _known(e_form[i]) is not None)
+        note = note or (f"no reference for {', '.join(strange)}" if strange else "")
         energies = (_known(e_form[i]), _known(spread[i]), _known(distance[i]), _known(p[i]))
         rows.append(PredictedCrystal(file, name, crystals[i].reduced_formula, *energies, note))
     return rows, f"{references.level}, hull of reference set {references.id} ({len(references)} entries)"

@@ -76,6 +76,24 @@ def build(
         typer.echo(f"{name}: {figure}")
 
 
+@app.command()
+def gases(
+    campaign: Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: in the home's references.")] = None,
+    home: Home = None,
+) -> None:
+    """Relax dry ice and ice with the campaign's calculator: `analyse` needs them for reactions with CO2 and H2O."""
+    from gnome_lite.assemble import level_of, make_molecules, molecules_file
+    from gnome_lite.config import CampaignConfig
+
+    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    settings = settings_of(home)
+    for entry in make_molecules(config, settings, out):
+        name = entry.source.rpartition(": ")[2]
+        typer.echo(f"{entry.crystal.reduced_formula} ({name}): {entry.energy_ev_per_atom:.4f} eV/atom at {entry.level}")
+    typer.echo(f"out: {out or molecules_file(settings, level_of(config))}")
+
+
 def _references(data: Path | None) -> ReferenceSet:
     from gnome_lite.sources.seed import SeedSource
 

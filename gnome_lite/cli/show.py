@@ -133,13 +133,40 @@ def _predictions(out: Console, history: CrystalHistory) -> None:
 def _verdicts(out: Console, history: CrystalHistory) -> None:
     if history.verdicts:
         _section(out, "Verdicts, oldest first")
+    last: dict[str, Verdict] = {}
     for issued in history.verdicts:
         v = issued.verdict
+        cause = "" if issued.cause == "judged" else f", re-issued {issued.issued_at[:10]} for {issued.cause}"
         _say(
             out,
-            f"{issued.campaign} round {issued.round}: {_word(v)}, {v.e_above_hull_ev_per_atom:.4f} above "
+            f"{issued.campaign} round {issued.round}{cause}: {_word(v)}, {v.e_above_hull_ev_per_atom:.4f} above "
             f"hull {v.hull_id}, decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
         )
+        if issued.campaign in last:
+            _say(out, f"  moved: {how_moved(last[issued.campaign], v)}")
+        last[issued.campaign] = v
+
+
+def how_moved(before: Verdict, now: Verdict) -> str:
+    """The difference of two verdicts of one crystal in words, energies in meV/atom."""
+    said = []
+    for name, old, new in (
+        ("formation energy", before.e_form_ev_per_atom, now.e_form_ev_per_atom),
+        ("above hull", before.e_above_hull_ev_per_atom, now.e_above_hull_ev_per_atom),
+        ("decomposition energy", before.decomposition_ev_per_atom, now.decomposition_ev_per_atom),
+    ):
+        if abs(new - old) > 5e-5:
+            said.append(f"{name} {1000 * (new - old):+.1f}")
+    if before.stable != now.stable:
+        said.append("off the hull" if before.stable else "onto the hull")
+    old_products, new_products = ({entry: formula for entry, formula, _ in v.products} for v in (before, now))
+    for word, phases, others in (("new", new_products, old_products), ("no longer", old_products, new_products)):
+        names = [f"{formula} [{entry}]" for entry, formula in phases.items() if entry not in others]
+        if names:
+            said.append(f"{word} competing phase{'s' if len(names) > 1 else ''} {', '.join(names)}")
+    if before.novel != now.novel:
+        said.append("novel now" if now.novel else f"the same as {now.nearest_known} now")
+    return "; ".join(said) or "by less than 0.05 meV/atom"
 
 
 def _lineage(out: Console, history: CrystalHistory) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def train(
     out: Annotated[
-        Path | None, typer.Argument(help="Directory of the ensemble. Default: data/models/base-LEVEL.")
+        Path | None,
+        typer.Argument(help="Directory of the ensemble. Default: data/models/base-LEVEL or composition-LEVEL."),
     ] = None,
     pretrain: Annotated[bool, typer.Option("--pretrain", help="From nothing (a campaign retrains by itself).")] = False,
     labels: Annotated[
@@ -24,17 +25,21 @@ def train(
         typer.Option(help="CSV tables with columns cif, formation_energy_per_atom. Default: the bundled seed."),
     ] = None,
     level: Annotated[str | None, typer.Option(help="Level of theory of the labels, e.g. mp-GGA_GGA+U-MP2020.")] = None,
+    compositions: Annotated[
+        bool, typer.Option("--compositions", help="Networks that read formulas: they screen those to search at random.")
+    ] = False,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml with a predict section.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
 ) -> None:
     """Train an ensemble. A killed training goes on when it is asked for again.
 
     Formulas are split by their md5: 85 % are trained on, the others are the hold-out it is judged by. Beside the
-    weights stand history.png (loss by epoch) and parity.png (predictions of the hold-out).
+    weights stand history.png (loss by epoch) and, of networks that read structures, parity.png (the hold-out).
     """
     from gnome_lite.config import CampaignConfig
     from gnome_lite.errors import ConfigError
     from gnome_lite.predict.predictor import train_base
+    from gnome_lite.predict.screen import train_compositions
     from gnome_lite.report.progress import progress_on
 
     if not pretrain:
@@ -43,11 +48,14 @@ def train(
         raise ConfigError("--labels needs --level: energies of two levels never meet, e.g. --level mp-GGA_GGA+U-MP2020")
     config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
     known, also, of = _labelled(labels, level) if labels and level is not None else _seed()
-    place = out if out is not None else Path("data/models") / f"base-{of}"
+    place = out if out is not None else Path("data/models") / f"{'composition' if compositions else 'base'}-{of}"
     with progress_on(sys.stderr) as progress:
-        model = train_base(known, of, config.predict, place, seed, progress, also)
+        if compositions:
+            model = train_compositions(known, of, place, seed, config.predict.processes, progress)
+        else:
+            model = train_base(known, of, config.predict, place, seed, progress, also)
     _draw(place)
-    say(f"written to {place}, with history.png and parity.png")
+    say(f"written to {place}, with its figures")
     typer.echo(
         f"model {model.id}: {model.n_train} trained on, "
         f"{1000 * model.holdout_mae_ev_per_atom:.1f} meV/atom on {model.n_holdout} held out"
@@ -88,7 +96,7 @@ def _draw(place: Path) -> None:
     made = checkpoint.read(place)
     (place / "history.png").write_bytes(png(history_figure(made.history, made.card.id)))
     if made.holdout is not None and len(made.holdout):
-        predicted, _ = Ensemble(made).predict(made.holdout.crystals, volume_scan=1)
+        predicted, _ = Ensemble(made).predict(made.holdout.crystals)
         known = predicted == predicted
         figure = parity_figure(made.holdout.e_form_ev_per_atom[known], predicted[known], f"hold-out of {made.card.id}")
         (place / "parity.png").write_bytes(png(figure))

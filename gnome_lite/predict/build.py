@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.crystals import MAX_Z, CrystalBatch, symbol
 from gnome_lite.errors import SourceError
 from gnome_lite.pipeline import Progress
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
@@ -131,9 +131,16 @@ def build(
         data_hash=data_hash(data),
         base_id="" if origin is None else origin.card.id,
         promoted=origin is None or holdout_mae <= origin.card.holdout_mae_ev_per_atom,
+        elements=_elements(training, () if origin is None else origin.card.elements),
     )
     history = tuple(tuple(member.history) for member in members)
     return Checkpoint(card, weights, holdout if origin is None else None, history)
+
+
+def _elements(training: TrainingSet, also: tuple[str, ...]) -> tuple[str, ...]:
+    """Symbols in the order of the atomic numbers."""
+    trained = np.flatnonzero((training.crystals.counts > 0).any(axis=0))
+    return tuple(s for z in range(1, MAX_Z + 1) if (s := symbol(z)) in also or z in trained)
 
 
 def _mae(members: Sequence[Member], e_form_ev_per_atom: NDArray[np.float64]) -> float:

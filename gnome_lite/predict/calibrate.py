@@ -92,7 +92,7 @@ def p_stable(
 
     Args:
         distance_ev_per_atom: predicted signed distance to the hull of known phases, [n]; negative is below.
-        spread_ev_per_atom: interquartile range over the members, [n].
+        spread_ev_per_atom: how far the members are apart, as an interquartile range, [n].
         residuals: how far predictions are off.
 
     Returns:

@@ -43,6 +43,8 @@ class ModelCard(BaseModel):
         data_hash: hash of the training crystals and targets.
         base_id: model whose weights the training began with, "" for none.
         holdout_mae_ev_per_atom: of the median of the members, on formulas none of them was trained on.
+        elements: symbols of those in the training crystals (and in those of the base); what is predicted of others
+            is out of domain.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,6 +68,7 @@ class ModelCard(BaseModel):
     data_hash: str
     base_id: str = ""
     promoted: bool = True
+    elements: tuple[str, ...] = ()
 
     def record(self, path: Path) -> ModelRecord:
         return ModelRecord(

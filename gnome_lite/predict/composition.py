@@ -35,7 +35,7 @@ class CompositionArchitecture:
     """
 
     kind: Literal["composition"]
-    width: int = 64
+    width: int = 32
     steps: int = 3
 
 

@@ -1,7 +1,8 @@
-"""Several networks as one: the median is the prediction, the interquartile range the uncertainty."""
+"""Several networks as one: the median of what they say is the prediction, how far they are apart its spread."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,14 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, symbol
 from gnome_lite.errors import CheckpointError
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.graph import GraphSet, build_graphs
 from gnome_lite.predict.network import Architecture, GraphTensors, StructuralNetwork
 
+VOLUMES = np.array([0.88, 1.0, 1.12])
+"""Every crystal is looked at at these, in units of its own. The networks are taught to answer with the relaxed energy
+whatever the volume: where their answers differ between volumes or members they guess. Beside the members at one volume
+such a spread is the better guide to the error (rank correlation 0.36 after 0.29; `benchmarks/prediction_dft.py`)."""
 SCAN_LOWEST, SCAN_HIGHEST = 0.8, 1.2
+IQR_PER_DEVIATION = 1.6908
+"""Interquartile range of a normal distribution of mean absolute deviation 1."""
 EDGES_PER_BATCH = 4_000
 """So many edges of width 64 take 1 MB a tensor and stay in a core's cache."""
 EDGES_PER_GPU_BATCH = 400_000
@@ -44,6 +51,8 @@ class Ensemble:
         if not isinstance(architecture, Architecture):
             raise CheckpointError(f"model {self.card.id} is of formulas, not of structures: name a structural one")
         self.cutoff_ang = architecture.cutoff_ang
+        seen = [not self.card.elements or symbol(z) in self.card.elements for z in range(1, MAX_Z + 1)]
+        self._unseen = ~np.array([True, *seen])
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.networks = tuple(
             load_network(StructuralNetwork(architecture, self.card.normalisation), weights).to(self.device)
@@ -51,29 +60,30 @@ class Ensemble:
         )
 
     def predict(
-        self, crystals: CrystalBatch, volume_scan: int = 20, threads: int = 1, progress: Progress = silent
+        self, crystals: CrystalBatch, volume_scan: int = 0, threads: int = 1, progress: Progress = silent
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation, and its spread.
-
-        An unrelaxed crystal is looked at in `volume_scan` isotropic scalings, 80-120 % of its volume (GNoME's
-        test-time augmentation), and stands at the lowest of the *median curve*; the spread is the
-        interquartile range of the members there. The minimum of the median, rather than the median of each
-        member's minimum, because one member that dips at a volume it has never seen is then outvoted.
+        """Formation energy after relaxation, and its spread; see `median_and_spread`.
 
         Args:
-            volume_scan: number of scalings; 1 predicts the crystals as they are.
+            volume_scan: GNoME's test-time augmentation: so many isotropic scalings, 80-120 % of the volume, and the
+                lowest of the *median curve* is the prediction. (The minimum of the median, rather than the median of
+                each member's minimum: one member that dips at a volume it has never seen is then outvoted.)
+                1 predicts the crystals as they are; 0 takes the median over `VOLUMES` too.
             threads: chunks of crystals predicted side by side; the result does not depend on it.
 
         Returns:
-            Median and interquartile range, eV/atom, [n] each; NaN for crystals without a graph.
+            Prediction and spread, eV/atom, [n] each; NaN for crystals without a graph.
         """
-        factors = volume_factors(volume_scan)
-        median, spread = np.full(len(crystals), np.nan), np.full(len(crystals), np.nan)
+        factors = np.concatenate([VOLUMES, volume_factors(volume_scan)])
+        e_form, spread = np.full(len(crystals), np.nan), np.full(len(crystals), np.nan)
         for start in range(0, len(crystals), CRYSTALS_AT_ONCE):
             block = np.arange(start, min(start + CRYSTALS_AT_ONCE, len(crystals)))
-            median[block], spread[block] = lowest_of_median(self.energies(crystals.take(block), factors, None, threads))
+            energies = self.energies(crystals.take(block), factors, None, threads)
+            e_form[block], spread[block] = median_and_spread(energies[:, : len(VOLUMES)])
+            if volume_scan:
+                e_form[block] = lowest_of_median(energies[:, len(VOLUMES) :])
             progress("predict", int(block[-1]) + 1, len(crystals), "")
-        return median, spread
+        return e_form, np.where(np.isfinite(e_form), spread, np.nan)
 
     def energies(
         self,
@@ -132,6 +142,13 @@ class Ensemble:
         energies[~np.isfinite(energies)] = np.nan
         return energies
 
+    def out_of_domain(self, crystal: Crystal, predicted: bool = True) -> str:
+        """Why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
+        strange = [symbol(z) for z in np.unique(crystal.numbers) if 1 <= z <= MAX_Z and self._unseen[z]]
+        if strange:
+            return f"out of domain: not trained on {', '.join(strange)}"
+        return "" if predicted else f"out of domain: no two atoms within {self.cutoff_ang:g} Å, or no sound cell"
+
     def _asked(self, members: Sequence[int] | None) -> Sequence[int]:
         return range(len(self.networks)) if members is None else members
 
@@ -148,23 +165,37 @@ def stacked(networks: Sequence[StructuralNetwork], graph: GraphTensors) -> Tenso
 
 def volume_factors(n: int) -> NDArray[np.float64]:
     """n volume factors between 0.8 and 1.2; the natural volume for n = 1."""
-    return np.linspace(SCAN_LOWEST, SCAN_HIGHEST, n) if n > 1 else np.ones(1)
+    return np.ones(1) if n == 1 else np.linspace(SCAN_LOWEST, SCAN_HIGHEST, n)
 
 
-def lowest_of_median(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and interquartile range over the members at the volume where the median is lowest.
+def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of what all members say at all volumes, those that are NaN left out.
+
+    The spread is the mean absolute deviation from the median, as the interquartile range of a normal distribution that
+    has it: of a dozen numbers that is less a matter of chance than their quartiles.
+
+    Args:
+        energies: eV/atom, [members, n_factors, n].
+
+    Returns:
+        Median and spread, eV/atom, [n] each.
+    """
+    said = energies.reshape(-1, energies.shape[-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
+        median = np.nanmedian(said, axis=0)
+        return median, IQR_PER_DEVIATION * np.nanmean(np.abs(said - median), axis=0)
+
+
+def lowest_of_median(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lowest point of the median over the members, [n]; NaN where no volume counts.
 
     Args:
         energies: eV/atom, [members, n_factors, n]; a volume at which any member is NaN does not count.
-
-    Returns:
-        Each [n]; NaN where no volume counts.
     """
     curve = np.median(energies, axis=0)
-    best = np.where(np.isfinite(curve), curve, np.inf).argmin(axis=0)
-    columns = np.arange(energies.shape[2])
-    upper, lower = np.quantile(energies[:, best, columns], [0.75, 0.25], axis=0)
-    return curve[best, columns], upper - lower
+    lowest = np.where(np.isfinite(curve), curve, np.inf).min(axis=0)
+    return np.where(np.isfinite(lowest), lowest, np.nan)
 
 
 def load_network(network: StructuralNetwork, weights: dict[str, NDArray[np.float32]]) -> StructuralNetwork:

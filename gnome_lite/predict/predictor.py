@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.config import Predict
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError
 from gnome_lite.pipeline import PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import Recipe, build, join, split
 from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, Residuals, p_stable
-from gnome_lite.predict.cascade import FEWEST_VOLUMES, cascade
+from gnome_lite.predict.cascade import cascade
 from gnome_lite.predict.checkpoint import Checkpoint
-from gnome_lite.predict.ensemble import Ensemble, volume_factors
+from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.fit import Schedule
 from gnome_lite.predict.network import Architecture
 from gnome_lite.records import ModelRecord, TrainingSet
@@ -74,21 +74,25 @@ class EnsemblePredictor:
             CheckpointError: if there is no sound ensemble of that id.
         """
         ensemble, threads = self._ensemble(model_id), self._config.processes or os.cpu_count() or 1
-        if screen is None or not self._config.cascade or self._config.volume_scan < FEWEST_VOLUMES:
+        if screen is None or not self._config.cascade:
             return ensemble.predict(crystals, self._config.volume_scan, threads, progress)
         residuals = self._residuals(screen.residual_ev_per_atom, screen.past)
         return cascade(
             ensemble.energies,
             len(ensemble.networks),
             crystals,
-            volume_factors(self._config.volume_scan),
             partial(_score, screen, residuals),
             screen.compositions,
             screen.picked,
             screen.per_composition,
+            self._config.volume_scan,
             threads,
             progress,
         )
+
+    def out_of_domain(self, model_id: str, crystal: Crystal, predicted: bool) -> str:
+        """See `Ensemble.out_of_domain`."""
+        return self._ensemble(model_id).out_of_domain(crystal, predicted)
 
     def p_stable(
         self,
@@ -124,7 +128,7 @@ class EnsemblePredictor:
         if holdout is None or len(holdout) < FEWEST_RESIDUALS:
             return None
         threads = self._config.processes or os.cpu_count() or 1
-        predicted, spread = ensemble.predict(holdout.crystals, 1, threads)
+        predicted, spread = ensemble.predict(holdout.crystals, min(self._config.volume_scan, 1), threads)
         # No bias: relaxed crystals at their own volumes are no candidates.
         return Residuals.fitted(holdout.e_form_ev_per_atom - predicted, spread, bias=False)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from gnome_lite.errors import SourceError
 from gnome_lite.pipeline import Source
-from gnome_lite.references import ReferenceEntry, ReferenceSet
+from gnome_lite.references import ReferenceEntry, ReferenceSet, permissive
 
 SAME_ENERGY_EV_PER_ATOM = 1e-3
 """Two labels of one crystal at one level differ by less, or one of them is wrong."""
@@ -17,10 +18,14 @@ class CombinedSource:
 
     Attributes:
         counts: after `load`, (entries of each source in order, entries kept).
+        left_out: after `load`, entries left out for their licence, by licence.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], permissive_only: bool = False) -> None:
+        """From sources; with `permissive_only` entries of other licences, or none that is known, are left out."""
         self._sources = tuple(sources)
+        self._permissive_only = permissive_only
+        self.left_out: Mapping[str, int] = {}
         self._loaded: ReferenceSet | None = None
         self.counts: tuple[tuple[int, ...], int] = ((), 0)
 
@@ -36,6 +41,14 @@ class CombinedSource:
                 raise SourceError("no source of known crystals: set sources.seed = true or name files")
             sets = [source.load() for source in self._sources]
             kept = merge(entry for each in sets for entry in each.entries)
+            if self._permissive_only:
+                self.left_out = Counter(e.licence or "no licence" for e in kept if not permissive(e.licence))
+                kept = [e for e in kept if permissive(e.licence)]
+                if not kept:
+                    raise SourceError(
+                        f"no known crystal has a permissive licence ({', '.join(sorted(self.left_out))}): "
+                        'set sources.licences = "any", or name other sources'
+                    )
             self._loaded = ReferenceSet.make(kept)
             self.counts = (tuple(len(each) for each in sets), len(kept))
         return self._loaded

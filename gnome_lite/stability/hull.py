@@ -6,29 +6,47 @@ decomposition energy = d (negative: it pushes the hull down by -d), energy above
 the products are that mixture. Of pymatgen's figures, d is `get_decomp_and_e_above_hull(entry,
 allow_negative=True)` on a diagram without the entry; `get_phase_separation_energy`, which leaves out
 polymorphs too, is equal where there are none.
+
+A system is worked out when it is first asked for, after its subsystems, because on a face of the composition simplex
+its hull is theirs: of their phases only the corners matter. So it rests on these and on the entries of all its
+elements; it is kept until one of them changes, and its id is their hash. Up to FACETS_MAX_ELEMENTS elements its facets
+are enumerated, and only the phases at their corners need a linear programme, because without any other the hull is the
+same; beyond, the number of facets explodes and every distance is a linear programme.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, CrystalBatch, atomic_number, reduced_formula, symbol
-from gnome_lite.errors import LevelMismatchError, MissingReferenceError
+from gnome_lite.crystals import CrystalBatch, atomic_number, reduced_formula, symbol
+from gnome_lite.errors import ConfigError, LevelMismatchError, MissingReferenceError
 from gnome_lite.pipeline import HullVerdict
 from gnome_lite.records import STABLE_EV_PER_ATOM, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.stability.decomposition import lowest_mixtures
+from gnome_lite.stability.entries import (
+    E_FORM_LIMIT_EV_PER_ATOM,
+    NONE,
+    Elements,
+    Entries,
+    by_system,
+    elements_of,
+    fractions_of,
+    key_of,
+)
+from gnome_lite.stability.facets import LowerHull, lower_hull
 
-E_FORM_LIMIT_EV_PER_ATOM = 10.0
-"""No compound of physics lies further from its elements; what does is refused, never a corner of the hull."""
+__all__ = ["E_FORM_LIMIT_EV_PER_ATOM", "ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
+
+FACETS_MAX_ELEMENTS = 5
 
 _TRACE = 1e-8
+_SYSTEMS_KEPT = 4096
+_CHUNK_NUMBERS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +60,8 @@ class HullSystem:
         e_above_hull_ev_per_atom: distances to the hull, >= 0, [n].
         on_hull: within STABLE_EV_PER_ATOM of the hull, [n].
         facets: indices of the entries at the corners of each facet of the lower hull, [k, d].
+        potentials_ev_per_atom: chemical potentials of the elements on each facet, relative to the pure elements'
+            formation energies (zero), [k, d].
     """
 
     elements: tuple[str, ...]
@@ -52,25 +72,59 @@ class HullSystem:
     e_above_hull_ev_per_atom: NDArray[np.float64]
     on_hull: NDArray[np.bool_]
     facets: NDArray[np.int64]
+    potentials_ev_per_atom: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Columns:
-    """The lowest entry of each composition within one chemical system, pure elements first."""
+class Decompositions:
+    """q compositions as mixtures of phases, as many of them as the largest system has elements (w).
 
+    Attributes:
+        energies_ev_per_atom: of the mixture, [q] (inf where nothing else has the composition).
+        products: index of each phase in `ChemicalHull.ids`, [q, w], NONE where there are fewer.
+        atom_fractions: how much of each, [q, w], zero for NONE.
+    """
+
+    energies_ev_per_atom: NDArray[np.float64]
+    products: NDArray[np.int64]
+    atom_fractions: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class System:
+    """The phases of one chemical system that can matter to its hull: n of d elements.
+
+    Attributes:
+        elements: atomic numbers, ascending.
+        entries: index of each phase, [n]: the pure elements, the corners of subsystems, then from `n_others` on the
+            lowest entry of each composition of all elements.
+        runners_up: the second lowest entry of each of those compositions, [n - n_others], NONE where there is no other.
+        fractions: atomic fractions, [n, d].
+        energies: formation energies, eV/atom, [n].
+        facets: of the lower hull, None where they are not enumerated.
+    """
+
+    elements: Elements
     entries: NDArray[np.int64]
+    n_others: int
     runners_up: NDArray[np.int64]
     fractions: NDArray[np.float64]
     energies: NDArray[np.float64]
+    facets: LowerHull | None
+
+    @property
+    def corners(self) -> NDArray[np.int64]:
+        """Entries of all elements that can be corners of the hull, [m]."""
+        own = self.entries[self.n_others :]
+        if self.facets is None:
+            return own
+        used = np.zeros(len(self.entries), dtype=bool)
+        used[self.facets.corners] = True
+        return own[used[self.n_others :]]
 
 
 class ChemicalHull:
-    """`pipeline.Hull` of entries of one level. Build with `build_hull`.
-
-    Attributes:
-        id: hash of level, entry ids and formation energies.
-        refused: entries that were not let in, by cause.
-    """
+    """`pipeline.Hull` of entries of one level. Build with `build_hull`."""
 
     def __init__(
         self,
@@ -84,27 +138,90 @@ class ChemicalHull:
         Raises:
             ValueError: if ids repeat.
         """
-        if len(set(ids)) != len(ids):
-            raise ValueError(f"entry {Counter(ids).most_common(1)[0][0]} is twice in one hull")
-        self.level = level
-        self._ids = tuple(ids)
-        self._index = {entry_id: i for i, entry_id in enumerate(ids)}
-        self._counts = counts
-        self._e_form = np.asarray(e_form_ev_per_atom, dtype=np.float64)
-        self._in_hull = np.abs(self._e_form) <= E_FORM_LIMIT_EV_PER_ATOM  # False for NaN
-        causes = dict.fromkeys(np.flatnonzero(~self._in_hull), "formation energy out of range")
-        causes |= dict.fromkeys(np.flatnonzero(~np.isfinite(self._e_form)), "energy not finite")
-        self.refused: Mapping[str, int] = dict(Counter(causes.values()))
-        self.id = self._hash()
-        self._present = counts > 0
-        self._n_kinds = self._present.sum(axis=1)
-        self._lowest, self._runner_up = self._lowest_of_each_composition()
-        self._systems: dict[tuple[int, ...], _Columns] = {}
+        self._entries = Entries(level, ids, counts, e_form_ev_per_atom)
+        self._left_out: dict[str, int] = {}
+        self._systems: dict[int, System] = {}
+        self._corners: dict[int, NDArray[np.int64]] = {}
+        self._formulas: dict[int, str] = {}
+
+    @property
+    def level(self) -> str:
+        return self._entries.level
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Entries in the order they came in."""
+        return self._entries.ids
+
+    @property
+    def e_form_ev_per_atom(self) -> NDArray[np.float64]:
+        """Formation energies of all entries, eV/atom, [n]."""
+        return self._entries.e_form
+
+    @property
+    def counts(self) -> NDArray[np.int32]:
+        """Atoms of all entries by atomic number, [n, MAX_Z + 1]."""
+        return self._entries.counts
+
+    @property
+    def id(self) -> str:
+        """Hash of level, entry ids and formation energies."""
+        return self._entries.digest_of_all()
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Entries that were not let in, by cause."""
+        return self._entries.refused
+
+    @property
+    def census(self) -> Mapping[str, int]:
+        """Entries that came and that were let in, and those that were not, by cause."""
+        left_out = {**self._left_out, **self.refused}
+        return {"in": len(self.ids) + sum(self._left_out.values()), "let in": len(self), **left_out}
 
     def __len__(self) -> int:
-        return int(self._in_hull.sum())
+        return int(self._entries.let_in.sum())
 
-    def distances(self, counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
+    def hull_id(self, elements: Elements) -> str:
+        """Hash of the level and of ids and formation energies of the entries that the hull of some atomic numbers rests
+        on: while it is the same, so are all verdicts there.
+
+        Raises:
+            MissingReferenceError: if one of them has no entry of its own.
+        """
+        system = self.columns(elements)
+        own = self._entries.systems.get(key_of(elements), [])
+        return self._entries.digest([*system.entries[: system.n_others].tolist(), *own])
+
+    def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
+        """Add an entry with atom counts [MAX_Z + 1]; only systems that it changes are built again when asked for.
+
+        Returns:
+            Entries whose verdict may have changed, the new one with them: those of the same elements, and if their
+            hull has other corners now, those with more elements, too.
+
+        Raises:
+            MissingReferenceError: if one of its elements has no entry.
+            ValueError: if the id is an entry's already.
+        """
+        elements = elements_of(key_of(np.flatnonzero(counts).tolist()))
+        key = key_of(elements)
+        if len(elements) > 1:
+            self._require_elements(elements)
+        before = self._corners_of(key) if key in self._entries.systems else np.empty(0, np.int64)
+        self._entries.append(entry_id, counts, e_form_ev_per_atom)
+        if not self._entries.let_in[-1]:
+            return [entry_id]
+        self._forget(key)
+        after = self._corners_of(key)
+        changed = [key]
+        if len(elements) == 1 or not np.array_equal(np.sort(before), np.sort(after)):
+            changed = [k for k in self._entries.systems if k & key == key]
+            for wider in [k for k in self._corners if k & key == key and k != key]:
+                self._forget(wider)
+        return [self.ids[i] for k in changed for i in self._entries.systems[k]]
+
+    def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n] (NaN where the energy is).
 
         Args:
@@ -114,13 +231,57 @@ class ChemicalHull:
         Raises:
             MissingReferenceError: if an element has no entry of its own.
         """
-        out = np.empty(len(counts))
-        for elements, rows in _by_system(counts):
-            # Polymorphs and predictions share compositions: each is worked out once.
-            targets, inverse = np.unique(_fractions(counts[rows], elements), axis=0, return_inverse=True)
-            columns = self._columns(elements)
-            energy, _, _ = lowest_mixtures(columns.fractions, columns.energies, targets)
-            out[rows] = np.asarray(e_form_ev_per_atom, dtype=np.float64)[rows] - energy[inverse.ravel()]
+        ground = np.empty(len(counts))
+        for elements, rows in by_system(counts):
+            system = self.columns(elements)
+            targets = fractions_of(counts, rows, elements)
+            if system.facets is not None:
+                ground[rows] = system.facets.energies(targets)
+            else:
+                # Polymorphs and predictions share compositions: each is worked out once.
+                unique, inverse = np.unique(targets, axis=0, return_inverse=True)
+                energies, _, _ = lowest_mixtures(system.fractions, system.energies, unique)
+                ground[rows] = energies[inverse.ravel()]
+        return np.asarray(e_form_ev_per_atom, dtype=np.float64) - ground
+
+    def mixtures(self, counts: NDArray[np.int64]) -> Decompositions:
+        """What compositions [n, MAX_Z + 1] would consist of in equilibrium.
+
+        Raises:
+            MissingReferenceError: if an element has no entry of its own.
+        """
+        groups = by_system(counts)
+        out = _blank(len(counts), groups)
+        for elements, rows in groups:
+            system = self.columns(elements)
+            targets = fractions_of(counts, rows, elements)
+            energies, products, weights = _mixtures_of(system, targets)
+            _put(out, rows, energies, system.entries[products], weights)
+        return out
+
+    def decompositions(self, entries: NDArray[np.int64]) -> Decompositions:
+        """What entries [q], by index, would decompose into if they did not exist."""
+        groups = by_system(self._entries.counts[entries])
+        out = _blank(len(entries), groups)
+        at_corners: dict[int, list[tuple[System, NDArray[np.int64]]]] = {}
+        for elements, rows in groups:
+            system = self.columns(elements)
+            if len(elements) == 1:
+                lowest, second = (found[0] for found in self._entries.lowest(key_of(elements)))
+                other = np.where(entries[rows] == lowest, second, lowest)
+                energies = np.where(other == NONE, np.inf, self._entries.e_form[other])
+                _put(out, rows, energies, other[:, None], (other != NONE)[:, None].astype(np.float64))
+                continue
+            corner = np.isin(entries[rows], system.corners)  # without these the hull is another one
+            rest, corners = rows[~corner], rows[corner]
+            if len(rest):
+                targets = self._entries.fractions(entries[rest], elements)
+                energies, products, weights = _mixtures_of(system, targets)
+                _put(out, rest, energies, system.entries[products], weights)
+            if len(corners):
+                at_corners.setdefault(len(elements), []).append((system, corners))
+        for found in at_corners.values():
+            self._without_themselves(entries, found, out)
         return out
 
     def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
@@ -133,113 +294,186 @@ class ChemicalHull:
         Raises:
             ValueError: if an id is not an entry, or is one without a finite energy.
         """
-        unknown = [i for i in entry_ids if i not in self._index]
+        entries = self.indices(entry_ids)
+        e_form = self._entries.e_form[entries]
+        if not np.isfinite(e_form).all():
+            bad = entries[~np.isfinite(e_form)][0]
+            raise ValueError(f"{self.ids[bad]} has no finite energy: it cannot be judged")
+        found = self.decompositions(entries)
+        away = np.where(np.isinf(found.energies_ev_per_atom), 0.0, e_form - found.energies_ev_per_atom)
+        away = np.where(self._entries.let_in[entries], away, np.abs(away))
+        return [
+            HullVerdict(e, max(d, 0.0), d, self._named(products, weights), hull_id)
+            for e, d, products, weights, hull_id in zip(
+                e_form.tolist(),
+                away.tolist(),
+                found.products,
+                found.atom_fractions,
+                self.hull_ids(entry_ids),
+                strict=True,
+            )
+        ]
+
+    def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:
+        """`hull_id` of each entry's system.
+
+        Raises:
+            ValueError: if an id is not an entry.
+        """
+        out = [""] * len(entry_ids)
+        for elements, rows in by_system(self._entries.counts[self.indices(entry_ids)]):
+            hull_id = self.hull_id(elements)
+            for row in rows.tolist():
+                out[row] = hull_id
+        return out
+
+    def indices(self, entry_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Of entries by id, [q].
+
+        Raises:
+            ValueError: if one is not an entry.
+        """
+        unknown = [i for i in entry_ids if i not in self._entries.index]
         if unknown:
             raise ValueError(f"{unknown[0]} is not an entry of hull {self.id}")
-        entries = np.array([self._index[i] for i in entry_ids], dtype=np.int64)
-        if not np.isfinite(self._e_form[entries]).all():
-            bad = entries[~np.isfinite(self._e_form[entries])][0]
-            raise ValueError(f"{self._ids[bad]} has no finite energy: it cannot be judged")
-        out: list[HullVerdict | None] = [None] * len(entries)
-        for elements, rows in _by_system(self._counts[entries]):
-            for row, verdict in zip(rows, self._judge(elements, entries[rows]), strict=True):
-                out[row] = verdict
-        return [v for v in out if v is not None]
+        return np.array([self._entries.index[i] for i in entry_ids], dtype=np.int64)
+
+    def inside(self, elements: Elements) -> NDArray[np.int64]:
+        """Entries let in that hold no other atomic numbers, by index, ascending, [n]."""
+        return np.array(sorted(i for k in self._entries.within(elements) for i in self._entries.systems[k]), np.int64)
+
+    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
+        """Atomic fractions of entries [q] that hold no other atomic numbers, [q, d]."""
+        return self._entries.fractions(entries, elements)
+
+    def columns(self, elements: Elements) -> System:
+        """The phases that can matter within some atomic numbers, ascending.
+
+        Raises:
+            MissingReferenceError: if one of them has no entry of its own.
+        """
+        key = key_of(elements)
+        found = self._systems.get(key)
+        if found is None:
+            found = self._build(elements)
+            while len(self._systems) >= _SYSTEMS_KEPT:
+                del self._systems[next(iter(self._systems))]
+            self._systems[key] = found
+            self._corners[key] = found.corners
+        return found
 
     def system(self, elements: Iterable[str]) -> HullSystem:
         """All entries within some elements, e.g. ("Li", "Fe", "O"), for plots.
 
         Raises:
+            ConfigError: if there are none.
             MissingReferenceError: if one of them has no entry of its own.
             ValueError: if there is no such element.
         """
         symbols = tuple(dict.fromkeys(elements))
+        if not symbols:
+            raise ConfigError("a hull of no elements was asked for: name a chemical system, e.g. Li-Fe-O")
         z = tuple(atomic_number(s) for s in symbols)
-        columns = self._columns(tuple(sorted(z)))
-        inside = np.flatnonzero(self._inside(z) & self._in_hull)
-        e_form = self._e_form[inside]
-        above = np.maximum(self.distances(self._counts[inside], e_form), 0.0)
-        place = np.full(len(self._ids), -1)
+        ascending = tuple(sorted(z))
+        system = self.columns(ascending)
+        facets = system.facets or lower_hull(system.fractions, system.energies)
+        inside = self.inside(ascending)
+        e_form = self._entries.e_form[inside]
+        counts = self._entries.counts[inside]
+        above = np.maximum(self.distances(counts, e_form), 0.0)
+        place = np.full(len(self.ids), NONE)
         place[inside] = np.arange(len(inside))
-        corners = columns.entries[np.isin(columns.entries, inside[above <= STABLE_EV_PER_ATOM])]
-        facets = _facets(_fractions(self._counts[corners], z), self._e_form[corners])
+        order = [ascending.index(k) for k in z]
         return HullSystem(
             symbols,
-            tuple(self._ids[i] for i in inside),
-            tuple(reduced_formula(self._counts[i]) for i in inside),
-            _fractions(self._counts[inside], z),
+            tuple(self.ids[i] for i in inside),
+            tuple(self._formula(i) for i in inside.tolist()),
+            self._entries.fractions(inside, z),
             e_form,
             above,
             above <= STABLE_EV_PER_ATOM,
-            place[corners][facets],
+            np.sort(place[system.entries[facets.corners]], axis=1) if facets else np.empty((0, len(z)), np.int64),
+            facets.potentials[:, order] if facets else np.empty((0, len(z))),
         )
 
-    def _hash(self) -> str:
-        digest = sha256(self.level.encode())
-        for i in sorted(np.flatnonzero(self._in_hull), key=lambda i: self._ids[i]):
-            digest.update(f"{self._ids[i]} {self._e_form[i]:.9f};".encode())
-        return digest.hexdigest()[:16]
+    def _build(self, elements: Elements) -> System:
+        whole = key_of(elements)
+        self._require_elements(elements)
+        parts = [self._entries.lowest(1 << z)[0] for z in elements]
+        parts += [self._corners_of(k) for k in self._entries.within(elements) if k != whole and k & (k - 1)]
+        n_others = sum(map(len, parts))
+        own, runners_up = np.empty(0, np.int64), np.empty(0, np.int64)
+        if len(elements) > 1 and whole in self._entries.systems:
+            own, runners_up = self._entries.lowest(whole)
+        entries = np.concatenate([*parts, own])
+        fractions, energies = self._entries.fractions(entries, elements), self._entries.e_form[entries]
+        facets = lower_hull(fractions, energies) if len(elements) <= FACETS_MAX_ELEMENTS else None
+        return System(elements, entries, n_others, runners_up, fractions, energies, facets)
 
-    def _lowest_of_each_composition(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Entry of lowest energy of each composition, [m], and the second lowest (-1 = none), [m]."""
-        entries = np.flatnonzero(self._in_hull)
-        reduced = self._counts[entries] // np.gcd.reduce(self._counts[entries], axis=1, keepdims=True)
-        _, composition = np.unique(reduced, axis=0, return_inverse=True)
-        composition = composition.ravel()
-        ids = np.array(self._ids)[entries]
-        order = np.lexsort((ids, self._e_form[entries], composition))  # ties go to the first id
-        first = np.flatnonzero(np.diff(composition[order], prepend=-1))
-        second = np.minimum(first + 1, len(order) - 1)
-        has_second = (second > first) & (composition[order][second] == composition[order][first])
-        return entries[order[first]], np.where(has_second, entries[order[second]], -1)
+    def _require_elements(self, elements: Elements) -> None:
+        for z in elements:
+            if 1 << z not in self._entries.systems:
+                raise MissingReferenceError(
+                    f"no phase of pure {symbol(z)} in the hull at level {self.level}: "
+                    f"add a crystal of {symbol(z)} at this level to the sources"
+                )
 
-    def _inside(self, elements: Sequence[int]) -> NDArray[np.bool_]:
-        """Which entries hold no other elements, [n]."""
-        return self._present[:, list(elements)].sum(axis=1) == self._n_kinds
+    def _corners_of(self, key: int) -> NDArray[np.int64]:
+        """`System.corners` of a system, [m]."""
+        if key not in self._corners:
+            self.columns(elements_of(key))
+        return self._corners[key]
 
-    def _columns(self, elements: tuple[int, ...]) -> _Columns:
-        if elements not in self._systems:
-            within = self._inside(elements)[self._lowest]
-            entries, runners_up = self._lowest[within], self._runner_up[within]
-            fractions = _fractions(self._counts[entries], elements)
-            pure = [np.flatnonzero(fractions[:, k] == 1.0) for k in range(len(elements))]
-            for z, found in zip(elements, pure, strict=True):
-                if not len(found):
-                    raise MissingReferenceError(
-                        f"no phase of pure {symbol(z)} in the hull at level {self.level}: "
-                        f"add a crystal of {symbol(z)} at this level to the sources"
-                    )
-            first = np.concatenate(pure)
-            order = np.concatenate([first, np.setdiff1d(np.arange(len(entries)), first)])
-            entries, runners_up = entries[order], runners_up[order]
-            self._systems[elements] = _Columns(entries, runners_up, fractions[order], self._e_form[entries])
-        return self._systems[elements]
+    def _forget(self, key: int) -> None:
+        self._systems.pop(key, None)
+        self._corners.pop(key, None)
 
-    def _judge(self, elements: tuple[int, ...], entries: NDArray[np.int64]) -> list[HullVerdict]:
-        """Verdicts of entries [q] that all consist of just these elements."""
-        columns = self._columns(elements)
-        phases = np.broadcast_to(columns.entries, (len(entries), len(columns.entries)))
-        others = np.where(phases == entries[:, None], columns.runners_up, phases)
-        energies = np.where(others >= 0, self._e_form[others], np.inf)
-        targets = _fractions(self._counts[entries], elements)
-        if len(elements) == 1:
-            energy, basis, weights = energies[:, 0], np.zeros((len(entries), 1), np.int64), np.ones((len(entries), 1))
-        else:
-            energy, basis, weights = lowest_mixtures(columns.fractions, energies, targets)
-        out: list[HullVerdict] = []
-        for row, entry in enumerate(entries):
-            e_form = float(self._e_form[entry])
-            if np.isinf(energy[row]):
-                out.append(HullVerdict(e_form, 0.0, 0.0, ()))
-                continue
-            away = e_form - float(energy[row])
-            if not self._in_hull[entry]:
-                away = abs(away)
-            mixture = zip(others[row, basis[row]], weights[row], strict=True)
-            products = [(self._ids[p], reduced_formula(self._counts[p]), float(w)) for p, w in mixture if w > _TRACE]
-            products.sort(key=lambda p: (-round(p[2], 9), p[0]))
-            out.append(HullVerdict(e_form, max(away, 0.0), away, tuple(products)))
-        return out
+    def _without_themselves(
+        self,
+        entries: NDArray[np.int64],
+        found: Sequence[tuple[System, NDArray[np.int64]]],
+        out: Decompositions,
+    ) -> None:
+        """Decompositions of entries[rows] into the other phases of their systems of d elements, all solved together."""
+        each = [(system, row) for system, rows in found for row in rows.tolist()]
+        each.sort(key=lambda job: len(job[0].entries))
+        start = 0
+        while start < len(each):
+            d = len(each[start][0].elements)
+            stop = start + 1
+            while stop < len(each) and (stop - start + 1) * len(each[stop][0].entries) * d <= _CHUNK_NUMBERS:
+                stop += 1
+            jobs, start = each[start:stop], stop
+            widest = len(jobs[-1][0].entries)
+            fractions = np.zeros((len(jobs), widest, d))
+            energies = np.full((len(jobs), widest), np.inf)
+            phases = np.full((len(jobs), widest), NONE)
+            targets = np.empty((len(jobs), d))
+            for k, (system, row) in enumerate(jobs):
+                n = len(system.entries)
+                fractions[k, :n], energies[k, :n], phases[k, :n] = system.fractions, system.energies, system.entries
+                itself = int(np.flatnonzero(system.entries == entries[row])[0])
+                targets[k] = system.fractions[itself]
+                other = system.runners_up[itself - system.n_others]
+                phases[k, itself] = other
+                energies[k, itself] = np.inf if other == NONE else self._entries.e_form[other]
+            lowest, basis, weights = lowest_mixtures(fractions, energies, targets)
+            rows = np.array([row for _, row in jobs])
+            _put(out, rows, lowest, np.take_along_axis(phases, basis, axis=1), weights)
+
+    def _named(self, products: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[tuple[str, str, float], ...]:
+        """(id, formula, fraction of atoms) of products, the most first."""
+        named = [
+            (self.ids[p], self._formula(p), w)
+            for p, w in zip(products.tolist(), weights.tolist(), strict=True)
+            if p != NONE and w > _TRACE
+        ]
+        return tuple(sorted(named, key=lambda p: (-round(p[2], 9), p[0])))
+
+    def _formula(self, entry: int) -> str:
+        if entry not in self._formulas:
+            self._formulas[entry] = reduced_formula(self._entries.counts[entry])
+        return self._formulas[entry]
 
 
 def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> ChemicalHull:
@@ -261,7 +495,7 @@ def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> Ch
     new = {v.candidate_id: v for v in verified if v.ok and v.candidate_id not in known}
     relaxed = CrystalBatch.from_crystals(v.crystal for v in new.values()).counts
     energies = np.array([v.energy_ev for v in new.values()], dtype=np.float64)
-    return ChemicalHull(
+    hull = ChemicalHull(
         references.level,
         [e.id for e in references.entries] + list(new),
         np.concatenate([references.crystals.counts, relaxed]),
@@ -272,37 +506,39 @@ def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> Ch
             ]
         ),
     )
+    failed = sum(not v.ok for v in verified)
+    causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
+    hull._left_out = {cause: n for cause, n in causes.items() if n}
+    return hull
 
 
-def _by_system(counts: NDArray[np.int64]) -> list[tuple[tuple[int, ...], NDArray[np.int64]]]:
-    """(atomic numbers, rows) of each chemical system among compositions [n, MAX_Z + 1]."""
-    if counts.ndim != 2 or counts.shape[1] != MAX_Z + 1 or (len(counts) and not (counts.sum(axis=1) > 0).all()):
-        raise ValueError(f"compositions must be atom counts of shape [n, {MAX_Z + 1}], each of at least one atom")
-    if not len(counts):
-        return []
-    present, which = np.unique(counts > 0, axis=0, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    groups = np.split(order, np.cumsum(np.bincount(which.ravel()))[:-1])
-    return [(tuple(int(z) for z in np.flatnonzero(row)), rows) for row, rows in zip(present, groups, strict=True)]
+def _mixtures_of(
+    system: System, targets: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Energy [q], phases [q, d] and atom fractions [q, d] of the lowest mixtures at targets [q, d]."""
+    if system.facets is None:
+        return lowest_mixtures(system.fractions, system.energies, targets)
+    energies, products, weights = system.facets.mixtures(targets)
+    hidden = np.isnan(weights).any(axis=1)
+    if hidden.any():
+        energies[hidden], products[hidden], weights[hidden] = lowest_mixtures(
+            system.fractions, system.energies, targets[hidden]
+        )
+    return energies, products, weights
 
 
-def _fractions(counts: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
-    """Atomic fractions of some elements, [n, d]."""
-    return counts[:, list(elements)] / counts.sum(axis=1, keepdims=True)
+def _blank(n: int, groups: Sequence[tuple[Elements, NDArray[np.int64]]]) -> Decompositions:
+    width = max((len(elements) for elements, _ in groups), default=0)
+    return Decompositions(np.full(n, np.inf), np.full((n, width), NONE), np.zeros((n, width)))
 
 
-def _facets(fractions: NDArray[np.float64], energies: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Corners of the facets of the lower hull of points that are all on it, [k, d] (simplices)."""
-    from scipy.spatial import ConvexHull
-
-    n_points, n_elements = fractions.shape
-    if n_points == n_elements:
-        return np.arange(n_elements)[None]
-    # A point far above the middle gives the hull a body even where all energies lie in one plane.
-    roof = np.append(np.full(n_elements - 1, 1 / n_elements), energies.max() + 1.0)
-    points = np.vstack([np.column_stack([fractions[:, 1:], energies]), roof])
-    simplices = ConvexHull(points).simplices
-    lower = simplices[(simplices < n_points).all(axis=1)]
-    # Facets of zero width stand upright over an edge of the composition simplex.
-    widths = np.abs(np.linalg.det(fractions[lower]))
-    return np.sort(lower[widths > 1e-9], axis=1).astype(np.int64)
+def _put(
+    out: Decompositions,
+    rows: NDArray[np.int64],
+    energies: NDArray[np.float64],
+    products: NDArray[np.int64],
+    weights: NDArray[np.float64],
+) -> None:
+    out.energies_ev_per_atom[rows] = energies
+    out.products[rows, : products.shape[1]] = products
+    out.atom_fractions[rows, : products.shape[1]] = weights

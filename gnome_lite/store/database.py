@@ -23,6 +23,7 @@ from gnome_lite.store import locks, migrations, rows, schema
 from gnome_lite.store.codec import encode_crystal, to_json
 from gnome_lite.store.connection import Database, chunks, parse_url
 from gnome_lite.store.settings_check import require_same
+from gnome_lite.store.verdicts import read_standing, write_judged, write_reissued
 from gnome_lite.store.writes import insert, mark, now, of, replace
 
 if TYPE_CHECKING:
@@ -246,10 +247,14 @@ class SqlStore:
 
         A success without a finite energy is stored as a failure.
         """
-        row, crystal = rows.from_verification(campaign, round, verification)
+        self.add_verifications(campaign, round, [verification])
+
+    def add_verifications(self, campaign: str, round: int, verifications: Iterable[Verification]) -> None:
+        """`add_verification` of many, all or none of them."""
+        found = [rows.from_verification(campaign, round, v) for v in verifications]
         with self._database.writing() as connection:
-            insert(connection, schema.crystal, [crystal], ignore=True)
-            insert(connection, schema.verification, [row], ignore=True)
+            insert(connection, schema.crystal, [crystal for _, crystal in found], ignore=True)
+            insert(connection, schema.verification, [row for row, _ in found], ignore=True)
 
     def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
         """All verifications at a level, or those that a campaign selected, ordered by candidate id."""
@@ -262,25 +267,42 @@ class SqlStore:
             return [rows.to_verification(row) for row in connection.execute(query).mappings()]
 
     def add_verdicts(self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]) -> None:
-        """Store the verdicts of a round; earlier ones are kept, and are no longer the latest."""
-        table = schema.verdict
-        found = [rows.from_verdict(campaign, round, v) for v in verdicts]
+        """Store the verdicts that a round issued, new or moved; earlier ones are kept, and no longer stand."""
         with self._database.writing() as connection:
-            connection.execute(delete(table).where(*of(table, campaign, round)))
-            old = update(table).where(table.c.campaign == campaign, table.c.latest_of_campaign)
-            connection.execute(old.values(latest_of_campaign=False))
-            for chunk in chunks([v.candidate_id for v in verdicts]):
-                superseded = update(table).where(table.c.candidate_id.in_(chunk), table.c.latest)
-                connection.execute(superseded.values(latest=False))
-            insert(connection, table, found)
-            mark(connection, campaign, round, "judge", figures)
+            write_judged(connection, campaign, round, verdicts, figures)
 
-    def verdicts(self, campaign: str, round: int) -> dict[str, Verdict]:
-        """Verdicts issued in a round, by candidate id."""
-        table = schema.verdict
-        query = select(table).where(*of(table, campaign, round)).order_by(table.c.candidate_id)
+    def reissue_verdicts(
+        self,
+        campaign: str,
+        verdicts: Sequence[Verdict],
+        cause: str,
+        hull_id: str,
+        figures: Mapping[str, Any],
+        references: ReferenceSet | None = None,
+        verified: tuple[int, Verification] | None = None,
+    ) -> None:
+        """Store verdicts that moved after the campaign's last round, and why; earlier ones are kept.
+
+        Args:
+            hull_id: of the whole hull they were looked up in.
+            figures: how many were looked at, moved and so on.
+            references: the campaign goes on with these.
+            verified: (round, outcome) that moved them, stored with them as by `add_verification`.
+
+        Raises:
+            StoreError: if the campaign has judged nothing yet.
+        """
+        found = None if verified is None else rows.from_verification(campaign, *verified)
+        with self._database.writing() as connection:
+            if found is not None:
+                insert(connection, schema.crystal, [found[1]], ignore=True)
+                insert(connection, schema.verification, [found[0]], ignore=True)
+            write_reissued(connection, campaign, verdicts, cause, hull_id, figures, references)
+
+    def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:
+        """Verdicts that stand at the end of a round (None = now), by candidate id."""
         with self._database.reading() as connection:
-            return {row["candidate_id"]: rows.to_verdict(row) for row in connection.execute(query).mappings()}
+            return read_standing(connection, campaign, round)
 
     # Models and reports
 

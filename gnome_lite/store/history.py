@@ -43,11 +43,14 @@ class IssuedVerification:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IssuedVerdict:
-    """A verdict, and the campaign and round that issued it."""
+    """A verdict, the campaign and round that issued it, and the cause: "judged" by the round's own step, or
+    what made it move later."""
 
     campaign: str
     round: int
     verdict: Verdict
+    cause: str
+    issued_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,12 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
     predictions = select(predicted).where(predicted.c.candidate_id == candidate_id)
     selections = select(schema.selection).where(schema.selection.c.candidate_id == candidate_id)
     verifications = rows.verifications().where(schema.verification.c.candidate_id == candidate_id)
-    verdicts = select(schema.verdict).where(schema.verdict.c.candidate_id == candidate_id)
+    judgement = schema.judgement
+    verdicts = (
+        select(schema.verdict, judgement.c.cause, judgement.c.issued_at)
+        .join(judgement, judgement.c.serial == schema.verdict.c.judgement)
+        .where(schema.verdict.c.candidate_id == candidate_id)
+    )
     return CrystalHistory(
         candidate,
         row["formula"],
@@ -120,7 +128,7 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
             for r in connection.execute(verifications.order_by(schema.verification.c.level)).mappings()
         ),
         tuple(
-            IssuedVerdict(r["campaign"], r["round"], rows.to_verdict(r))
+            IssuedVerdict(r["campaign"], r["round"], rows.to_verdict(r), r["cause"], r["issued_at"])
             for r in connection.execute(verdicts.order_by(schema.verdict.c.serial)).mappings()
         ),
         _lineage(connection, candidate),

@@ -31,7 +31,32 @@ def _add_credibility(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX ix_verdict_prototype ON verdict (prototype)"))
 
 
-MIGRATIONS: list[Migration] = [_add_credibility]
+def _add_judgements(connection: Connection) -> None:
+    """2 -> 3: what each verdict was issued by, so that verdicts can be issued again between rounds."""
+    schema.judgement.create(connection)
+    connection.execute(
+        text(
+            "INSERT INTO judgement (campaign, round, cause, hull_id, reference_set_id, figures, issued_at)"
+            " SELECT v.campaign, v.round, 'judged', MIN(v.hull_id), c.reference_set_id,"
+            " COALESCE(MIN(s.figures), '{}'), COALESCE(MIN(s.finished_at), c.begun_at)"
+            " FROM verdict v JOIN campaign c ON c.name = v.campaign"
+            " LEFT JOIN stage s ON s.campaign = v.campaign AND s.round = v.round AND s.name = 'judge'"
+            " GROUP BY v.campaign, v.round, c.reference_set_id, c.begun_at ORDER BY MIN(v.serial)"
+        )
+    )
+    kind = "BIGINT" if connection.dialect.name == "postgresql" else "INTEGER"
+    for statement in (
+        f"ALTER TABLE verdict ADD COLUMN judgement {kind} REFERENCES judgement (serial)",
+        "UPDATE verdict SET judgement = (SELECT serial FROM judgement j"
+        " WHERE j.campaign = verdict.campaign AND j.round = verdict.round)",
+        "DROP INDEX uq_verdict",
+        "CREATE UNIQUE INDEX uq_verdict ON verdict (judgement, candidate_id)",
+        "CREATE INDEX ix_verdict_campaign ON verdict (campaign, round)",
+    ):
+        connection.execute(text(statement))
+
+
+MIGRATIONS: list[Migration] = [_add_credibility, _add_judgements]
 """MIGRATIONS[i] takes schema i + 1 to schema i + 2."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select
 
+from gnome_lite.chemistry.space_groups import number_of
 from gnome_lite.crystals import Crystal, atomic_number, chemical_system, formula_counts, reduced_formula
 from gnome_lite.errors import ConfigError
 from gnome_lite.store import schema
@@ -21,7 +22,6 @@ from gnome_lite.store.codec import decode_crystal, element_masks
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.rows import to_products
 from gnome_lite.store.stored import StoredCrystal
-from gnome_lite.store.symmetry import number_of
 from gnome_lite.store.table import to_dataframe
 
 __all__ = ["SORTS", "Query", "StoredCrystal", "run_query", "to_dataframe"]
@@ -38,6 +38,7 @@ PREDICTED = {
     "predicted_e_above_hull_ev_per_atom": "e_above_hull_ev_per_atom",
     "spread_ev_per_atom": "spread_ev_per_atom",
     "p_stable": "p_stable",
+    "model_id": "model_id",
 }
 """Fields of a `StoredCrystal` that come from a prediction, and its columns."""
 
@@ -216,10 +217,10 @@ def _masked(elements: Sequence[str]) -> list[tuple[ColumnElement[int], int]]:
     return [(schema.candidate.c.elements_low, low), (schema.candidate.c.elements_high, high)]
 
 
-def _predictions(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, float]]:
+def _predictions(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """The last prediction of each candidate in each campaign, by (id, campaign), under the names of PREDICTED."""
     table = schema.prediction
-    found: dict[tuple[str, str], dict[str, float]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for chunk in chunks(ids):
         query = select(table).where(table.c.candidate_id.in_(chunk)).order_by(table.c.round)
         for row in connection.execute(query).mappings():

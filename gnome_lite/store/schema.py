@@ -1,4 +1,4 @@
-"""Tables of the store, version 2.
+"""Tables of the store, version 3.
 
 Every number that must exist is NOT NULL and bounded by a CHECK: NaN becomes NULL in SQLite and compares as the
 greatest number in PostgreSQL, so neither can pass for an energy. Crystals lie in a table of their own, which
@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -167,6 +167,20 @@ verification = Table(
     _within("space_group_number", 1, 230),
 )
 
+judgement = Table(
+    "judgement",
+    metadata,
+    Column("serial", _Serial, primary_key=True, autoincrement=True),
+    Column("campaign", ForeignKey("campaign.name"), nullable=False),
+    Column("round", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("hull_id", Text, nullable=False),
+    Column("reference_set_id", Text, nullable=False),
+    Column("figures", Text, nullable=False),
+    Column("issued_at", Text, nullable=False),
+    Index("ix_judgement_campaign", "campaign", "round"),
+)
+
 verdict = Table(
     "verdict",
     metadata,
@@ -191,8 +205,10 @@ verdict = Table(
     # The last one of its campaign, and the last one of all: kept up to date so that queries need not search.
     Column("latest_of_campaign", Boolean, nullable=False),
     Column("latest", Boolean, nullable=False),
+    Column("judgement", _Serial, ForeignKey("judgement.serial")),
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
-    Index("uq_verdict", "campaign", "round", "candidate_id", unique=True),
+    Index("uq_verdict", "judgement", "candidate_id", unique=True),
+    Index("ix_verdict_campaign", "campaign", "round"),
     Index("ix_verdict_candidate", "candidate_id"),
     Index("ix_verdict_prototype", "prototype"),
     Index(

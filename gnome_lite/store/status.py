@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from gnome_lite.records import STABLE_EV_PER_ATOM, ModelRecord
 from gnome_lite.store import rows, schema
@@ -20,7 +20,7 @@ class RoundStatus:
     Attributes:
         steps: figures of each finished step, by its name.
         verified, failed: by this campaign in this round (what another one had verified already is not counted).
-        stable, novel: of all verdicts issued in this round; novel counts the stable ones that are novel.
+        judged, stable, novel: of the verdicts that stood at its end; novel counts the stable ones that are novel.
     """
 
     round: int
@@ -97,25 +97,14 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
     query = select(schema.stage).where(schema.stage.c.campaign == campaign).order_by(schema.stage.c.finished_at)
     for row in connection.execute(query):
         steps.setdefault(row.round, {})[row.name] = json.loads(row.figures)
-    verification, verdict = schema.verification, schema.verdict
+    verification = schema.verification
     outcomes = connection.execute(
         select(verification.c.round, func.count(), func.count(verification.c.failure))
         .where(verification.c.campaign == campaign, verification.c.level == level)
         .group_by(verification.c.round)
     )
     verified = {round: (n, failed) for round, n, failed in outcomes}
-    on_hull = verdict.c.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
-    verdicts = connection.execute(
-        select(
-            verdict.c.round,
-            func.count(),
-            func.count().filter(on_hull),
-            func.count().filter(and_(on_hull, verdict.c.novel)),
-        )
-        .where(verdict.c.campaign == campaign)
-        .group_by(verdict.c.round)
-    )
-    judged = {round: (n, stable, novel) for round, n, stable, novel in verdicts}
+    judged = _standing(connection, campaign, [*steps])
     candidates = _per_round(connection, schema.campaign_candidate, campaign)
     predicted = _per_round(connection, schema.prediction, campaign)
     selected = _per_round(connection, schema.selection, campaign)
@@ -131,6 +120,24 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
         )
         for round in sorted({*steps, *candidates} - {0})
     )
+
+
+def _standing(connection: Connection, campaign: str, rounds: Iterable[int]) -> dict[int, tuple[int, int, int]]:
+    """Verdicts that stood at the end of each round: all, those on the hull, and the novel ones of these."""
+    v = schema.verdict
+    query = select(v.c.round, v.c.candidate_id, v.c.e_above_hull_ev_per_atom, v.c.novel).where(v.c.campaign == campaign)
+    last: dict[str, tuple[bool, bool]] = {}
+    found: dict[int, tuple[int, int, int]] = {}
+    issued = iter(connection.execute(query.order_by(v.c.round, v.c.serial)).all())
+    row = next(issued, None)
+    for round in sorted(rounds):
+        while row is not None and row.round <= round:
+            on_hull = row.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
+            last[row.candidate_id] = on_hull, on_hull and row.novel
+            row = next(issued, None)
+        stable, novel = (sum(flags) for flags in zip(*last.values(), strict=True)) if last else (0, 0)
+        found[round] = len(last), stable, novel
+    return found
 
 
 def _per_round(connection: Connection, table: Table, campaign: str) -> dict[int, int]:

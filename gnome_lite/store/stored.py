@@ -50,6 +50,7 @@ class StoredCrystal:
     spread_ev_per_atom: float | None
     p_stable: float | None
     predicted_e_above_hull_ev_per_atom: float | None
+    model_id: str | None
     volume_per_atom: float | None
     density: float | None
     crystal: Crystal | None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gnome_lite.chemistry.space_groups import crystal_system, point_group
 from gnome_lite.crystals import symbol
 from gnome_lite.store.stored import StoredCrystal
-from gnome_lite.store.symmetry import crystal_system
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ COLUMNS = (
     "NSites",
     "Volume",
     "Density",
+    "Point Group",
     "Space Group",
     "Space Group Number",
     "Crystal System",
@@ -45,6 +46,7 @@ COLUMNS = (
     "Predicted Spread Per Atom",
     "Predicted Energy Above Hull Per Atom",
     "P Stable",
+    "Model Id",
 )
 """Energies in eV/atom, Volume of the relaxed cell in Å^3, Density in g/cm^3."""
 
@@ -72,6 +74,7 @@ def _row(c: StoredCrystal) -> tuple[Any, ...]:
         c.n_sites,
         c.volume_per_atom * c.n_sites if c.volume_per_atom is not None else None,
         c.density,
+        point_group(c.space_group_number) if c.space_group_number is not None else None,
         c.space_group,
         c.space_group_number,
         crystal_system(c.space_group_number) if c.space_group_number is not None else None,
@@ -97,4 +100,5 @@ def _row(c: StoredCrystal) -> tuple[Any, ...]:
         c.spread_ev_per_atom,
         c.predicted_e_above_hull_ev_per_atom,
         c.p_stable,
+        c.model_id,
     )

@@ -9,7 +9,14 @@ import torch
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.predict import ensemble
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
-from gnome_lite.predict.ensemble import Ensemble, lowest_of_median, stacked, volume_factors
+from gnome_lite.predict.ensemble import (
+    IQR_PER_DEVIATION,
+    Ensemble,
+    lowest_of_median,
+    median_and_spread,
+    stacked,
+    volume_factors,
+)
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation, StructuralNetwork
 
@@ -47,12 +54,26 @@ def test_the_scan_is_the_minimum_of_medians_of_plainly_scaled_crystals() -> None
         for m, network in enumerate(model.networks):
             with torch.inference_mode():
                 curves[m, k, ok] = network(GraphTensors.of(graphs)).numpy()
-    median, spread = model.predict(batch, volume_scan=5)
     expected = np.nanmin(np.median(curves, axis=0), axis=0)
-    np.testing.assert_allclose(median, expected, atol=SAME_EV_PER_ATOM)
-    at = np.nanargmin(np.median(curves, axis=0), axis=0)
-    iqr = np.subtract(*np.percentile(curves[:, at, np.arange(len(batch))], [75, 25], axis=0))
-    np.testing.assert_allclose(spread, iqr, atol=SAME_EV_PER_ATOM)
+    np.testing.assert_allclose(model.predict(batch, volume_scan=5)[0], expected, atol=SAME_EV_PER_ATOM)
+
+
+def test_median_and_spread_are_those_of_all_members_at_three_volumes() -> None:
+    model, batch = random_ensemble(), crystals()
+    said = np.concatenate([model.energies(batch.scaled(f), np.ones(1))[:, 0] for f in (0.88, 1.0, 1.12)])
+    e_form, spread = model.predict(batch)
+    np.testing.assert_allclose(e_form, np.nanmedian(said, axis=0), atol=SAME_EV_PER_ATOM)
+    deviation = np.nanmean(np.abs(said - np.nanmedian(said, axis=0)), axis=0)
+    np.testing.assert_allclose(spread, IQR_PER_DEVIATION * deviation, atol=SAME_EV_PER_ATOM)
+    assert (spread > 0).all()
+    np.testing.assert_array_equal(model.predict(batch, volume_scan=5)[1], spread)
+
+
+def test_the_spread_of_normal_numbers_is_their_interquartile_range() -> None:
+    numbers = np.random.default_rng(0).normal(3.0, 0.2, (1000, 3, 50))
+    median, spread = median_and_spread(numbers)
+    np.testing.assert_allclose(median, 3.0, atol=0.02)
+    np.testing.assert_allclose(spread, 0.2 * 1.349, rtol=0.05)
 
 
 def test_twenty_volumes_from_80_to_120_percent() -> None:
@@ -90,8 +111,8 @@ def test_a_volume_at_which_edges_are_lost_does_not_count() -> None:
     median, _ = random_ensemble().predict(barely, 20)  # no edge from 104 % on
     assert np.isfinite(median).all()
     energies = np.array([[[np.nan], [1.0], [3.0]], [[-5.0], [2.0], [4.0]]])
-    lowest, spread = lowest_of_median(energies)
-    assert (lowest[0], spread[0]) == (1.5, 0.5)
+    assert lowest_of_median(energies)[0] == 1.5
+    assert np.isnan(lowest_of_median(np.full((2, 3, 1), np.nan))[0])
 
 
 def test_the_callers_torch_threads_are_put_back() -> None:
@@ -116,3 +137,19 @@ def test_some_members_at_volumes_of_their_own() -> None:
     some = model.energies(batch, volume_factors(5)[which][None], [2])
     np.testing.assert_allclose(some[0, 0], every[2, which, np.arange(len(batch))], atol=SAME_EV_PER_ATOM)
     assert np.isnan(model.energies(batch, np.full(1, np.nan))).all()
+
+
+def test_what_was_never_seen_is_out_of_domain() -> None:
+    model = random_ensemble()
+    model = Ensemble(
+        Checkpoint(
+            model.card.model_copy(update={"elements": ("Li", "O")}),
+            tuple({k: v.numpy() for k, v in n.state_dict().items()} for n in model.networks),
+        )
+    )
+    known, strange = (Crystal.make(z, [[0, 0, 0], [0.5, 0.5, 0.5]], np.eye(3) * 3.5) for z in ([3, 8], [3, 44]))
+    assert model.out_of_domain(known) == ""
+    assert model.out_of_domain(strange) == "out of domain: not trained on Ru"
+    assert "no two atoms within 4 Å" in model.out_of_domain(known, predicted=False)
+    e_form, _ = model.predict(CrystalBatch.from_crystals([known, strange]))
+    assert np.isfinite(e_form).all()  # an answer, with a flag

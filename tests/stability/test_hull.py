@@ -18,7 +18,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
 from gnome_lite.crystals import MAX_Z, Crystal, atomic_number
-from gnome_lite.errors import LevelMismatchError, MissingReferenceError
+from gnome_lite.errors import ConfigError, LevelMismatchError, MissingReferenceError
 from gnome_lite.records import Failure, Verification
 from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.stability.hull import ChemicalHull, build_hull
@@ -155,6 +155,126 @@ def test_energy_above_hull_is_the_positive_part_of_the_decomposition_energy(phas
             assert atoms == pytest.approx({el: n / total for el, n in composition.items()}, abs=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
+@given(systems(), systems())
+def test_a_hull_that_grew_is_the_hull_built_at_once(first: list[Phase], later: list[Phase]) -> None:
+    """Entries added one by one give the same verdicts and ids, and every verdict that changes was announced."""
+    first = [({el: 1}, 0.0) for el in ELEMENTS] + first
+    grown, ids = to_hull(first), [f"e{i}" for i in range(len(first))]
+    before = dict(zip(ids, grown.verdicts(ids), strict=True))
+    for composition, energy in later:
+        entry_id = f"e{len(ids)}"
+        ids.append(entry_id)
+        announced = grown.add(entry_id, to_counts([composition])[0], energy)
+        now = dict(zip(ids, grown.verdicts(ids), strict=True))
+        assert entry_id in announced
+        for i in before.keys() - set(announced):
+            assert now[i] == before[i]
+        before = now
+    everything = first + later
+    at_once = to_hull(everything)
+    assert grown.id == at_once.id
+    for ours, theirs in zip(grown.verdicts(ids), at_once.verdicts(ids), strict=True):
+        assert ours.hull_id == theirs.hull_id
+        assert ours.decomposition_ev_per_atom == pytest.approx(theirs.decomposition_ev_per_atom, abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(systems(), st.integers(0, 10**6))
+def test_another_phase_never_lowers_anothers_energy_above_hull(phases: list[Phase], seed: int) -> None:
+    """A lower hull only goes down as entries come in: e_above_hull of all others stays or rises."""
+    phases = [({el: 1}, 0.0) for el in ELEMENTS] + phases
+    ids = [f"e{i}" for i in range(len(phases))]
+    hull = to_hull(phases)
+    before = np.array([v.e_above_hull_ev_per_atom for v in hull.verdicts(ids)])
+    rng = np.random.default_rng(seed)
+    counts = np.zeros(MAX_Z + 1, np.int64)
+    counts[[atomic_number(el) for el in rng.choice(ELEMENTS, 3, replace=False)]] = rng.integers(1, 5, 3)
+    hull.add("new", counts, -5.0 * rng.random())
+    after = np.array([v.e_above_hull_ev_per_atom for v in hull.verdicts(ids)])
+    assert (after >= before - 1e-9).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(systems(), st.integers(0, 10**6))
+def test_the_hull_is_convex(phases: list[Phase], seed: int) -> None:
+    hull = to_hull([({el: 1}, 0.0) for el in ELEMENTS] + phases)
+    rng = np.random.default_rng(seed)
+    columns = [atomic_number(el) for el in ELEMENTS]
+    a, b = (np.zeros((20, MAX_Z + 1), np.int64) for _ in range(2))
+    a[:, columns], b[:, columns] = rng.integers(1, 6, (20, 6)), rng.integers(1, 6, (20, 6))
+    share = a.sum(axis=1) / (a + b).sum(axis=1)
+    ground = [-hull.distances(counts, np.zeros(20)) for counts in (a, b, a + b)]
+    assert (ground[2] <= share * ground[0] + (1 - share) * ground[1] + 1e-9).all()
+
+
+@pytest.mark.parametrize("energy", [-100.0, 100.0, math.nan, math.inf])
+def test_an_absurd_entry_changes_nothing(energy: float) -> None:
+    """One entry of -100 eV/atom would put Li2O 62 eV/atom above the hull."""
+    phases: list[Phase] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0)]
+    hull = to_hull(phases)
+    before, hull_id = hull.verdicts(["e2"]), hull.id
+    assert hull.add("absurd", to_counts([{"Li": 1, "O": 1}])[0], energy) == ["absurd"]
+    assert hull.verdicts(["e2"]) == before
+    assert hull.id == hull_id
+    assert sum(hull.refused.values()) == 1
+    assert len(hull) == 3
+
+
+def test_what_cannot_be_added_leaves_the_hull_as_it_is() -> None:
+    hull = to_hull([({"Li": 1}, 0.0), ({"O": 1}, 0.0)])
+    with pytest.raises(MissingReferenceError, match="pure Fe"):
+        hull.add("e9", to_counts([{"Fe": 1, "O": 1}])[0], -1.0)
+    with pytest.raises(ValueError, match="e0 is twice"):
+        hull.add("e0", to_counts([{"Li": 1}])[0], 0.0)
+    assert list(hull.ids) == ["e0", "e1"]
+    assert hull.add("Fe", to_counts([{"Fe": 1}])[0], 0.0) == ["Fe"]
+    hull.add("e9", to_counts([{"Fe": 1, "O": 1}])[0], -1.0)
+    assert hull.verdicts(["e9"])[0].decomposition_ev_per_atom == pytest.approx(-1.0)
+
+
+def test_an_empty_system_is_refused() -> None:
+    hull = to_hull([({"Li": 1}, 0.0)])
+    with pytest.raises(ConfigError, match=r"name a chemical system, e\.g\. Li-Fe-O"):
+        hull.system(())
+    with pytest.raises(ValueError, match="composition 0 has no atom"):
+        hull.distances(np.zeros((1, MAX_Z + 1), np.int64), np.zeros(1))
+    assert len(hull.distances(np.zeros((0, MAX_Z + 1), np.int64), np.zeros(0))) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(systems())
+def test_mixtures_have_the_composition_and_the_energy_of_the_hull(phases: list[Phase]) -> None:
+    hull = to_hull([({el: 1}, 0.0) for el in ELEMENTS] + phases)
+    counts = np.zeros((30, MAX_Z + 1), np.int64)
+    columns = [atomic_number(el) for el in ELEMENTS]
+    counts[:, columns] = np.random.default_rng(0).integers(0, 4, (30, 6))
+    counts[:, 3] += 1
+    found = hull.mixtures(counts)
+    np.testing.assert_allclose(found.energies_ev_per_atom, -hull.distances(counts, np.zeros(30)), atol=1e-9)
+    fractions = hull.counts / hull.counts.sum(axis=1, keepdims=True)
+    made = np.einsum("qw,qwz->qz", found.atom_fractions, fractions[found.products])
+    np.testing.assert_allclose(made, counts / counts.sum(axis=1, keepdims=True), atol=1e-8)
+    energies = (found.atom_fractions * hull.e_form_ev_per_atom[found.products]).sum(axis=1)
+    np.testing.assert_allclose(energies, found.energies_ev_per_atom, atol=1e-8)
+
+
+def test_a_hull_id_is_of_what_the_system_rests_on() -> None:
+    phases: list[Phase] = [({el: 1}, 0.0) for el in ("Li", "Fe", "O")]
+    phases += [({"Li": 2, "O": 1}, -2.0), ({"Li": 1, "Fe": 1, "O": 2}, -1.5)]
+    hull = to_hull(phases)
+    lio, lifeo = (3, 8), (3, 8, 26)
+    before = hull.hull_id(lio), hull.hull_id(lifeo), hull.id
+    assert before[0] != to_hull(phases, "another level").hull_id(lio)
+    hull.add("high", to_counts([{"Li": 1, "O": 1}])[0], 0.5)  # no corner of Li-O: the wider system rests on the same
+    assert hull.hull_id(lio) != before[0]
+    assert hull.hull_id(lifeo) == before[1]
+    assert hull.id != before[2]
+    assert "e4" not in hull.add("higher", to_counts([{"Li": 1, "O": 1}])[0], 0.6)
+    assert "e4" in hull.add("corner", to_counts([{"Li": 1, "O": 1}])[0], -1.9)
+    assert hull.hull_id(lifeo) != before[1]
+
+
 def test_order_and_supercells_do_not_matter() -> None:
     phases: list[Phase] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0), ({"Li": 1, "O": 1}, -1.6)]
     counts = to_counts([{"Li": 3, "O": 2}, {"Li": 1, "O": 9}])
@@ -246,6 +366,20 @@ def test_build_hull_joins_references_and_verified() -> None:
     assert ours.products == (("Li2O", "Li2O", 1.0),)
     assert known.e_above_hull_ev_per_atom == pytest.approx(0.1)
     assert len(hull) == 4
+
+
+def test_entries_are_counted_in_and_out() -> None:
+    failed = verification("gl-2", {"Li": 1, "O": 1}, math.nan, failure=Failure.TIMEOUT)
+    absurd = verification("gl-3", {"Li": 1, "O": 1}, -200.0)
+    double = verification("Li2O", {"Li": 2, "O": 1}, -12.0)
+    hull = build_hull(REFERENCES, [verification("gl-1", {"Li": 1, "O": 1}, -7.0), failed, absurd, double])
+    assert dict(hull.census) == {
+        "in": 7,
+        "let in": 4,
+        "verification failed": 1,
+        "also a reference": 1,
+        "formation energy out of range": 1,
+    }
 
 
 def test_hull_id_depends_on_entries_and_energies_only() -> None:

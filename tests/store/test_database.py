@@ -38,11 +38,14 @@ def same(a: Crystal, b: Crystal) -> bool:
     return all(np.array_equal(getattr(a, k), getattr(b, k)) for k in ("numbers", "frac_coords", "lattice"))
 
 
+_CLOCKED = ('INSERT INTO "stage"', 'INSERT INTO "verdict"', 'INSERT INTO "judgement"', 'INSERT INTO "sqlite_sequence"')
+
+
 def dump(store: SqlStore) -> list[str]:
     """All rows but clock times and serials."""
     with sqlite3.connect(store.name) as connection:
         lines = list(connection.iterdump())
-    return [line for line in lines if not line.startswith(('INSERT INTO "stage"', 'INSERT INTO "verdict"'))]
+    return [line for line in lines if not line.startswith(_CLOCKED)]
 
 
 # Round trips
@@ -106,7 +109,8 @@ def test_verifications_come_back(played: SqlStore) -> None:
 
 def test_verdicts_models_and_reports_come_back(played: SqlStore) -> None:
     assert played.verdicts("first", 1)[IDS[0]] == verdict(CRYSTALS[0], 0.0)
-    assert played.verdicts("first", 2) == {}
+    assert played.verdicts("first", 2) == played.verdicts("first", 1) == played.verdicts("first")
+    assert played.verdicts("first", 0) == {}
     assert played.reports("first") == [report(1)]
     assert played.base_model("first") == ModelRecord("model-0", "models/0", 90, 10, 0.05)
     assert played.base_model("other") is None
@@ -280,7 +284,7 @@ def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(played: SqlStore) -> None:
     with sqlite3.connect(played.name) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 2: upgrade gnome_lite"):
+    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 3: upgrade gnome_lite"):
         SqlStore.open(played.name)
 
 
@@ -297,20 +301,20 @@ def test_an_older_store_is_backed_up_and_migrated(played: SqlStore, monkeypatch:
         raise StoreError("half way")
 
     before = dump(played)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
     with pytest.raises(StoreError, match="half way"):
         SqlStore.open(played.name)
     assert dump(played) == before
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS[:-1], add_column])
     SqlStore.open(played.name)
-    backup = Path(f"{played.name}.schema-2.bak")
+    backup = Path(f"{played.name}.schema-3.bak")
     assert backup.exists()
     with sqlite3.connect(played.name) as connection:
-        assert connection.execute("SELECT value FROM meta").fetchall() == [("3",)]
+        assert connection.execute("SELECT value FROM meta").fetchall() == [("4",)]
         assert connection.execute("SELECT note FROM model").fetchall() == [(None,), (None,)]
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="schema 3"):
+    with pytest.raises(StoreError, match="schema 4"):
         SqlStore.open(played.name)
 
 
@@ -320,7 +324,7 @@ def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None
         connection.executescript((Path(__file__).parent / "schema_1.sql").read_text(encoding="utf-8"))
     store = SqlStore.open(path)
     assert (tmp_path / "old.sqlite.schema-1.bak").exists()
-    assert store.status().schema_version == 2
+    assert store.status().schema_version == 3
     assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
     verdicts = store.verdicts("first", 1)
     assert len(verdicts) == 4
@@ -333,3 +337,49 @@ def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None
     # It takes new rows like any other.
     play_round(store, "first", 1)
     assert store.verdicts("first", 1)[IDS[0]].prototype == "AB_cF8_225_a_b"
+
+
+def test_a_store_of_schema_2_keeps_its_verdicts_and_takes_new_ones_between_rounds(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((Path(__file__).parent / "schema_2.sql").read_text(encoding="utf-8"))
+    store = SqlStore.open(path)
+    assert (tmp_path / "old.sqlite.schema-2.bak").exists()
+    assert store.status().schema_version == 3
+    first, second = store.show(IDS[0]).verdicts
+    assert (first.cause, second.cause) == ("judged", "judged")
+    assert (first.round, first.verdict, second.round) == (1, verdict(CRYSTALS[0], 0.0), 2)
+    assert second.verdict.e_above_hull_ev_per_atom == 0.07
+    assert {i: v.hull_id for i, v in store.verdicts("first", 1).items()} == dict.fromkeys(IDS[:4], "hull-1")
+    (campaign,) = store.status().campaigns
+    assert campaign.rounds[0].judged == 4
+    again = verdict(CRYSTALS[0], 0.02, "hull-3")
+    store.reissue_verdicts("first", [again], "other references", "hull-3", {"moved": 1})
+    assert store.verdicts("first")[IDS[0]] == again
+    assert [v.cause for v in store.show(IDS[0]).verdicts] == ["judged", "judged", "other references"]
+    # A fresh store has the same tables.
+    with sqlite3.connect(path) as old, sqlite3.connect(SqlStore.open(tmp_path / "new.sqlite").name) as new:
+        for table in ("verdict", "judgement"):
+            pairs = [{(r[1], r[3]) for r in c.execute(f"PRAGMA table_info({table})")} for c in (old, new)]
+            assert pairs[0] == pairs[1]
+            indexes = [{r[1] for r in c.execute(f"PRAGMA index_list({table})")} for c in (old, new)]
+            assert indexes[0] == indexes[1]
+
+
+def test_taking_a_rounds_verdicts_back_lets_the_earlier_ones_stand(played: SqlStore) -> None:
+    """The judging step ran, was killed before its mark counted, and finds less to say when it runs again."""
+    from gnome_lite.store.query import Query
+
+    moved = [verdict(CRYSTALS[0], 0.07, "hull-2"), verdict(CRYSTALS[1], 0.0, "hull-2")]
+    played.add_verdicts("first", 2, moved, {})
+    played.add_verdicts("first", 2, moved[1:], {})
+    assert played.verdicts("first")[IDS[0]].hull_id == "hull-1"
+    assert played.verdicts("first")[IDS[1]].hull_id == "hull-2"
+    assert {c.id: c.hull_id for c in played.query(Query())}[IDS[0]] == "hull-1"
+    assert len(played.show(IDS[0]).verdicts) == 1
+
+
+def test_verdicts_of_a_campaign_without_any_cannot_be_reissued(store: SqlStore) -> None:
+    begin(store)
+    with pytest.raises(StoreError, match="no verdicts to re-issue: `gnome-lite run` issues the first"):
+        store.reissue_verdicts("first", [], "other references", "", {})

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store.small_campaign import CRYSTALS, LEVEL, begin, pool, prediction, verdict, verification
 
+from gnome_lite.chemistry.space_groups import crystal_system, number_of, symbol_of
 from gnome_lite.crystals import atomic_number
 from gnome_lite.errors import ConfigError, StoreError
 from gnome_lite.records import Failure
 from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import SORTS, Query, to_dataframe
-from gnome_lite.store.symmetry import crystal_system, number_of, symbol_of
 
 IDS = [c.content_id for c in CRYSTALS]
 
@@ -196,7 +196,7 @@ def test_status_counts(played: SqlStore) -> None:
     begin(played, "second")
     status = played.status()
     first, second = status.campaigns
-    assert (status.candidates, status.verifications, status.schema_version) == (6, 5, 2)
+    assert (status.candidates, status.verifications, status.schema_version) == (6, 5, 3)
     (round,) = first.rounds
     assert (round.candidates, round.predicted, round.selected, round.verified, round.failed) == (6, 6, 5, 5, 1)
     assert (round.judged, round.stable, round.novel) == (4, 2, 1)

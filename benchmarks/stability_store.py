@@ -1,0 +1,177 @@
+"""A store of 50,000 verified crystals that grows by 1,000, one by one, with all verdicts that each of them moves."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.rows import Row
+from benchmarks.stability_entries import compounds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gnome_lite.crystals import Crystal
+    from gnome_lite.records import CandidatePool, Verdict, Verification
+    from gnome_lite.references import ReferenceSet
+    from gnome_lite.store.database import SqlStore
+
+N_STORED, N_ADDED, LIMIT_S = 50_000, 1_000, 60.0
+CAMPAIGN, LEVEL = "benchmark", "benchmark-1"
+VOLUME_PER_ATOM_ANG3 = 15.0
+
+
+def measure(long: bool = False) -> Iterator[Row]:
+    from gnome_lite.reverdict import StandingVerdicts, reverdict
+    from gnome_lite.stability.hull import build_hull
+
+    n_checked = 200 if long else 50
+    counts, e_form = compounds(N_STORED + N_ADDED, seed=2)
+    crystals = [_crystal(row, seed) for seed, row in enumerate(counts)]
+    outcomes = [_outcome(c, float(e * len(c))) for c, e in zip(crystals, e_form, strict=True)]
+    references = _elements()
+    with tempfile.TemporaryDirectory() as directory:
+        store = _fill(Path(directory) / "store.sqlite", references, crystals, outcomes)
+        live = StandingVerdicts(store, CAMPAIGN, references, build_hull)
+        seconds, n_issued = [], 0
+        for outcome in outcomes[N_STORED:]:
+            started = time.perf_counter()
+            n_issued += len(live.add(2, outcome, _unseen()))
+            seconds.append(time.perf_counter() - started)
+        total = sum(seconds)
+        yield Row(
+            f"{N_ADDED} crystals added one by one to a store of {N_STORED}, all affected verdicts re-issued",
+            "s", total, None, "", None, f"<= {LIMIT_S:g}", total <= LIMIT_S,
+        )  # fmt: skip
+        yield Row("of these, the slowest", "s", max(seconds), None, "", None)
+        yield Row("of these, earlier verdicts that moved", "verdicts", n_issued - N_ADDED, None, "", None)
+        standing = store.verdicts(CAMPAIGN)
+        largest = _difference(standing, references, outcomes, n_checked)
+        yield Row(
+            f"e_above_hull of {n_checked} standing verdicts afterwards, largest difference", "eV/atom", largest, None,
+            "pymatgen", None, "<= 1e-6", largest <= 1e-6,
+        )  # fmt: skip
+        started = time.perf_counter()
+        again = reverdict(store, CAMPAIGN, references.id, references, build_hull, _NoNovelty())
+        yield Row(
+            f"all {len(standing)} verdicts looked up again from the store alone", "s", time.perf_counter() - started,
+            None, "", None,
+        )  # fmt: skip
+        yield Row(
+            "of these, moved: what adding one by one had missed", "verdicts", len(again.moved), None, "", None, "<= 0",
+            not again.moved,
+        )  # fmt: skip
+
+
+class _NoNovelty:
+    """The references are the same, so nothing may ask for novelty."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"novelty.{name} was asked for")
+
+
+def _fill(
+    path: Path, references: ReferenceSet, crystals: Sequence[Crystal], outcomes: Sequence[Verification]
+) -> SqlStore:
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.records import Verdict
+    from gnome_lite.stability.hull import build_hull
+    from gnome_lite.store.database import SqlStore
+
+    store = SqlStore.open(path)
+    store.begin(CampaignConfig(name=CAMPAIGN), references)
+    ids = [o.candidate_id for o in outcomes]
+    for round, part in ((1, slice(0, N_STORED)), (2, slice(N_STORED, None))):
+        pool = _pool(crystals[part], round)
+        store.add_candidates(CAMPAIGN, pool, pool.crystals.reduced_formulas(), {})
+        store.add_selection(CAMPAIGN, round, ids[part], [], {})
+    stored = outcomes[:N_STORED]
+    store.add_verifications(CAMPAIGN, 1, stored)
+    hull = build_hull(references, stored)
+    verdicts = [
+        Verdict(
+            i, v.e_form_ev_per_atom, v.e_above_hull_ev_per_atom, v.decomposition_ev_per_atom, v.products, v.hull_id,
+            LEVEL, *_unseen(),
+        )
+        for i, v in zip(ids, hull.verdicts(ids[:N_STORED]), strict=False)
+    ]  # fmt: skip
+    store.add_verdicts(CAMPAIGN, 1, verdicts, {"hull": hull.id})
+    return store
+
+
+def _difference(
+    standing: dict[str, Verdict], references: ReferenceSet, outcomes: Sequence[Verification], n: int
+) -> float:
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+    from pymatgen.core import Composition
+
+    from gnome_lite.crystals import CrystalBatch, symbol
+
+    crystals = [*(e.crystal for e in references.entries), *(o.crystal for o in outcomes)]
+    counts = CrystalBatch.from_crystals(crystals).counts
+    energies = [*references.energies_ev, *(o.energy_ev for o in outcomes)]
+
+    def entry(i: int) -> PDEntry:
+        return PDEntry(Composition({symbol(z): int(counts[i, z]) for z in np.flatnonzero(counts[i])}), energies[i])
+
+    worst = 0.0
+    for k in np.random.default_rng(0).choice(len(outcomes), n, replace=False):
+        row = len(references) + k
+        inside = np.flatnonzero(~(counts[:, counts[row] == 0] > 0).any(axis=1))
+        above = PhaseDiagram([entry(i) for i in inside]).get_e_above_hull(entry(row))
+        worst = max(worst, abs(above - standing[outcomes[k].candidate_id].e_above_hull_ev_per_atom))
+    return float(worst)
+
+
+def _elements() -> ReferenceSet:
+    from gnome_lite.config import DEFAULT_ELEMENTS
+    from gnome_lite.crystals import Crystal, atomic_number
+    from gnome_lite.references import ReferenceEntry, ReferenceSet
+
+    cell = 3.0 * np.eye(3)
+    return ReferenceSet.make(
+        [
+            ReferenceEntry(
+                f"pure-{el}", Crystal.make([atomic_number(el)], [[0, 0, 0]], cell), 0.0, LEVEL, "made", "CC0"
+            )
+            for el in DEFAULT_ELEMENTS
+        ]
+    )
+
+
+def _crystal(counts: NDArray[np.int64], seed: int) -> Crystal:
+    from gnome_lite.crystals import Crystal
+
+    numbers = np.repeat(np.arange(len(counts)), counts)
+    positions = np.random.default_rng(seed).random((len(numbers), 3))
+    return Crystal.make(numbers, positions, np.cbrt(VOLUME_PER_ATOM_ANG3 * len(numbers)) * np.eye(3))
+
+
+def _outcome(crystal: Crystal, energy_ev: float) -> Verification:
+    from gnome_lite.records import Verification
+
+    return Verification(crystal.content_id, crystal, energy_ev, 0.01, 20, True, LEVEL, 1.0)
+
+
+def _pool(crystals: Sequence[Crystal], round: int) -> CandidatePool:
+    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.records import CandidatePool
+
+    n = len(crystals)
+    nothing = ("",) * n
+    return CandidatePool(
+        CrystalBatch.from_crystals(crystals), nothing, nothing, ("made",) * n, np.full(n, np.nan),
+        np.ones(n, np.int64), round,
+    )  # fmt: skip
+
+
+def _unseen() -> tuple:
+    """Novelty and credibility are not what is measured."""
+    from gnome_lite.records import Credibility
+
+    return True, None, "", Credibility(False, (), None, False)

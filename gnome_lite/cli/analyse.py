@@ -1,0 +1,178 @@
+"""`analyse`: what a crystal decomposes into, how it stands in air, and where it is stable."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gnome_lite.cli.common import Home, References, console, known_of, split_list
+from gnome_lite.cli.query import Campaign
+
+if TYPE_CHECKING:
+    from gnome_lite.crystals import Crystal
+    from gnome_lite.known import Known
+    from gnome_lite.stability.gases import Gas
+    from gnome_lite.stability.phases import Phases
+    from gnome_lite.stability.reactions import Reaction
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+
+
+def analyse(
+    crystals: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids (or their beginnings), or formulas.")],
+    gas: Annotated[str | None, typer.Option(metavar="O2,CO2,H2O", help="React with these. Default: all known.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
+    ] = None,
+    campaign: Campaign = None,
+    references: References = None,
+    format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TEXT,
+    home: Home = None,
+) -> None:
+    """Decomposition, reactions with air, chemical-potential range and bonds of single crystals.
+
+    Of verified crystals and references of one level; a formula means its lowest phase.
+    """
+    from gnome_lite.stability.gases import gases_of
+
+    known = known_of(home, campaign, references)
+    phases = known.phases()
+    gases = gases_of(phases, split_list(gas), temperature)
+    found = [facts(known, phases, phases.find(text), gases, temperature) for text in crystals]
+    if format is Format.JSON:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        return
+    for one in found:
+        _print(one)
+
+
+def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
+    """Everything that is printed, plain."""
+    from gnome_lite.assemble import make_novelty
+    from gnome_lite.chemistry.dimensionality import dimensionality
+    from gnome_lite.chemistry.space_groups import crystal_system, point_group, symbol_of
+    from gnome_lite.chemistry.symmetry import symmetry
+    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.stability.chemical_potentials import stability_range
+    from gnome_lite.stability.reactions import decomposition, with_gas
+
+    crystal = _crystal(known, phases.ids[index])
+    found = symmetry(crystal, 0.1)
+    novelty = make_novelty()
+    (fingerprint,) = novelty.fingerprints(CrystalBatch.from_crystals([crystal]))
+    region = stability_range(phases, index)
+    number = int(found.number) if found is not None else None
+    into, chemical = decomposition(phases, index), None
+    if (
+        into is not None
+        and into.equation.products == ((phases.formulas[index], 1),)
+        and len(phases.elements(index)) > 1
+    ):
+        chemical = decomposition(phases, index, polymorphs=False)
+    return {
+        "id": phases.ids[index],
+        "formula": phases.formulas[index],
+        "level": phases.level,
+        "known": bool(phases.known[index]),
+        "e_form_ev_per_atom": float(phases.e_form_ev_per_atom[index]),
+        "space_group": symbol_of(number) if number is not None else None,
+        "space_group_number": number,
+        "point_group": point_group(number) if number is not None else None,
+        "crystal_system": crystal_system(number) if number is not None else None,
+        "prototype": novelty.prototype(fingerprint) or None,
+        "dimensionality": dimensionality(crystal),
+        "density_g_per_cm3": _density(crystal),
+        "decomposition": _plain(into),
+        "decomposition_without_polymorphs": _plain(chemical),
+        "temperature_k": temperature_k,
+        "gas_shifts_ev": {g.formula: g.shift_ev for g in gases},
+        "with_gas": {
+            g.formula: _plain(with_gas(phases, index, g, gases)) for g in gases if g.formula != phases.formulas[index]
+        },
+        "chemical_potentials_ev": None
+        if region is None
+        else {
+            "range": {
+                e: [float(low), float(high)]
+                for e, low, high in zip(region.elements, region.lowest_ev, region.highest_ev, strict=True)
+            },
+            "corners": [dict(zip(region.elements, corner.tolist(), strict=True)) for corner in region.corners],
+            "bounded_by": list(region.bounded_by),
+        },
+    }
+
+
+def _plain(reaction: Reaction | None) -> dict[str, Any] | None:
+    if reaction is None:
+        return None
+    return {
+        "equation": str(reaction.equation),
+        "product_ids": list(reaction.product_ids),
+        "energy_ev_per_formula": reaction.energy_ev_per_formula,
+        "energy_ev_per_atom": reaction.energy_ev_per_atom,
+        "downhill": reaction.downhill,
+        "phases": reaction.phases,
+        "phases_with_gas": reaction.with_gas,
+    }
+
+
+def _print(one: dict[str, Any]) -> None:
+    out = console()
+
+    def say(text: str, style: str | None = None) -> None:
+        out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    say(f"{one['id']}  {one['formula']}", style="bold")
+    say(f"at level {one['level']}, 0 K; energies of a surrogate unless that level is one of DFT")
+    group = f"{one['space_group']} ({one['space_group_number']}), point group {one['point_group']}"
+    bonds = {0: "molecules", 1: "chains", 2: "layers", 3: "a framework"}.get(one["dimensionality"], "not found")
+    say(f"{group if one['space_group'] else 'no space group found'}, {one['crystal_system'] or 'no crystal system'}")
+    say(f"prototype {one['prototype'] or 'not found'}")
+    say(f"bonds: {bonds} (dimensionality {one['dimensionality']}); density {one['density_g_per_cm3']:.2f} g/cm^3")
+    say("\nDecomposition, eV/atom (negative = downhill)", style="bold")
+    for name in ("decomposition", "decomposition_without_polymorphs"):
+        reaction = one[name]
+        if reaction is not None:
+            polymorph = reaction["equation"] == f"{one['formula']} -> {one['formula']}"
+            note = f"  (its polymorph {reaction['product_ids'][0]})" if polymorph else ""
+            say(f"{reaction['energy_ev_per_atom']:+.4f}  {reaction['equation']}{note}")
+    if one["decomposition"] is None:
+        say("no other phase of this element is known")
+    at = f" at {one['temperature_k']:g} K in air" if one["temperature_k"] else ", gases as their crystals at 0 K"
+    say(f"\nIn excess of a gas{at}, eV a formula unit", style="bold")
+    for formula, reaction in one["with_gas"].items():
+        if reaction is None:
+            say(f"{formula:<4}nothing known can be made of it")
+            continue
+        least = "" if reaction["downhill"] else "  (nothing downhill; this is the least uphill)"
+        beware = "  (no product with the gas' elements is known)" if not reaction["phases_with_gas"] else ""
+        say(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")
+    if not one["with_gas"]:
+        say("no energies of gases at this level: `gnome-lite seed gases` makes them")
+    say("\nChemical potentials at which it is stable, eV (0 = the element)", style="bold")
+    region = one["chemical_potentials_ev"]
+    if region is None:
+        say("none: it is above the hull")
+        return
+    for element, (low, high) in region["range"].items():
+        say(f"{element:<3}{low:+.3f} to {high:+.3f}")
+
+
+def _crystal(known: Known, phase_id: str) -> Crystal:
+    for e in known.references.entries:
+        if e.id == phase_id:
+            return e.crystal
+    return next(v.crystal for v in known.verified if v.candidate_id == phase_id)
+
+
+def _density(crystal: Crystal) -> float:
+    from ase.data import atomic_masses
+
+    return float(atomic_masses[crystal.numbers].sum() / crystal.volume * 1.66053907)

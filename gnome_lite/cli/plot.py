@@ -1,0 +1,44 @@
+"""`plot`: the hull of a chemical system as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gnome_lite.cli.common import Home, References, known_of, say
+from gnome_lite.cli.query import Campaign
+
+
+def plot(
+    system: Annotated[str, typer.Argument(metavar="Li-Fe-O", help="Two or three elements.")],
+    out: Annotated[Path | None, typer.Argument(metavar="FILE", help="png, svg or pdf. Default: Li-Fe-O.png")] = None,
+    campaign: Campaign = None,
+    references: References = None,
+    home: Home = None,
+) -> None:
+    """Draw the hull of known and found crystals."""
+    from gnome_lite.crystals import atomic_number
+    from gnome_lite.errors import ConfigError
+    from gnome_lite.report.hull_figures import hull_figure
+
+    elements = tuple(dict.fromkeys(part.strip() for part in system.split("-")))
+    try:
+        for element in elements:
+            atomic_number(element)
+    except ValueError as error:
+        raise ConfigError(f"{system!r}: {error}") from error
+    if len(elements) not in (2, 3):
+        raise ConfigError(f"a hull of {system!r} cannot be drawn: name two or three elements, e.g. Li-Fe-O")
+    place = out if out is not None else Path(f"{'-'.join(elements)}.png")
+    kinds = (".png", ".svg", ".pdf")
+    if place.suffix.lower() not in kinds:
+        raise ConfigError(f"cannot draw {place}: name a file that ends in {', '.join(kinds)}")
+    known = known_of(home, campaign, references)
+    drawn = known.hull().system(elements)
+    found = {v.candidate_id for v in known.verified} - {e.id for e in known.references.entries}
+    figure = hull_figure(drawn, found, f"{'-'.join(elements)} at level {known.level}")
+    figure.savefig(place)
+    typer.echo(place)
+    say(f"{len(drawn.ids)} crystals, {int(drawn.on_hull.sum())} on the hull, {len(found & set(drawn.ids))} found here")

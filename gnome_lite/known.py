@@ -1,0 +1,56 @@
+"""Everything known at one level, for the analyses of single crystals: references, verified crystals, molecules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gnome_lite.records import Verification
+from gnome_lite.references import ReferenceEntry, ReferenceSet
+
+if TYPE_CHECKING:
+    from gnome_lite.stability.gases import Gas
+    from gnome_lite.stability.hull import ChemicalHull
+    from gnome_lite.stability.phases import Phases
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What `assemble.open_known` finds.
+
+    Attributes:
+        verified: those of the references' level, without failures, ordered by id.
+        molecules: crystals of CO2 and H2O at the level; no part of the hull.
+        campaigns: names of the campaigns whose references these are; none if they come from elsewhere.
+    """
+
+    references: ReferenceSet
+    verified: tuple[Verification, ...] = ()
+    molecules: tuple[ReferenceEntry, ...] = ()
+    campaigns: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> str:
+        return self.references.level
+
+    def hull(self) -> ChemicalHull:
+        """Of references and verified crystals."""
+        from gnome_lite.stability.hull import build_hull
+
+        return build_hull(self.references, self.verified)
+
+    def phases(self) -> Phases:
+        """The same, for reactions and precursors."""
+        from gnome_lite.stability.phases import known_phases
+
+        return known_phases(self.references, self.verified, self.molecules)
+
+    def gases(self, formulas: tuple[str, ...] = (), temperature_k: float | None = None) -> list[Gas]:
+        """Gases of air as far as this level has them, or just those named.
+
+        Raises:
+            MissingReferenceError: if one that is named has no energy at this level.
+        """
+        from gnome_lite.stability.gases import gases_of
+
+        return gases_of(self.phases(), formulas, temperature_k)

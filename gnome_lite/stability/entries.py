@@ -1,0 +1,220 @@
+"""The entries of a hull by chemical system; they grow one by one.
+
+A system is the set of its elements as an integer with bit Z set for each.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.crystals import MAX_Z
+
+E_FORM_LIMIT_EV_PER_ATOM = 10.0
+"""No compound of physics lies further from its elements; what does is refused, never a corner of the hull."""
+
+NONE = -1
+
+Elements = tuple[int, ...]
+
+_HASH = np.random.default_rng(0x676E6F6D65).integers(1, 2**63, MAX_Z + 1, dtype=np.uint64) | np.uint64(1)
+"""Random weights: two compositions of one system have the same weighted sum once in 2^63."""
+
+
+class Entries:
+    """Compositions and formation energies of one level, by index; grows at the end.
+
+    Attributes:
+        level: level of theory.
+        ids: by index.
+        index: by id.
+        systems: indices of the entries that have just these elements and an energy that is let in.
+    """
+
+    def __init__(
+        self, level: str, ids: Sequence[str], counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]
+    ) -> None:
+        """From atom counts [n, MAX_Z + 1] and formation energies, eV/atom, [n].
+
+        Raises:
+            ValueError: if ids repeat.
+        """
+        self.level = level
+        self.ids = list(ids)
+        self.index = {entry_id: i for i, entry_id in enumerate(self.ids)}
+        if len(self.index) != len(self.ids):
+            raise ValueError(f"entry {Counter(ids).most_common(1)[0][0]} is twice in one hull")
+        self._counts = np.asarray(counts, dtype=np.int32)
+        self._e_form = np.array(e_form_ev_per_atom, dtype=np.float64)
+        inside = np.flatnonzero(self.let_in)
+        groups = by_system(self._counts[inside])
+        self.systems = {key_of(elements): inside[rows].tolist() for elements, rows in groups}
+        self._total: int | None = None
+        self._lowest = dict(zip(self.systems, self._lowest_each([inside[rows] for _, rows in groups]), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def counts(self) -> NDArray[np.int32]:
+        """Atoms by atomic number, [n, MAX_Z + 1]."""
+        return self._counts[: len(self.ids)]
+
+    @property
+    def e_form(self) -> NDArray[np.float64]:
+        """Formation energies, eV/atom, [n]."""
+        return self._e_form[: len(self.ids)]
+
+    @property
+    def let_in(self) -> NDArray[np.bool_]:
+        """Which entries can be part of a hull, [n]: not those of absurd or no energy."""
+        return np.abs(self.e_form) <= E_FORM_LIMIT_EV_PER_ATOM
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How many entries were not let in, by cause."""
+        finite = np.isfinite(self.e_form)
+        causes = {
+            "formation energy out of range": int((finite & ~self.let_in).sum()),
+            "energy not finite": int((~finite).sum()),
+        }
+        return {cause: n for cause, n in causes.items() if n}
+
+    def append(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> Elements:
+        """Add one entry with atom counts [MAX_Z + 1]; returns its system's atomic numbers.
+
+        Raises:
+            ValueError: if the id is there already, or there are no atoms.
+        """
+        if entry_id in self.index:
+            raise ValueError(f"entry {entry_id} is twice in one hull")
+        ((elements, _),) = by_system(np.asarray(counts)[None])
+        n = len(self.ids)
+        if n == len(self._e_form):
+            room = max(64, n)
+            self._counts = np.concatenate([self._counts, np.zeros((room, MAX_Z + 1), np.int32)])
+            self._e_form = np.concatenate([self._e_form, np.full(room, np.nan)])
+        self._counts[n], self._e_form[n] = counts, e_form_ev_per_atom
+        self.index[entry_id] = n
+        self.ids.append(entry_id)
+        if abs(e_form_ev_per_atom) <= E_FORM_LIMIT_EV_PER_ATOM:
+            if self._total is not None:
+                self._total += self._digest_of(n)
+            members = self.systems.setdefault(key_of(elements), [])
+            members.append(n)
+            (self._lowest[key_of(elements)],) = self._lowest_each([np.array(members)])
+        return elements
+
+    def lowest(self, key: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The lowest entry of each composition of a system, [m], and the second lowest, [m] (NONE = no other)."""
+        return self._lowest[key]
+
+    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
+        """Atomic fractions of entries [q] that hold no other elements, [q, d]."""
+        return fractions_of(self._counts, entries, elements)
+
+    def within(self, elements: Elements) -> list[int]:
+        """Systems that have entries and no other elements, subsets before their supersets."""
+        whole = key_of(elements)
+        if 1 << len(elements) > len(self.systems):
+            return sorted((key for key in self.systems if not key & ~whole), key=int.bit_count)
+        subsets = [0]
+        for z in elements:
+            subsets += [key | 1 << z for key in subsets]
+        return [key for key in subsets if key in self.systems]
+
+    def digest(self, entries: Iterable[int]) -> str:
+        """Hash of the level and of ids and formation energies of entries in any order."""
+        return self._hash(sum(self._digest_of(i) for i in entries))
+
+    def digest_of_all(self) -> str:
+        """`digest` of all entries that are let in; one more is one addition."""
+        if self._total is None:
+            self._total = sum(self._digest_of(i) for i in np.flatnonzero(self.let_in).tolist())
+        return self._hash(self._total)
+
+    def _digest_of(self, entry: int) -> int:
+        text = f"{self.ids[entry]} {self._e_form[entry]:.9f}"
+        return int.from_bytes(blake2b(text.encode(), digest_size=16).digest())
+
+    def _hash(self, total: int) -> str:
+        return blake2b(f"{self.level} {total % (1 << 128):032x}".encode(), digest_size=8).hexdigest()
+
+    def _lowest_each(self, groups: Sequence[NDArray[np.int64]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """`lowest` of systems given by their entries."""
+        if not groups:
+            return []
+        entries = np.concatenate(groups)
+        system = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
+        row, z = np.nonzero(self._counts[entries])
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        atoms = self._counts[entries[row], z]
+        reduced = atoms // np.gcd.reduceat(atoms, starts)[row]
+        composition = np.add.reduceat(reduced.astype(np.uint64) * _HASH[z], starts)
+        energies = self._e_form[entries]
+        order = np.lexsort((energies, composition, system))
+        same = (np.diff(system[order]) == 0) & (np.diff(composition[order]) == 0)
+        if (same & (np.diff(energies[order]) == 0)).any():  # ties go to the first id
+            order = np.lexsort((np.array([self.ids[i] for i in entries]), energies, composition, system))
+        first = np.flatnonzero(np.concatenate([[True], ~same]))
+        followed = np.concatenate([same, [False]])[first]
+        second = np.where(followed, entries[order[np.minimum(first + 1, len(order) - 1)]], NONE)
+        cuts = np.cumsum(np.bincount(system[order[first]]))
+        return list(zip(_cut(entries[order[first]], cuts), _cut(second, cuts), strict=True))
+
+
+def key_of(elements: Iterable[int]) -> int:
+    """A system as an integer."""
+    key = 0
+    for z in elements:
+        key |= 1 << z
+    return key
+
+
+def elements_of(key: int) -> Elements:
+    """Atomic numbers of a system, ascending."""
+    numbers = []
+    while key:
+        numbers.append((key & -key).bit_length() - 1)
+        key &= key - 1
+    return tuple(numbers)
+
+
+def fractions_of(counts: NDArray[np.integer], rows: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
+    """Atomic fractions of some rows of atom counts that hold no other elements, [q, d]."""
+    amounts = counts[rows[:, None], np.asarray(elements)]
+    return amounts / amounts.sum(axis=1, keepdims=True)
+
+
+def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, NDArray[np.int64]]]:
+    """(atomic numbers, rows) of each chemical system among compositions [n, MAX_Z + 1].
+
+    Raises:
+        ValueError: for another shape, or a composition without atoms.
+    """
+    if counts.ndim != 2 or counts.shape[1] != MAX_Z + 1:
+        raise ValueError(f"compositions must be atom counts of shape [n, {MAX_Z + 1}], not {list(counts.shape)}")
+    if not len(counts):
+        return []
+    present = counts > 0
+    packed = np.zeros((len(counts), 16), dtype=np.uint8)
+    packed[:, : (MAX_Z + 8) // 8] = np.packbits(present, axis=1)
+    words = packed.view(np.uint64)
+    if not words.any(axis=1).all():
+        raise ValueError(f"composition {np.flatnonzero(~words.any(axis=1))[0]} has no atom: give each at least one")
+    order = np.lexsort((words[:, 0], words[:, 1]))
+    last = np.append((words[order[1:]] != words[order[:-1]]).any(axis=1), True)
+    elements = np.nonzero(present[order[last]])
+    cuts = np.cumsum(np.bincount(elements[0]))
+    groups = _cut(order, np.flatnonzero(last) + 1)
+    return [(tuple(zs.tolist()), rows) for zs, rows in zip(_cut(elements[1], cuts), groups, strict=True)]
+
+
+def _cut(array: NDArray[np.int64], stops: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Parts of an array that end at these positions (`np.split` takes ten times as long for many)."""
+    ends = stops.tolist()
+    return [array[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
