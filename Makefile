@@ -1,5 +1,5 @@
 # `make run` and `make test` build .venv from nothing and then do their job.
-.PHONY: help run test fast lint slow soak benchmark clean
+.PHONY: help run test fast lint slow soak dft-test benchmark clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -11,6 +11,7 @@ export OMP_NUM_THREADS = 1
 help:
 	@echo "make run    a first campaign: three rounds on the bundled seed"
 	@echo "make test   linters, types, import contract and all tests CI runs"
+	@echo "make dft-test  installs Debian's GPAW and runs the tests that need real DFT (minutes)"
 
 # torch first and by its exact version: asked for later, by another package, it may bring gigabytes of CUDA.
 .venv/installed: pyproject.toml constraints.txt
@@ -41,6 +42,11 @@ slow: .venv/installed
 
 soak: .venv/installed
 	$(BIN)/pytest -m soak
+
+# Real DFT: GPAW of Debian, which runs in Debian's own Python as a child of ours.
+dft-test: .venv/installed
+	/usr/bin/python3 -c 'import gpaw' 2>/dev/null || $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y gpaw gpaw-data
+	$(BIN)/pytest -m dft
 
 benchmark: .venv/installed
 	$(BIN)/python -m benchmarks

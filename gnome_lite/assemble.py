@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from gnome_lite.config import CampaignConfig, GeneratorName, Sources, Verify, explain
-from gnome_lite.crystals import CrystalBatch
-from gnome_lite.errors import CalculatorError, ConfigError, SourceError, StoreError
-from gnome_lite.pipeline import FurtherParents, Gate, Generator, Novelty, Progress, Source, Stages, silent
+from gnome_lite.config import CampaignConfig, GeneratorName, Level, Sources, Verify, explain
+from gnome_lite.crystals import CrystalBatch, atomic_number
+from gnome_lite.errors import CalculatorError, ConfigError, LevelMismatchError, SourceError, StoreError
+from gnome_lite.pipeline import FurtherParents, Gate, Generator, Novelty, Progress, Rung, Source, Stages, silent
 from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.settings import Settings, bundled
 
@@ -43,6 +43,7 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     source = make_source(config, settings, level)
     references = source.load()
     _require_elements(config, references)
+    require_range(config)
     return Stages(
         config=config,
         source=source,
@@ -52,10 +53,11 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
         select=selector(config.select),
-        verifier=make_verifier(config, references.elemental_ev_per_atom),
+        verifier=make_verifier(config, references.elemental_ev_per_atom, settings),
         build_hull=build_hull,
         store=open_store(settings, create=True),
         progress=progress,
+        rungs=make_rungs(config, settings),
     )
 
 
@@ -319,11 +321,36 @@ def shipped_levels() -> list[str]:
     return sorted(path.name.removeprefix("base-") for path in bundled("models").glob("base-*"))
 
 
-def make_verifier(config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None) -> ProcessVerifier:
-    """Relaxation in child processes with the campaign's calculator."""
+def make_verifier(
+    config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None, settings: Settings | None = None
+) -> ProcessVerifier:
+    """Relaxation in child processes with the campaign's calculator; trajectories, if wanted, go to the home."""
     from gnome_lite.verify.verifier import ProcessVerifier
 
-    return ProcessVerifier(config.verify, elemental_ev_per_atom)
+    return ProcessVerifier(config.verify, elemental_ev_per_atom, settings.home / "trajectories" if settings else None)
+
+
+def make_rungs(config: CampaignConfig, settings: Settings) -> tuple[Rung, ...]:
+    """The levels of the ladder above the campaign's own.
+
+    Raises:
+        CalculatorError: if one is unknown or cannot be had here.
+        LevelMismatchError: if two names stand for one level of theory.
+    """
+    return tuple(make_rung(name, config, settings) for name in config.verify.levels[1:])
+
+
+def make_rung(name: str, config: CampaignConfig, settings: Settings) -> Rung:
+    """One level above the first, with what was computed of it so far in the home."""
+    from gnome_lite.verify.verifier import ProcessVerifier
+
+    verifier = ProcessVerifier(config.verify.at(name), None, settings.home / "trajectories")
+    if verifier.level == level_of(config):
+        raise LevelMismatchError(
+            f"{name} and {config.verify.calculator} are both of level {verifier.level}: a ladder needs other levels"
+        )
+    ledger = settings.home / "levels" / f"{verifier.level.replace(':', '_')}.jsonl"
+    return Rung(name, verifier, config.verify.level.get(name, Level()), ledger)
 
 
 def open_store(settings: Settings | None = None, create: bool = False) -> SqlStore:
@@ -381,11 +408,44 @@ def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
 
 def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:
     """Every element of the space needs an elemental reference, or no hull can be built there."""
-    # Where chemical systems are named they alone are the space, as for the gate.
-    wanted = {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)
-    missing = sorted(wanted - references.elemental_ev_per_atom.keys())
+    missing = sorted(_elements(config) - references.elemental_ev_per_atom.keys())
     if missing:
         raise SourceError(
             f"no elemental reference for {', '.join(missing)} at level {references.level}: "
             "leave it out of space.elements or add a source that has it"
         )
+
+
+def check_calculators(config: CampaignConfig) -> None:
+    """Build each calculator once, where it is not one of our own with nothing changed, before anything is spent.
+
+    Raises:
+        CalculatorError: if one is unknown, cannot be built here, or does not know an element of the space.
+    """
+    from gnome_lite.verify.calculators import CALCULATORS
+    from gnome_lite.verify.verifier import ProcessVerifier
+
+    require_range(config)
+    for settings in (config.verify, *(config.verify.at(name) for name in config.verify.levels[1:])):
+        named = CALCULATORS.get(settings.calculator)
+        with ProcessVerifier(settings) as verifier:
+            if named is None or not named.level or settings.calculator_kwargs:
+                verifier.check()
+
+
+def require_range(config: CampaignConfig) -> None:
+    """Every element of the space must be one that each calculator knows."""
+    from gnome_lite.verify.calculators import max_z
+
+    for name in (config.verify.calculator, *config.verify.levels[1:]):
+        beyond = sorted(e for e in _elements(config) if atomic_number(e) > max_z(name))
+        if beyond:
+            raise CalculatorError(
+                f"{name} does not know {', '.join(beyond)} (Z <= {max_z(name)}): "
+                "leave it out of space.elements or choose another calculator"
+            )
+
+
+def _elements(config: CampaignConfig) -> set[str]:
+    """Where chemical systems are named they alone are the space, as for the gate."""
+    return {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)

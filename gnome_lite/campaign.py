@@ -1,4 +1,4 @@
-"""A campaign: its rounds, and in each the steps of `steps.STEPS` in their order.
+"""A campaign: its rounds, and in each the steps of `steps.steps_of` in their order.
 
 Engine-free: an `Engine` (a Prefect task wrapper, or plain calling) runs each step. Every step commits
 its outcome to the store before the next begins and does nothing if the store says it is done, so a
@@ -14,7 +14,7 @@ from typing import Any
 
 from gnome_lite.pipeline import Stages
 from gnome_lite.records import RoundReport
-from gnome_lite.steps import STEPS, Step, prepare
+from gnome_lite.steps import Step, prepare, steps_of
 
 Figures = Mapping[str, Any]
 Engine = Callable[[str, int, Callable[[], Figures]], Figures]
@@ -53,7 +53,7 @@ def run_campaign(
 
 def run_round(stages: Stages, round: int, engine: Engine = call_directly) -> None:
     """Run the steps of one round that the store does not hold as done."""
-    for step in STEPS:
+    for step in steps_of(stages):
         engine(step.__name__, round, partial(run_step, stages, step, round))
 
 

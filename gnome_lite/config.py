@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gnome_lite.crystals import atomic_number
 from gnome_lite.errors import ConfigError
@@ -145,17 +145,68 @@ class Selection(Section):
     per_composition: Annotated[int, Field(ge=1)] = 1
 
 
+CalculatorKwargs = dict[str, str | int | float | bool]
+
+
+class Level(Section):
+    """One level of the ladder above the first. What is None is as in `verify`.
+
+    Attributes:
+        budget: survivors of the level below that are relaxed in each round.
+        e_above_hull_max: they lie at most this far above the hull of the level below, eV/atom.
+        competing_max: phases of the level below that are computed here too, for this level's own hull, lie at most
+            this far above it, eV/atom.
+    """
+
+    budget: Annotated[int, Field(ge=1)] = 8
+    e_above_hull_max: Annotated[float, Field(ge=0)] = 0.0
+    competing_max: Annotated[float, Field(ge=0)] = 0.03
+    calculator_kwargs: CalculatorKwargs = {}
+    fmax_ev_per_ang: Annotated[float, Field(gt=0)] | None = None
+    max_steps: Annotated[int, Field(ge=0)] | None = None
+    deadline_s: Annotated[float, Field(gt=0)] = 3600.0
+    memory_gib: Annotated[float, Field(gt=0)] | None = None
+    processes: Annotated[int, Field(ge=0)] | None = None
+    tries: Annotated[int, Field(ge=1, le=5)] | None = None
+
+
 class Verify(Section):
-    """Relaxation by a calculator in child processes. `processes = 0` means one a core."""
+    """Relaxation by a calculator in child processes. `processes = 0` means one a core.
+
+    `levels` is the ladder, cheap to dear; its first step is `calculator`. `level` has the settings of the others.
+    """
 
     calculator: str = "chgnet"
-    calculator_kwargs: dict[str, str | int | float | bool] = {}
+    calculator_kwargs: CalculatorKwargs = {}
     fmax_ev_per_ang: Annotated[float, Field(gt=0)] = 0.05
     max_steps: Annotated[int, Field(ge=1)] = 200
     deadline_s: Annotated[float, Field(gt=0)] = 120.0
     memory_gib: Annotated[float, Field(gt=0)] = 6.0
     processes: Annotated[int, Field(ge=0)] = 0
     tries: Annotated[int, Field(ge=1, le=5)] = 2
+    trajectories: Literal["off", "extxyz", "parquet"] = "off"
+    levels: tuple[str, ...] = ()
+    level: dict[str, Level] = {}
+
+    @model_validator(mode="after")
+    def _ladder_begins_here(self) -> Self:
+        if self.levels and self.levels[0] != self.calculator:
+            raise ValueError(
+                f"levels begin with {self.levels[0]!r}, but calculator is {self.calculator!r}: name that one first"
+            )
+        twice = [name for name in self.levels if self.levels.count(name) > 1]
+        if twice:
+            raise ValueError(f"levels name {twice[0]!r} twice: each level once, cheap to dear")
+        stray = [name for name in self.level if name not in self.levels[1:]]
+        if stray:
+            raise ValueError(f"level.{stray[0]} is not among levels above the first: add {stray[0]!r} to levels")
+        return self
+
+    def at(self, name: str) -> Verify:
+        """The settings of a level of the ladder, as those of a verifier."""
+        level = self.level.get(name, Level())
+        given = {k: v for k, v in level if k in type(self).model_fields and v is not None}
+        return self.model_copy(update={**given, "calculator": name, "levels": (), "level": {}})
 
 
 class CampaignConfig(Section):
@@ -198,7 +249,9 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         section: type[BaseModel] = CampaignConfig
         for part in first["loc"][:-1]:
-            field = section.model_fields[str(part)].annotation
+            # A name inside a table of sections (verify.level.NAME) is no field: what the table holds is the section.
+            field = section.model_fields[str(part)].annotation if str(part) in section.model_fields else section
+            field = get_args(field)[-1] if get_args(field) else field
             section = field if isinstance(field, type) and issubclass(field, BaseModel) else section
         return f"unknown key {where!r}: allowed are {', '.join(section.model_fields)}"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}"

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.config import CampaignConfig
+from gnome_lite.config import CampaignConfig, Level
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.records import (
     Candidate,
@@ -376,6 +377,22 @@ class FurtherParents:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """One level of the ladder above the first.
+
+    Attributes:
+        name: of its calculator.
+        settings: budget, and how near the hull below what climbs must lie.
+        ledger: file of the phases computed for this level's hulls, shared by all campaigns of a home.
+    """
+
+    name: str
+    verifier: Verifier
+    settings: Level
+    ledger: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """Everything a campaign needs, assembled once."""
 
@@ -391,3 +408,4 @@ class Stages:
     build_hull: BuildHull
     store: Store
     progress: Progress = silent
+    rungs: tuple[Rung, ...] = ()

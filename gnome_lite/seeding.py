@@ -7,19 +7,17 @@ where it stopped.
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.ledger import relax_all as relax_all
 from gnome_lite.pipeline import Gate, Generator, Novelty, Progress, Verifier
-from gnome_lite.records import Candidate, CandidatePool, Failure, Verification
+from gnome_lite.records import Candidate, CandidatePool, Verification
 from gnome_lite.references import ReferenceEntry, ReferenceSet, formation_energies
 
 LICENCE = "CC-BY-4.0"
@@ -122,26 +120,6 @@ def _spread(pool: CandidatePool, plan: SeedPlan, novelty: Novelty) -> list[int]:
     return chosen[: plan.compounds]
 
 
-def relax_all(
-    candidates: Sequence[Candidate], verifier: Verifier, ledger: Path, progress: Progress
-) -> dict[str, Verification]:
-    """Outcome of each candidate by id; those in the ledger are not relaxed again."""
-    outcomes = {v.candidate_id: v for v in _read_ledger(ledger) if v.level == verifier.level}
-    pending = [c for c in candidates if c.id not in outcomes]
-    done = len(candidates) - len(pending)
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with ledger.open("a", encoding="utf-8") as file:
-        for outcome in verifier.verify(pending):
-            file.write(json.dumps(_to_json(outcome)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-            outcomes[outcome.candidate_id] = outcome
-            done += 1
-            note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-            progress("relax", done, len(candidates), note)
-    return {c.id: outcomes[c.id] for c in candidates}
-
-
 def collect(
     candidates: Sequence[Candidate], outcomes: dict[str, Verification], novelty: Novelty, progress: Progress
 ) -> tuple[ReferenceSet, list[ReferenceEntry]]:
@@ -189,21 +167,3 @@ def summary(candidates: Sequence[Candidate], outcomes: dict[str, Verification]) 
 
 def _candidate(crystal: Crystal, label: str, kind: str) -> Candidate:
     return Candidate(crystal.content_id, crystal, label, kind, "", 0)
-
-
-def _to_json(v: Verification) -> dict[str, Any]:
-    plain = {f.name: getattr(v, f.name) for f in fields(v)}
-    return plain | {"crystal": v.crystal.as_lists()}
-
-
-def _read_ledger(ledger: Path) -> Iterator[Verification]:
-    """Outcomes so far; a last line torn by a kill is left out."""
-    lines: Iterable[str] = ledger.open(encoding="utf-8") if ledger.exists() else ()
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        row["crystal"] = Crystal.make(**row["crystal"])
-        row["failure"] = Failure(row["failure"]) if row["failure"] else None
-        yield Verification(**row)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.climb import climb
 from gnome_lite.config import Selection
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import LevelMismatchError
@@ -208,7 +209,7 @@ def learn(stages: Stages, round: int) -> dict[str, Any]:
 def report(stages: Stages, round: int) -> dict[str, Any]:
     """The round's figures, from what the store holds."""
     store, name = stages.store, stages.config.name
-    steps = {step: store.done(name, round, step) or {} for step in (s.__name__ for s in STEPS)}
+    steps = {step: store.done(name, round, step) or {} for step in (s.__name__ for s in steps_of(stages))}
     verdicts = store.verdicts(name, round)
     role = {c.id: r for c, r in store.selected(name, round)}
     predicted = {c.id: p for c, p in store.predictions(name, round)}
@@ -265,6 +266,11 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
 
 STEPS: tuple[Step, ...] = (generate, predict, select, verify, judge, learn, report)
 """The order of a round."""
+
+
+def steps_of(stages: Stages) -> tuple[Step, ...]:
+    """The order of a round; with a ladder, the survivors climb it before the report."""
+    return (*STEPS[:-1], climb, report) if stages.rungs else STEPS
 
 
 def _seed(stages: Stages, round: int, step: str) -> tuple[int, int, int]:

@@ -9,11 +9,13 @@ import typer
 from gnome_lite.cli import (
     analyse,
     export,
+    finetune,
     generate,
     match,
     plot,
     predict,
     query,
+    references,
     release,
     reverdict,
     run,
@@ -56,6 +58,8 @@ app.command(name="export")(export.export)
 app.command(name="release")(release.release)
 app.command(name="predict")(predict.predict)
 app.command(name="train")(train.train)
+app.command(name="references")(references.references)
+app.command(name="finetune")(finetune.finetune)
 app.command(name="status")(status.status)
 
 

@@ -58,8 +58,9 @@ def run(
 
 def _checked(config: CampaignConfig, settings: Settings) -> SqlStore:
     """The store; what can be checked at once is said before a server is started for nothing."""
-    from gnome_lite.assemble import open_store
+    from gnome_lite.assemble import check_calculators, open_store
 
+    check_calculators(config)
     if config.sources.materials_project:
         settings.require_mp_key()
     return open_store(settings, create=True)

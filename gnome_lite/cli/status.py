@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,12 +12,16 @@ from gnome_lite.cli.common import Home, console, store_of
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gnome_lite.records import Verification
     from gnome_lite.store.database import SqlStore
     from gnome_lite.store.status import CampaignStatus, RoundStatus
 
 
 def status(
     failures: Annotated[bool, typer.Option("--failures", help="List the crystals whose verification failed.")] = False,
+    crystals: Annotated[
+        Path | None, typer.Option(help="With --failures: write those crystals, as far as they got, to an extxyz file.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Show campaigns, rounds and failures."""
@@ -29,10 +34,13 @@ def status(
         highlight=False,
         markup=False,
     )
+    quarantined: list[Verification] = []
     for campaign in found.campaigns:
         _print_campaign(out, campaign)
         if failures:
-            _print_failures(out, store, campaign)
+            quarantined += _print_failures(out, store, campaign)
+    if crystals is not None:
+        _write(crystals, quarantined)
 
 
 def _print_campaign(out: Console, campaign: CampaignStatus) -> None:
@@ -66,6 +74,7 @@ def _print_campaign(out: Console, campaign: CampaignStatus) -> None:
         counts = (r.round, r.candidates, r.predicted, r.selected, r.verified, r.failed, r.stable, r.novel)
         table.add_row(*map(str, counts), _last_step(r))
     out.print(table)
+    _print_ladder(out, campaign)
     for round, model in campaign.models[-1:]:
         error = 1000 * model.holdout_mae_ev_per_atom
         out.print(
@@ -82,16 +91,53 @@ def _last_step(r: RoundStatus) -> str:
     return list(r.steps)[-1] if r.steps else "-"
 
 
-def _print_failures(out: Console, store: SqlStore, campaign: CampaignStatus) -> None:
+def _print_ladder(out: Console, campaign: CampaignStatus) -> None:
+    """How those that climbed stand at each level, in the last round that climbed."""
+    climbed = [r.steps["climb"]["levels"] for r in campaign.rounds if "climb" in r.steps]
+    for name, level in (climbed[-1] if climbed else {}).items():
+        lacking = f", {sum(level['phases_failed'].values())} competing phases failed" if level["phases_failed"] else ""
+        out.print(
+            f"ladder, {name}: {level['verified']} climbed, {level['failed']} failed, {level['stable']} of "
+            f"{level['judged']} still on the hull at level {level['level']} ({level['phases']} phases{lacking})",
+            highlight=False,
+            markup=False,
+        )
+        for c in level["standing"]:
+            above, form = c["e_above_hull_ev_per_atom"], c["e_form_ev_per_atom"]
+            words = f"  {c['id']}  {c['formula']:12s} {above:.4f} eV/atom above the hull, formed with {form:+.4f}"
+            out.print(words, highlight=False, markup=False)
+
+
+def _print_failures(out: Console, store: SqlStore, campaign: CampaignStatus) -> list[Verification]:
+    """Those in quarantine: never selected again, kept as far as they got."""
     from rich.table import Table
 
-    failed = [v for v in store.verifications(campaign.level, campaign.name) if v.failure is not None]
+    climbed = [r.steps["climb"]["levels"] for r in campaign.rounds if "climb" in r.steps]
+    levels = dict.fromkeys([campaign.level, *(at["level"] for levels in climbed for at in levels.values())])
+    failed = [v for level in levels for v in store.verifications(level, campaign.name) if v.failure is not None]
     if not failed:
         out.print("no failures", highlight=False)
-        return
+        return failed
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("id", "formula", "cause", "detail"):
+    for name in ("id", "formula", "sites", "steps", "level", "cause", "detail"):
         table.add_column(name, no_wrap=name != "detail", overflow="fold")
     for v in failed:
-        table.add_row(v.candidate_id, v.crystal.reduced_formula, str(v.failure), v.detail)
+        size, steps = str(len(v.crystal)), str(v.n_steps)
+        table.add_row(v.candidate_id, v.crystal.reduced_formula, size, steps, v.level, str(v.failure), v.detail)
     out.print(table)
+    return failed
+
+
+def _write(path: Path, failed: list[Verification]) -> None:
+    """All of them as one extxyz file, each with its id, cause and detail."""
+    from ase.io import write
+
+    from gnome_lite.cli.common import say
+
+    images = []
+    for v in failed:
+        atoms = v.crystal.to_ase()
+        atoms.info |= {"id": v.candidate_id, "level": v.level, "failure": str(v.failure), "detail": v.detail}
+        images.append(atoms)
+    write(path, images, format="extxyz")
+    say(f"{len(images)} crystals written to {path}")

@@ -56,12 +56,14 @@ _COMMENTS = {
     "select.control": "and so many picked at random, to compare with",
     "select.e_above_hull_max": "predicted, eV/atom",
     "select.per_composition": "structures of one composition",
-    "verify.calculator": '"chgnet", or module:factory of any ASE calculator',
+    "verify.calculator": '"chgnet", or another by name (docs/calculators.md), or module:factory of any ASE calculator',
     "verify.fmax_ev_per_ang": "eV/Å",
     "verify.deadline_s": "seconds for one crystal",
     "verify.memory_gib": "for one process",
     "verify.processes": "0 = one a core",
-    "verify.tries": "after a crash or a time-out",
+    "verify.tries": "after a crash, a time-out or lack of memory",
+    "verify.trajectories": '"extxyz" or "parquet": keep energy, forces and stress of each step',
+    "verify.levels": 'the ladder, e.g. ["chgnet", "chgnet-r2scan", "gpaw"]; settings of one in [verify.level.NAME]',
 }
 
 
@@ -74,7 +76,9 @@ def campaign_toml(config: CampaignConfig | None = None) -> str:
     for name, section in plain.items():
         if isinstance(section, BaseModel):
             lines += ["", f"# {_SECTIONS.get(name, name)}", f"[{name}]"]
-            lines += [_line(key, getattr(section, key), f"{name}.") for key in type(section).model_fields]
+            # A table of tables can be written below its section, but not after an empty one in its place.
+            keys = [key for key in type(section).model_fields if key != "level" or getattr(section, key)]
+            lines += [_line(key, getattr(section, key), f"{name}.") for key in keys]
     return "\n".join(lines) + "\n"
 
 

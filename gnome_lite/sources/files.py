@@ -15,6 +15,7 @@ from gnome_lite.crystals import Crystal
 from gnome_lite.errors import SourceError
 from gnome_lite.references import ReferenceEntry, ReferenceSet
 from gnome_lite.sources.combined import merge
+from gnome_lite.sources.parquet import read_references
 
 MAX_BYTES = 5_000_000
 DEADLINE_S = 60.0
@@ -129,6 +130,9 @@ class FileSource:
         """
         entries = []
         for path in self._paths:
+            if path.suffix == ".parquet":  # our own: `gnome-lite references` writes it; it names its level
+                entries += read_references(path)
+                continue
             for name, crystal, energy_ev in read_crystals(path):
                 if energy_ev is None:
                     raise SourceError(

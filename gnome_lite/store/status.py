@@ -15,7 +15,7 @@ from gnome_lite.store import rows, schema
 
 @dataclass(frozen=True, slots=True)
 class RoundStatus:
-    """Rows of one round of one campaign.
+    """Rows of one round of one campaign, at its own level.
 
     Attributes:
         steps: figures of each finished step, by its name.
@@ -83,7 +83,7 @@ def read_status(connection: Connection, name: str) -> StoreStatus:
                 c["n_references"],
                 c["begun_at"],
                 json.loads(c["config"]),
-                _rounds(connection, c["name"]),
+                _rounds(connection, c["name"], c["level"]),
                 _failures(connection, c["name"]),
                 _models(connection, c["name"]),
             )
@@ -92,7 +92,7 @@ def read_status(connection: Connection, name: str) -> StoreStatus:
     )
 
 
-def _rounds(connection: Connection, campaign: str) -> tuple[RoundStatus, ...]:
+def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundStatus, ...]:
     steps: dict[int, dict[str, Mapping[str, Any]]] = {}
     query = select(schema.stage).where(schema.stage.c.campaign == campaign).order_by(schema.stage.c.finished_at)
     for row in connection.execute(query):
@@ -100,7 +100,7 @@ def _rounds(connection: Connection, campaign: str) -> tuple[RoundStatus, ...]:
     verification = schema.verification
     outcomes = connection.execute(
         select(verification.c.round, func.count(), func.count(verification.c.failure))
-        .where(verification.c.campaign == campaign)
+        .where(verification.c.campaign == campaign, verification.c.level == level)
         .group_by(verification.c.round)
     )
     verified = {round: (n, failed) for round, n, failed in outcomes}

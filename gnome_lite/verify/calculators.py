@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnome_lite.crystals import MAX_Z
@@ -17,13 +22,16 @@ if TYPE_CHECKING:
 
 Kwargs = Mapping[str, str | int | float | bool]
 
+DEBIAN_PYTHON = "/usr/bin/python3"
+"""Where Debian's packages, GPAW among them, are found."""
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
     """One row of the name table.
 
     Attributes:
-        level: level of theory of its energies.
+        level: level of theory of its energies; "" where its package must be asked (version, checkpoint).
         max_z: highest atomic number it knows.
         neutral: keyword arguments that change where it runs, not what it gives.
     """
@@ -34,16 +42,10 @@ class Named:
     neutral: frozenset[str] = frozenset()
 
 
-def _chgnet(**kwargs: str) -> Calculator:
+def _chgnet(version: str, checkpoint: str = "", **kwargs: str) -> Calculator:
     from gnome_lite.verify.chgnet_calculator import CHGNetCalculator
 
-    return CHGNetCalculator("0.3.0", **kwargs)
-
-
-def _chgnet_r2scan(**kwargs: str) -> Calculator:
-    from gnome_lite.verify.chgnet_calculator import CHGNetCalculator
-
-    return CHGNetCalculator("r2scan", **kwargs)
+    return CHGNetCalculator(checkpoint or version, **kwargs)
 
 
 def _emt(**kwargs: bool) -> Calculator:
@@ -58,13 +60,28 @@ def _lj(**kwargs: float) -> Calculator:
     return LennardJones(**kwargs)
 
 
+def _foreign(factory: str, python: str = "", **kwargs: str | int | float | bool) -> Calculator:
+    from gnome_lite.verify.foreign import ForeignCalculator
+
+    return ForeignCalculator(python or home_of(factory), factory, kwargs)
+
+
+_DEVICE, _ELSEWHERE = frozenset({"device"}), frozenset({"device", "python"})
+
 CALCULATORS: Mapping[str, Named] = {
-    "chgnet": Named("chgnet-0.3.0", _chgnet, max_z=94, neutral=frozenset({"device"})),
-    "chgnet-r2scan": Named("chgnet-r2scan-8eba3db0", _chgnet_r2scan, max_z=94, neutral=frozenset({"device"})),
-    "emt": Named("emt", _emt),
+    "chgnet": Named("chgnet-0.3.0", partial(_chgnet, "0.3.0"), max_z=94, neutral=_DEVICE),
+    "chgnet-r2scan": Named("chgnet-r2scan-8eba3db0", partial(_chgnet, "r2scan"), max_z=94, neutral=_DEVICE),
+    "emt": Named("emt", _emt, max_z=79),
     "lj": Named("lj", _lj),
+    "gpaw": Named("", partial(_foreign, "gpaw"), max_z=86, neutral=_ELSEWHERE),
+    "mace": Named("", partial(_foreign, "mace"), max_z=94, neutral=_ELSEWHERE),
+    "orb": Named("", partial(_foreign, "orb"), neutral=_ELSEWHERE),
+    "sevennet": Named("", partial(_foreign, "sevennet"), max_z=94, neutral=_ELSEWHERE),
+    "mattersim": Named("", partial(_foreign, "mattersim"), max_z=94, neutral=_ELSEWHERE),
+    "matgl": Named("", partial(_foreign, "matgl"), max_z=94, neutral=_ELSEWHERE),
 }
-"""Levels carry a version or the start of the checkpoint's SHA-256, so that two never meet in one hull."""
+"""Levels carry a version and the start of a checkpoint's SHA-256, so that two never meet in one hull. (EMT and LJ are
+fixed formulas and have neither.)"""
 
 
 def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
@@ -72,14 +89,15 @@ def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
 
     Args:
         name: a key of `CALCULATORS`, or "module:factory" of any callable that returns one.
-        kwargs: passed to the factory.
+        kwargs: passed to the factory. With `python`, the path of an interpreter, "module:factory" is built there.
 
     Raises:
         CalculatorError: if it is unknown, cannot be built, or gives no stress.
     """
-    make = _factory(name)
+    given = dict(kwargs or {})
+    make = partial(_foreign, name) if "python" in given and name not in CALCULATORS else _factory(name)
     try:
-        calculator = make(**(kwargs or {}))
+        calculator = make(**given)
     except CalculatorError:
         raise
     except Exception as error:
@@ -95,26 +113,48 @@ def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
 
 
 def level_of(name: str, kwargs: Kwargs | None = None) -> str:
-    """Level of theory of a calculator, known without importing it.
+    """Level of theory of a calculator: name, version, checkpoint.
 
-    A hash of the keyword arguments is part of it, for they may change the energies.
+    A hash of the keyword arguments is part of it, for they may change the energies; a file among them counts by its
+    content. Only a package that has to be asked (GPAW, MACE ...) is loaded for it, in a process of its own.
 
     Raises:
-        CalculatorError: if the name is not known.
+        CalculatorError: if the name is not known, or a package or its weights cannot be had.
     """
     named = CALCULATORS.get(name)
+    given = dict(kwargs or {})
     if named is None:
-        _split(name)
-    matter = {k: v for k, v in (kwargs or {}).items() if named is None or k not in named.neutral}
-    base = named.level if named is not None else name
+        module, _ = _split(name)
+        base = name + _version_of(module)
+        matter = {k: v for k, v in given.items() if k != "python"}
+    elif not named.level:
+        from gnome_lite.verify.foreign import foreign_level
+
+        python = str(given.pop("python", "")) or home_of(name)
+        base = foreign_level(python, name, json.dumps(given, sort_keys=True))
+        matter = {k: v for k, v in given.items() if k not in named.neutral | {"checkpoint"}}
+    else:
+        base = named.level
+        checkpoint = str(given.pop("checkpoint", "")) if name.startswith("chgnet") else ""
+        if checkpoint:
+            base = f"chgnet-{_content_hash(checkpoint)}"
+        matter = {k: v for k, v in given.items() if k not in named.neutral}
     if not matter:
         return base
-    return f"{base}-{sha256(json.dumps(matter, sort_keys=True).encode()).hexdigest()[:8]}"
+    plain = {k: _content_hash(v) if isinstance(v, str) and Path(v).is_file() else v for k, v in matter.items()}
+    return f"{base}-{sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def max_z(name: str) -> int:
     """Highest atomic number that a calculator knows, as far as can be said before asking it."""
     return CALCULATORS[name].max_z if name in CALCULATORS else MAX_Z
+
+
+def home_of(package: str) -> str:
+    """The interpreter that a package is looked for in: this one; Debian's for GPAW where this one has none."""
+    if package == "gpaw" and find_spec("gpaw") is None and Path(DEBIAN_PYTHON).exists():
+        return DEBIAN_PYTHON
+    return sys.executable
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -123,6 +163,21 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(
         words in said for words in ("allocate memory", "out of memory", "failed to map segment")
     )
+
+
+def _content_hash(path: str) -> str:
+    try:
+        return sha256(Path(path).read_bytes()).hexdigest()[:8]
+    except OSError as error:
+        raise CalculatorError(f"there is no checkpoint {path} ({error.strerror}): check the path") from error
+
+
+def _version_of(module: str) -> str:
+    """ "-1.2.3" of the distribution that is named as the module; "" where none is."""
+    try:
+        return f"-{version(module.partition('.')[0])}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _split(name: str) -> tuple[str, str]:

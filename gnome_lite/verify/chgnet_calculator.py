@@ -47,6 +47,10 @@ def load_model(version: str) -> CHGNet:
     Raises:
         CalculatorError: if the wheel's checkpoint is missing or is not the pinned one.
     """
+    if version not in CHECKPOINTS:  # a file of `gnome-lite finetune`
+        from gnome_lite.verify.chgnet_checkpoint import load_tuned
+
+        return load_tuned(Path(version))
     name, expected = CHECKPOINTS[version]
     spec = find_spec("chgnet")
     assert spec is not None, "chgnet is imported above"

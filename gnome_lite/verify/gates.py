@@ -81,8 +81,10 @@ def closest_pair(crystal: Crystal) -> tuple[float, float, str] | None:
     return (float(ratios[k]), float(distance[k]), pair) if ratios[k] < MIN_DISTANCE_RATIO else None
 
 
-def bad_numbers(energy_ev: float, forces: ArrayLike, stress: ArrayLike) -> Refusal | None:
-    """Whether an energy (eV), forces (eV/Å) or stress (eV/Å^3) is not finite."""
+def bad_numbers(energy_ev: float, forces: ArrayLike, stress: ArrayLike, n_atoms: int | None = None) -> Refusal | None:
+    """Whether an energy (eV), forces (eV/Å) or stress (eV/Å^3) is not finite, or forces are not [n_atoms, 3]."""
+    if n_atoms is not None and np.shape(forces) != (n_atoms, 3):
+        return Failure.CRASHED, f"forces of shape {np.shape(forces)} for {n_atoms} atoms"
     for name, value in (("energy", energy_ev), ("forces", forces), ("stress", stress)):
         if not np.isfinite(np.asarray(value, dtype=np.float64)).all():
             return Failure.NON_FINITE, f"{name} not finite"

@@ -14,11 +14,12 @@ from gnome_lite.records import Failure
 from gnome_lite.verify import gates
 from gnome_lite.verify.calculators import out_of_memory
 from gnome_lite.verify.optimize import Evaluation, Step, quasi_newton
+from gnome_lite.verify.trajectories import Frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relaxed:
-    """The end of one relaxation; fields as in `records.Verification`."""
+    """The end of one relaxation; fields as in `records.Verification`, and every believed evaluation, if wanted."""
 
     crystal: Crystal
     energy_ev: float
@@ -28,6 +29,7 @@ class Relaxed:
     seconds: float
     failure: Failure | None = None
     detail: str = ""
+    frames: tuple[Frame, ...] = ()
 
 
 class Refused(Exception):  # noqa: N818 - control flow inside this file, not an error
@@ -45,6 +47,7 @@ class Watched:
         self.calculator = calculator
         self.start_volume_ang3 = start.volume
         self.start_energy_ev: float | None = None
+        self.frames: list[Frame] = []
         # Nothing of the crystal before may reach this one.
         calculator.reset()
 
@@ -57,10 +60,11 @@ class Watched:
             np.asarray(atoms.get_forces(), dtype=np.float64),
             np.asarray(atoms.get_stress(voigt=False), dtype=np.float64),
         )
-        _pass(gates.bad_numbers(at.energy_ev, at.forces, at.stress))
+        _pass(gates.bad_numbers(at.energy_ev, at.forces, at.stress, len(crystal)))
         if self.start_energy_ev is None:
             self.start_energy_ev = at.energy_ev
         _pass(gates.bad_energy_change((at.energy_ev - self.start_energy_ev) / len(crystal)))
+        self.frames.append(Frame(crystal, at.energy_ev, at.forces, at.stress))
         return at
 
 
@@ -77,13 +81,16 @@ def relax(
     *,
     max_z: int = MAX_Z,
     elemental_ev_per_atom: Mapping[str, float] | None = None,
+    keep_frames: bool = False,
 ) -> Relaxed:
     """Relax atoms and cell until forces and stress are small (see `optimize.quasi_newton`).
 
     Args:
         fmax_ev_per_ang: largest force on an atom, eV/Å, and virial per atom, eV, at convergence.
+        max_steps: 0 for a single point, which need not be converged.
         max_z: highest atomic number that the calculator knows.
         elemental_ev_per_atom: references of the calculator's level, for the gate on the formation energy.
+        keep_frames: return every evaluation that passed the gates.
 
     Returns:
         The relaxed crystal, or why there is none: what one crystal does is never raised.
@@ -93,20 +100,29 @@ def relax(
     """
     started = time.perf_counter()
     last = Step(crystal, np.nan, np.nan, 0, False)
+    watched = Watched(calculator, crystal)
 
     def end(refusal: gates.Refusal | None) -> Relaxed:
         failure, detail = refusal or (None, "")
         energy = last.energy_ev if failure is None else np.nan
         seconds = time.perf_counter() - started
         return Relaxed(
-            last.crystal, energy, last.max_force_ev_per_ang, last.n_steps, last.converged, seconds, failure, detail
+            last.crystal,
+            energy,
+            last.max_force_ev_per_ang,
+            last.n_steps,
+            last.converged,
+            seconds,
+            failure,
+            detail,
+            tuple(watched.frames) if keep_frames else (),
         )
 
     try:
         _pass(gates.bad_start(crystal, max_z))
-        for step in quasi_newton(crystal, Watched(calculator, crystal), fmax_ev_per_ang, max_steps):
+        for step in quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps):
             last = step
-        if not last.converged:
+        if not last.converged and max_steps > 0:
             raise Refused((Failure.UNCONVERGED, f"forces or stress still too large after {last.n_steps} steps"))
         _pass(gates.bad_formation_energy(last.crystal.counts, last.energy_ev, elemental_ev_per_atom or {}))
     except Refused as refused:

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,7 @@ from gnome_lite.config import Verify
 from gnome_lite.errors import CalculatorError
 from gnome_lite.records import Candidate, Failure, Verification
 from gnome_lite.verify.calculators import level_of
+from gnome_lite.verify.trajectories import Frame, write_trajectory
 from gnome_lite.verify.wire import Message, crystal_from_wire, crystal_to_wire, pack, unpack
 
 START_DEADLINE_S = 300.0
@@ -41,14 +43,22 @@ class ProcessVerifier:
         config: calculator, limits and number of processes.
         elemental_ev_per_atom: elemental references of the calculator's level, by symbol; with them a
             formation energy beyond any real one is refused.
+        trajectories: folder for energy, forces and stress of every step, where the config wants them kept.
 
     Raises:
         CalculatorError: if there is no calculator of that name.
     """
 
-    def __init__(self, config: Verify, elemental_ev_per_atom: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        config: Verify,
+        elemental_ev_per_atom: Mapping[str, float] | None = None,
+        trajectories: Path | None = None,
+    ) -> None:
         self.config = config
-        self.level = level_of(config.calculator, config.calculator_kwargs)
+        self._trajectories = trajectories if config.trajectories != "off" else None
+        # Energies of relaxed and of unrelaxed crystals never meet in one hull either.
+        self.level = level_of(config.calculator, config.calculator_kwargs) + "-single-point" * (config.max_steps == 0)
         self.n_processes = config.processes or _cores()
         self._setup: Message = {
             "calculator": config.calculator,
@@ -57,6 +67,7 @@ class ProcessVerifier:
             "max_steps": config.max_steps,
             "memory_bytes": int(config.memory_gib * 2**30),
             "elemental_ev_per_atom": dict(elemental_ev_per_atom or {}),
+            "keep_frames": self._trajectories is not None,
         }
         self._idle: list[Worker] = []
         self._finalizer = weakref.finalize(self, _stop_all, self._idle)
@@ -64,8 +75,9 @@ class ProcessVerifier:
     def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:
         """Relax all, one result for each, in the order in which they end.
 
-        A candidate whose process dies is tried `config.tries` times in all, last of the queue; one that
-        runs past its deadline is not tried again. Closing the iterator stops what still runs.
+        A candidate whose process dies, runs out of memory or runs past its deadline is tried `config.tries` times in
+        all, each time in a fresh process and last of the queue: what a worker had gathered before, or a busy
+        machine, may have been to blame. Closing the iterator stops what still runs.
 
         Raises:
             CalculatorError: if the calculator cannot be built.
@@ -86,7 +98,7 @@ class ProcessVerifier:
                     for worker in heard:
                         yield from self._hear(worker, waiting)
                     for worker in overdue:
-                        yield from self._overdue(worker)
+                        yield from self._overdue(worker, waiting)
                     for worker in [w for w in team if w.gone]:
                         selector.unregister(worker.stdout)
                         team.remove(worker)
@@ -97,6 +109,28 @@ class ProcessVerifier:
                         self._idle.append(worker)
                     else:
                         worker.stop()
+
+    def check(self) -> None:
+        """Start a worker, which stays for the work to come.
+
+        Raises:
+            CalculatorError: if the calculator cannot be built, or takes too much memory or time to start.
+        """
+        team: set[Worker] = set()
+        nothing: deque[tuple[Candidate, int]] = deque()
+        with selectors.DefaultSelector() as selector:
+            self._recruit(team, selector, 1)
+            (worker,) = team
+            try:
+                while not worker.ready:
+                    if selector.select(_patience(team)):
+                        deque(self._hear(worker, nothing), maxlen=0)
+                    else:
+                        deque(self._overdue(worker, nothing), maxlen=0)
+            except BaseException:
+                worker.stop()
+                raise
+            self._idle.append(worker)
 
     def close(self) -> None:
         """Stop the idle workers."""
@@ -140,7 +174,12 @@ class ProcessVerifier:
             return
         task, worker.task = worker.task, None
         assert task is not None, "a worker answers only what it was asked"
-        yield self._outcome(task[0], message, time.monotonic() - worker.since)
+        seconds = time.monotonic() - worker.since
+        if message["failure"] == Failure.OUT_OF_MEMORY:
+            worker.gone = True  # it ends itself: nothing more must be given to it
+            yield from self._again(task, waiting, Failure.OUT_OF_MEMORY, message["detail"], seconds)
+            return
+        yield self._outcome(task[0], message, seconds)
 
     def _dead(self, worker: Worker, waiting: deque[tuple[Candidate, int]]) -> Iterator[Verification]:
         how, last_words = worker.obituary()
@@ -152,29 +191,43 @@ class ProcessVerifier:
                     "try the calculator by itself in Python"
                 )
             return
-        candidate, attempt = task
-        if attempt < self.config.tries:
-            waiting.append((candidate, attempt + 1))
-            return
         # Only the kernel, short of memory, sends SIGKILL to a process of ours.
         killed = worker.process.returncode == -signal.SIGKILL
         failure = Failure.OUT_OF_MEMORY if killed else Failure.CRASHED
-        tries = "the only try" if attempt == 1 else f"each of {attempt} tries"
-        detail = f"worker {how} on {tries}: {last_words}"
-        yield self._failed(candidate, failure, detail, time.monotonic() - worker.since)
+        detail = f"worker {how}: {last_words}"
+        yield from self._again(task, waiting, failure, detail, time.monotonic() - worker.since)
 
-    def _overdue(self, worker: Worker) -> Iterator[Verification]:
+    def _overdue(self, worker: Worker, waiting: deque[tuple[Candidate, int]]) -> Iterator[Verification]:
         task, worker.task, worker.gone = worker.task, None, True
         worker.stop()
         if task is None:
             raise CalculatorError(f"a worker for {self.config.calculator} did not start in {START_DEADLINE_S:.0f} s")
         detail = f"stopped after {self.config.deadline_s:g} s"
-        yield self._failed(task[0], Failure.TIMEOUT, detail, time.monotonic() - worker.since)
+        yield from self._again(task, waiting, Failure.TIMEOUT, detail, time.monotonic() - worker.since)
+
+    def _again(
+        self,
+        task: tuple[Candidate, int],
+        waiting: deque[tuple[Candidate, int]],
+        failure: Failure,
+        detail: str,
+        seconds: float,
+    ) -> Iterator[Verification]:
+        """Another try, or the failure where there was one too many."""
+        candidate, attempt = task
+        if attempt < self.config.tries:
+            waiting.append((candidate, attempt + 1))
+            return
+        tries = "on the only try" if attempt == 1 else f"on the last of {attempt} tries"
+        yield self._failed(candidate, failure, f"{tries}: {detail}", seconds)
 
     def _outcome(self, candidate: Candidate, message: Message, seconds: float) -> Verification:
         failure = Failure(message["failure"]) if message["failure"] else None
         if "numbers" not in message:
             return self._failed(candidate, failure or Failure.CRASHED, message["detail"], seconds)
+        if self._trajectories is not None and message["frames"]:
+            frames = [Frame.from_lists(frame) for frame in message["frames"]]
+            write_trajectory(self._trajectories, self.config.trajectories, self.level, candidate.id, frames)
         return Verification(
             candidate.id,
             crystal_from_wire(message),

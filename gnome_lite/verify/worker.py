@@ -34,6 +34,7 @@ def main() -> None:
     limit = int(setup["memory_bytes"])
     try:
         from gnome_lite.verify.calculators import make_calculator, max_z
+        from gnome_lite.verify.foreign import ForeignCalculator
 
         calculator = make_calculator(setup["calculator"], setup["kwargs"])
         from gnome_lite.verify.relax import relax
@@ -48,6 +49,8 @@ def main() -> None:
     # Private writable memory, which is what a runaway eats. RLIMIT_AS would also count the many GiB that
     # torch maps and never touches.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if isinstance(calculator, ForeignCalculator):
+        calculator.limit_memory(limit)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     _write(answers, {"ready": True})
@@ -60,6 +63,7 @@ def main() -> None:
                 setup["max_steps"],
                 max_z=max_z(setup["calculator"]),
                 elemental_ev_per_atom=setup["elemental_ev_per_atom"],
+                keep_frames=setup["keep_frames"],
             )
         except MemoryError:
             # The parent starts a fresh process: after this one nothing here is to be trusted.
@@ -76,6 +80,7 @@ def main() -> None:
                 "seconds": end.seconds,
                 "failure": end.failure,
                 "detail": end.detail,
+                "frames": [frame.as_lists() for frame in end.frames],
             },
         )
 

@@ -120,6 +120,18 @@ def test_status(call: Call) -> None:
     assert "timeout" in said.out
 
 
+def test_what_failed_is_kept_for_inspection(call: Call, tmp_path: Path) -> None:
+    from ase.io import read
+
+    kept = tmp_path / "failed.extxyz"
+    said = call("status", "--failures", "--crystals", kept)
+    assert said.code == 0, said.err
+    atoms = read(kept)
+    assert sorted(atoms.get_chemical_symbols()) == ["O", "O", "O", "Sr", "Ti"]
+    assert atoms.info["failure"] == "timeout"
+    assert atoms.info["id"] == CRYSTALS[4].content_id
+
+
 def test_init_writes_the_default_campaign_and_overwrites_nothing(call: Call, tmp_path: Path) -> None:
     assert call("init").code == 0
     assert CampaignConfig.from_toml(tmp_path / "campaign.toml") == CampaignConfig()

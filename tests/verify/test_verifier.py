@@ -178,6 +178,17 @@ def test_a_calculator_that_cannot_be_had_is_said_before_or_at_the_start() -> Non
             list(verifier.verify([candidate("Ar")]))
 
 
+def test_a_check_leaves_a_worker_ready() -> None:
+    with ProcessVerifier(trap(processes=1)) as verifier:
+        verifier.check()
+        pid = verifier._idle[0].process.pid
+        assert next(iter(verifier.verify([candidate("Ar")]))).ok
+        assert verifier._idle[0].process.pid == pid
+    for name, says in (("faulty:cannot_be_built", "no licence"), ("faulty:dies_at_birth", "died of SIGSEGV")):
+        with ProcessVerifier(Verify(calculator=name)) as verifier, pytest.raises(CalculatorError, match=says):
+            verifier.check()
+
+
 def test_too_little_memory_to_start_names_the_setting() -> None:
     verifier = ProcessVerifier(Verify(processes=1, memory_gib=0.05))
     with pytest.raises(CalculatorError, match=r"chgnet alone takes .* more than verify\.memory_gib = 0\.05: raise it"):

@@ -1,0 +1,55 @@
+"""Relaxations outside a campaign, each kept in a ledger as it ends: a killed job goes on where it stopped.
+
+A ledger is a file of JSON lines, one outcome each, flushed to disk before the next is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from gnome_lite.crystals import Crystal
+from gnome_lite.pipeline import Progress, Verifier
+from gnome_lite.records import Candidate, Failure, Verification
+
+
+def relax_all(
+    candidates: Sequence[Candidate], verifier: Verifier, ledger: Path, progress: Progress
+) -> dict[str, Verification]:
+    """Outcome of each candidate by id; those in the ledger are not relaxed again."""
+    outcomes = {v.candidate_id: v for v in read_ledger(ledger) if v.level == verifier.level}
+    pending = [c for c in candidates if c.id not in outcomes]
+    done = len(candidates) - len(pending)
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a", encoding="utf-8") as file:
+        for outcome in verifier.verify(pending):
+            file.write(json.dumps(_to_json(outcome)) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            outcomes[outcome.candidate_id] = outcome
+            done += 1
+            note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
+            progress("relax", done, len(candidates), note)
+    return {c.id: outcomes[c.id] for c in candidates}
+
+
+def _to_json(v: Verification) -> dict[str, Any]:
+    plain = {f.name: getattr(v, f.name) for f in fields(v)}
+    return plain | {"crystal": v.crystal.as_lists()}
+
+
+def read_ledger(ledger: Path) -> Iterator[Verification]:
+    """Outcomes so far; a last line torn by a kill is left out."""
+    lines: Iterable[str] = ledger.open(encoding="utf-8") if ledger.exists() else ()
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        row["crystal"] = Crystal.make(**row["crystal"])
+        row["failure"] = Failure(row["failure"]) if row["failure"] else None
+        yield Verification(**row)

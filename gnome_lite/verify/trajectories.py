@@ -1,0 +1,159 @@
+"""Every step of a relaxation with its energy, forces and stress: training data for potentials.
+
+One file a candidate, `FOLDER/LEVEL/CANDIDATE.extxyz` or `.parquet`, that appears whole or not at all. A folder of
+Parquet files is one data set to pyarrow and pandas.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.crystals import Crystal
+from gnome_lite.errors import SourceError
+
+SUFFIXES = (".extxyz", ".parquet")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One labelled crystal. NaN where there is no label.
+
+    Attributes:
+        energy_ev: of the cell.
+        forces: eV/Å, [n_atoms, 3].
+        stress: eV/Å^3, positive under tension (ASE's sign), [3, 3].
+        level: of theory of the labels; "" where it is told elsewhere.
+    """
+
+    crystal: Crystal
+    energy_ev: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+    level: str = ""
+
+    def as_lists(self) -> dict[str, Any]:
+        """Plain lists for JSON; `from_lists` is its inverse."""
+        labels = {"energy_ev": self.energy_ev, "forces": self.forces.tolist(), "stress": self.stress.tolist()}
+        return self.crystal.as_lists() | labels
+
+    @classmethod
+    def from_lists(cls, lists: dict[str, Any]) -> Frame:
+        crystal = Crystal.make(lists["numbers"], lists["frac_coords"], lists["lattice"])
+        return cls(crystal, lists["energy_ev"], np.array(lists["forces"]), np.array(lists["stress"]))
+
+
+def write_trajectory(folder: Path, kind: str, level: str, candidate_id: str, frames: Sequence[Frame]) -> Path:
+    """Write the steps of one relaxation, in order; an older file of the same candidate is replaced.
+
+    Args:
+        kind: "extxyz" or "parquet".
+    """
+    place = folder / level.replace(":", "_").replace("/", "_")
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{candidate_id}.{kind}"
+    partial = place / f".{path.name}.{os.getpid()}.part"
+    try:
+        if kind == "extxyz":
+            _write_extxyz(partial, level, candidate_id, frames)
+        else:
+            _write_parquet(partial, level, candidate_id, frames)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def read_trajectories(paths: Iterable[Path]) -> list[Frame]:
+    """All frames of files, and of the files in folders, in the order of their names.
+
+    Raises:
+        SourceError: naming a file that is missing, of another kind, damaged or without labels.
+    """
+    frames: list[Frame] = []
+    for path in paths:
+        inside = sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES) if path.is_dir() else [path]
+        if not inside:
+            raise SourceError(f"{path} holds no {' or '.join(SUFFIXES)} files: name a folder of trajectories")
+        for file in inside:
+            if file.suffix not in SUFFIXES:
+                raise SourceError(f"{file} is no trajectory: use {' or '.join(SUFFIXES)}")
+            try:
+                found = _read_extxyz(file) if file.suffix == ".extxyz" else _read_parquet(file)
+            except FileNotFoundError as error:
+                raise SourceError(f"there is no file {file}: check the path") from error
+            except Exception as error:  # parsers raise many kinds, each of them the file's fault
+                raise SourceError(f"{file} cannot be read ({' '.join(str(error).split())[:120]})") from error
+            frames += found
+    return frames
+
+
+def _write_extxyz(path: Path, level: str, candidate_id: str, frames: Sequence[Frame]) -> None:
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.io import write
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    images = []
+    for step, frame in enumerate(frames):
+        atoms = frame.crystal.to_ase()
+        atoms.info |= {"id": candidate_id, "level": level, "step": step}
+        stress = full_3x3_to_voigt_6_stress(frame.stress)
+        atoms.calc = SinglePointCalculator(atoms, energy=frame.energy_ev, forces=frame.forces, stress=stress)
+        images.append(atoms)
+    write(path, images, format="extxyz")
+
+
+def _read_extxyz(path: Path) -> list[Frame]:
+    from ase.io import iread
+
+    found = []
+    for atoms in iread(path, index=":", format="extxyz"):
+        results = atoms.calc.results if atoms.calc is not None else {}
+        if "energy" not in results or not np.isfinite(results["energy"]):
+            raise ValueError("a frame has no energy")
+        forces = results.get("forces", np.full((len(atoms), 3), np.nan))
+        stress = atoms.get_stress(voigt=False) if "stress" in results else np.full((3, 3), np.nan)
+        level = str(atoms.info.get("level", ""))
+        found.append(Frame(Crystal.from_ase(atoms), float(results["energy"]), forces, stress, level))
+    return found
+
+
+def _write_parquet(path: Path, level: str, candidate_id: str, frames: Sequence[Frame]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n = len(frames)
+    columns = {
+        "id": [candidate_id] * n,
+        "level": [level] * n,
+        "step": list(range(n)),
+        "formula": [frames[0].crystal.reduced_formula] * n,
+        "energy_ev": [f.energy_ev for f in frames],
+        "numbers": [f.crystal.numbers for f in frames],
+        "frac_coords": [f.crystal.frac_coords.ravel() for f in frames],
+        "lattice": [f.crystal.lattice.ravel() for f in frames],
+        "forces": [f.forces.ravel() for f in frames],
+        "stress": [f.stress.ravel() for f in frames],
+    }
+    units = {b"units": json.dumps({"lattice": "Å", "forces": "eV/Å", "stress": "eV/Å^3, tension positive"}).encode()}
+    pq.write_table(pa.table(columns).replace_schema_metadata(units), path, compression="zstd")
+
+
+def _read_parquet(path: Path) -> list[Frame]:
+    import pyarrow.parquet as pq
+
+    found = []
+    for row in pq.ParquetFile(path).read().to_pylist():
+        crystal = Crystal.make(row["numbers"], row["frac_coords"], np.reshape(row["lattice"], (3, 3)))
+        forces, stress = np.reshape(row["forces"], (-1, 3)), np.reshape(row["stress"], (3, 3))
+        if forces.shape != (len(crystal), 3) or not np.isfinite(row["energy_ev"]):
+            raise ValueError(f"step {row['step']} has labels that do not fit its crystal")
+        found.append(Frame(crystal, row["energy_ev"], forces, stress, row["level"]))
+    return found

@@ -1,0 +1,36 @@
+"""Each kind of sabotage has its right cause: here those that need no deadline, in processes all of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.sabotage import GOOD, KINDS, saboteur
+from benchmarks.verification_sabotage import DEADLINE_S, FULL, OVERRUN_S, _crystal, play
+from gnome_lite.records import Failure
+from gnome_lite.verify.relax import relax
+
+IN_PROCESS = [kind for kind, (_, cause) in KINDS.items() if cause not in (Failure.TIMEOUT, Failure.OUT_OF_MEMORY)]
+
+
+@pytest.mark.parametrize("kind", [k for k in IN_PROCESS if k != "segfault"])
+def test_right_cause_and_the_next_crystal_is_untouched(kind: str) -> None:
+    element, cause = KINDS[kind]
+    calculator = saboteur()
+    for seed in range(20):
+        end = relax(_crystal(element, seed), calculator)
+        assert end.failure is cause, (seed, end.detail)
+        assert end.detail
+        assert relax(_crystal(GOOD, seed), calculator).failure is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("each", [2, pytest.param(FULL, marks=pytest.mark.soak)])
+def test_every_kind_costs_one_candidate_in_time(each: int) -> None:
+    wanted, outcomes = play(each)
+    assert outcomes.keys() == wanted.keys()
+    wrong = [
+        (kind, outcomes[i].failure, outcomes[i].detail) for i, (kind, c) in wanted.items() if outcomes[i].failure != c
+    ]
+    assert not wrong
+    late = [v.seconds for v in outcomes.values() if v.failure is Failure.TIMEOUT and v.seconds > DEADLINE_S + OVERRUN_S]
+    assert not late
