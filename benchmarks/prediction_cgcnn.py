@@ -6,6 +6,8 @@ the shipped networks' loss, optimiser and one-cycle schedule.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -43,8 +45,8 @@ class Cgcnn(nn.Module):
         return self.mean + self.scale * self.read(pooled)[:, 0]
 
 
-def predictions(training: TrainingSet, crystals: TrainingSet, seed: int = 0) -> np.ndarray:
-    """Formation energies of crystals by a network trained here, eV/atom, [n]; NaN for those without a neighbour."""
+def train(training: TrainingSet, seed: int = 0) -> Callable[[TrainingSet], np.ndarray]:
+    """A network trained here: crystals -> formation energies, eV/atom, [n]; NaN for those without a neighbour."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     known, ok = _graphs(training)
@@ -62,12 +64,16 @@ def predictions(training: TrainingSet, crystals: TrainingSet, seed: int = 0) -> 
             optimiser.step()
             cycle.step()
     network.eval()
-    judged, ok = _graphs(crystals)
-    found = np.full(len(crystals), np.nan)
-    with torch.inference_mode():
-        parts = np.array_split(np.arange(len(judged)), max(1, len(judged) // BATCH_SIZE))
-        found[ok] = np.concatenate([network(judged.take(index)).numpy() for index in parts])
-    return found
+
+    def predict(crystals: TrainingSet) -> np.ndarray:
+        judged, ok = _graphs(crystals)
+        found = np.full(len(crystals), np.nan)
+        with torch.inference_mode():
+            parts = np.array_split(np.arange(len(judged)), max(1, len(judged) // BATCH_SIZE))
+            found[ok] = np.concatenate([network(judged.take(index)).numpy() for index in parts])
+        return found
+
+    return predict
 
 
 def _graphs(data: TrainingSet) -> tuple[GraphSet, np.ndarray]:

@@ -92,4 +92,4 @@ def test_predict_says_which_elements_it_does_not_know(tmp_path: Path) -> None:
     (tmp_path / "CmTiO3.cif").write_text(PEROVSKITE.replace("Sr1 Sr", "Cm1 Cm").replace("SrTiO3", "CmTiO3"))
     done = gnome_lite(tmp_path, "predict", tmp_path / "CmTiO3.cif", "--format", "csv")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].endswith(",CmTiO3,,,,,no reference for Cm")
+    assert done.stdout.splitlines()[1].endswith(",CmTiO3,,,,,out of domain: not trained on Cm")
