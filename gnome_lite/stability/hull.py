@@ -17,7 +17,6 @@ same; beyond, the number of facets explodes and every distance is a linear progr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +26,6 @@ from gnome_lite.errors import ConfigError, LevelMismatchError, MissingReferenceE
 from gnome_lite.pipeline import HullVerdict
 from gnome_lite.records import STABLE_EV_PER_ATOM, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
-from gnome_lite.stability.decomposition import lowest_mixtures
 from gnome_lite.stability.entries import (
     E_FORM_LIMIT_EV_PER_ATOM,
     NONE,
@@ -38,7 +36,8 @@ from gnome_lite.stability.entries import (
     fractions_of,
     key_of,
 )
-from gnome_lite.stability.facets import LowerHull, lower_hull
+from gnome_lite.stability.facets import lower_hull
+from gnome_lite.stability.systems import Decompositions, HullSystem, System, mixtures_without_themselves
 
 __all__ = ["E_FORM_LIMIT_EV_PER_ATOM", "ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
 
@@ -46,81 +45,6 @@ FACETS_MAX_ELEMENTS = 5
 
 _TRACE = 1e-8
 _SYSTEMS_KEPT = 4096
-_CHUNK_NUMBERS = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class HullSystem:
-    """All entries within some elements, for plots; n entries, d elements.
-
-    Attributes:
-        elements: symbols in the order of the columns of `fractions`.
-        fractions: atomic fractions, [n, d].
-        e_form_ev_per_atom: formation energies, [n].
-        e_above_hull_ev_per_atom: distances to the hull, >= 0, [n].
-        on_hull: within STABLE_EV_PER_ATOM of the hull, [n].
-        facets: indices of the entries at the corners of each facet of the lower hull, [k, d].
-        potentials_ev_per_atom: chemical potentials of the elements on each facet, relative to the pure elements'
-            formation energies (zero), [k, d].
-    """
-
-    elements: tuple[str, ...]
-    ids: tuple[str, ...]
-    formulas: tuple[str, ...]
-    fractions: NDArray[np.float64]
-    e_form_ev_per_atom: NDArray[np.float64]
-    e_above_hull_ev_per_atom: NDArray[np.float64]
-    on_hull: NDArray[np.bool_]
-    facets: NDArray[np.int64]
-    potentials_ev_per_atom: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Decompositions:
-    """q compositions as mixtures of phases, as many of them as the largest system has elements (w).
-
-    Attributes:
-        energies_ev_per_atom: of the mixture, [q] (inf where nothing else has the composition).
-        products: index of each phase in `ChemicalHull.ids`, [q, w], NONE where there are fewer.
-        atom_fractions: how much of each, [q, w], zero for NONE.
-    """
-
-    energies_ev_per_atom: NDArray[np.float64]
-    products: NDArray[np.int64]
-    atom_fractions: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class System:
-    """The phases of one chemical system that can matter to its hull: n of d elements.
-
-    Attributes:
-        elements: atomic numbers, ascending.
-        entries: index of each phase, [n]: the pure elements, the corners of subsystems, then from `n_others` on the
-            lowest entry of each composition of all elements.
-        runners_up: the second lowest entry of each of those compositions, [n - n_others], NONE where there is no other.
-        fractions: atomic fractions, [n, d].
-        energies: formation energies, eV/atom, [n].
-        facets: of the lower hull, None where they are not enumerated.
-    """
-
-    elements: Elements
-    entries: NDArray[np.int64]
-    n_others: int
-    runners_up: NDArray[np.int64]
-    fractions: NDArray[np.float64]
-    energies: NDArray[np.float64]
-    facets: LowerHull | None
-
-    @property
-    def corners(self) -> NDArray[np.int64]:
-        """Entries of all elements that can be corners of the hull, [m]."""
-        own = self.entries[self.n_others :]
-        if self.facets is None:
-            return own
-        used = np.zeros(len(self.entries), dtype=bool)
-        used[self.facets.corners] = True
-        return own[used[self.n_others :]]
 
 
 class ChemicalHull:
@@ -233,15 +157,7 @@ class ChemicalHull:
         """
         ground = np.empty(len(counts))
         for elements, rows in by_system(counts):
-            system = self.columns(elements)
-            targets = fractions_of(counts, rows, elements)
-            if system.facets is not None:
-                ground[rows] = system.facets.energies(targets)
-            else:
-                # Polymorphs and predictions share compositions: each is worked out once.
-                unique, inverse = np.unique(targets, axis=0, return_inverse=True)
-                energies, _, _ = lowest_mixtures(system.fractions, system.energies, unique)
-                ground[rows] = energies[inverse.ravel()]
+            ground[rows] = self.columns(elements).hull_energies(fractions_of(counts, rows, elements))
         return np.asarray(e_form_ev_per_atom, dtype=np.float64) - ground
 
     def mixtures(self, counts: NDArray[np.int64]) -> Decompositions:
@@ -251,18 +167,18 @@ class ChemicalHull:
             MissingReferenceError: if an element has no entry of its own.
         """
         groups = by_system(counts)
-        out = _blank(len(counts), groups)
+        out = Decompositions.blank(len(counts), groups)
         for elements, rows in groups:
             system = self.columns(elements)
             targets = fractions_of(counts, rows, elements)
-            energies, products, weights = _mixtures_of(system, targets)
-            _put(out, rows, energies, system.entries[products], weights)
+            energies, products, weights = system.mixtures(targets)
+            out.put(rows, energies, system.entries[products], weights)
         return out
 
     def decompositions(self, entries: NDArray[np.int64]) -> Decompositions:
         """What entries [q], by index, would decompose into if they did not exist."""
         groups = by_system(self._entries.counts[entries])
-        out = _blank(len(entries), groups)
+        out = Decompositions.blank(len(entries), groups)
         at_corners: dict[int, list[tuple[System, NDArray[np.int64]]]] = {}
         for elements, rows in groups:
             system = self.columns(elements)
@@ -270,18 +186,22 @@ class ChemicalHull:
                 lowest, second = (found[0] for found in self._entries.lowest(key_of(elements)))
                 other = np.where(entries[rows] == lowest, second, lowest)
                 energies = np.where(other == NONE, np.inf, self._entries.e_form[other])
-                _put(out, rows, energies, other[:, None], (other != NONE)[:, None].astype(np.float64))
+                out.put(rows, energies, other[:, None], (other != NONE)[:, None].astype(np.float64))
                 continue
             corner = np.isin(entries[rows], system.corners)  # without these the hull is another one
             rest, corners = rows[~corner], rows[corner]
             if len(rest):
                 targets = self._entries.fractions(entries[rest], elements)
-                energies, products, weights = _mixtures_of(system, targets)
-                _put(out, rest, energies, system.entries[products], weights)
+                energies, products, weights = system.mixtures(targets)
+                out.put(rest, energies, system.entries[products], weights)
             if len(corners):
                 at_corners.setdefault(len(elements), []).append((system, corners))
         for found in at_corners.values():
-            self._without_themselves(entries, found, out)
+            jobs = [(system, int(row)) for system, rows in found for row in rows]
+            where = np.array([row for _, row in jobs])
+            of_entries = [(system, int(entries[row])) for system, row in jobs]
+            for which, energies, products, weights in mixtures_without_themselves(of_entries, self._entries.e_form):
+                out.put(where[which], energies, products, weights)
         return out
 
     def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
@@ -428,39 +348,6 @@ class ChemicalHull:
         self._systems.pop(key, None)
         self._corners.pop(key, None)
 
-    def _without_themselves(
-        self,
-        entries: NDArray[np.int64],
-        found: Sequence[tuple[System, NDArray[np.int64]]],
-        out: Decompositions,
-    ) -> None:
-        """Decompositions of entries[rows] into the other phases of their systems of d elements, all solved together."""
-        each = [(system, row) for system, rows in found for row in rows.tolist()]
-        each.sort(key=lambda job: len(job[0].entries))
-        start = 0
-        while start < len(each):
-            d = len(each[start][0].elements)
-            stop = start + 1
-            while stop < len(each) and (stop - start + 1) * len(each[stop][0].entries) * d <= _CHUNK_NUMBERS:
-                stop += 1
-            jobs, start = each[start:stop], stop
-            widest = len(jobs[-1][0].entries)
-            fractions = np.zeros((len(jobs), widest, d))
-            energies = np.full((len(jobs), widest), np.inf)
-            phases = np.full((len(jobs), widest), NONE)
-            targets = np.empty((len(jobs), d))
-            for k, (system, row) in enumerate(jobs):
-                n = len(system.entries)
-                fractions[k, :n], energies[k, :n], phases[k, :n] = system.fractions, system.energies, system.entries
-                itself = int(np.flatnonzero(system.entries == entries[row])[0])
-                targets[k] = system.fractions[itself]
-                other = system.runners_up[itself - system.n_others]
-                phases[k, itself] = other
-                energies[k, itself] = np.inf if other == NONE else self._entries.e_form[other]
-            lowest, basis, weights = lowest_mixtures(fractions, energies, targets)
-            rows = np.array([row for _, row in jobs])
-            _put(out, rows, lowest, np.take_along_axis(phases, basis, axis=1), weights)
-
     def _named(self, products: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[tuple[str, str, float], ...]:
         """(id, formula, fraction of atoms) of products, the most first."""
         named = [
@@ -510,35 +397,3 @@ def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> Ch
     causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
     hull._left_out = {cause: n for cause, n in causes.items() if n}
     return hull
-
-
-def _mixtures_of(
-    system: System, targets: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Energy [q], phases [q, d] and atom fractions [q, d] of the lowest mixtures at targets [q, d]."""
-    if system.facets is None:
-        return lowest_mixtures(system.fractions, system.energies, targets)
-    energies, products, weights = system.facets.mixtures(targets)
-    hidden = np.isnan(weights).any(axis=1)
-    if hidden.any():
-        energies[hidden], products[hidden], weights[hidden] = lowest_mixtures(
-            system.fractions, system.energies, targets[hidden]
-        )
-    return energies, products, weights
-
-
-def _blank(n: int, groups: Sequence[tuple[Elements, NDArray[np.int64]]]) -> Decompositions:
-    width = max((len(elements) for elements, _ in groups), default=0)
-    return Decompositions(np.full(n, np.inf), np.full((n, width), NONE), np.zeros((n, width)))
-
-
-def _put(
-    out: Decompositions,
-    rows: NDArray[np.int64],
-    energies: NDArray[np.float64],
-    products: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> None:
-    out.energies_ev_per_atom[rows] = energies
-    out.products[rows, : products.shape[1]] = products
-    out.atom_fractions[rows, : products.shape[1]] = weights
