@@ -24,9 +24,10 @@ from gnome_lite.assemble import assemble, open_store
 from gnome_lite.campaign import Figures, run_campaign
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.errors import ConfigError
-from gnome_lite.pipeline import Progress, silent
+from gnome_lite.pipeline import Progress, Store, silent
 from gnome_lite.records import RoundReport
 from gnome_lite.report.figures import data_uri, round_figure
+from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows
 from gnome_lite.settings import Settings
 
@@ -77,6 +78,7 @@ def discovery(
         if report.round not in before or report.round == config.rounds:
             reports = [r for r in stages.store.reports(config.name) if r.round <= report.round]
             publish(config.name, stages.verifier.level, reports)
+            publish_learning(config.name, stages.store, report.round)
 
     reports = run_campaign(stages, engine=as_task, on_round=on_round)
     return {
@@ -127,7 +129,7 @@ def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
 def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
     """The table and the picture of a campaign's rounds so far, as artifacts that each round renews."""
     last = reports[-1]
-    key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"
+    key = artifact_key(name)
     create_table_artifact(
         round_rows(reports), key=f"{key}-rounds", description=f"Campaign {name} after round {last.round}"
     )
@@ -140,3 +142,20 @@ def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
         description=f"Hit rate and error of campaign {name} after round {last.round}",
     )
     get_run_logger().info("round %d: %d hits of %d verified", last.round, last.hits, last.verified)
+
+
+def publish_learning(name: str, store: Store, round: int) -> None:
+    """What the networks have learnt, as an artifact that each round renews."""
+    pictures = (
+        f"## {title}\n\n![{title}]({data_uri(f)})\n" for title, f in learning_figures(store, name, round).items()
+    )
+    create_markdown_artifact(
+        f"# Campaign {name}, networks after round {round}\n\n" + "\n".join(pictures),
+        key=f"{artifact_key(name)}-learning",
+        description=f"Training, errors and reliability of the networks of campaign {name}",
+    )
+
+
+def artifact_key(name: str) -> str:
+    """Prefect allows small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"
