@@ -178,6 +178,8 @@ def test_ctrl_c_says_how_to_go_on() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        # Jobs in the background of a shell inherit that an interrupt is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:  # fmt: skip
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"
