@@ -33,6 +33,11 @@ class Known:
     def level(self) -> str:
         return self.references.level
 
+    def __contains__(self, entry_id: object) -> bool:
+        return any(e.id == entry_id for e in self.references.entries) or any(
+            v.candidate_id == entry_id for v in self.verified
+        )
+
     def hull(self) -> ChemicalHull:
         """Of references and verified crystals."""
         from gnome_lite.stability.hull import build_hull

@@ -226,6 +226,30 @@ class TrainingSet:
         return len(self.crystals)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SurrogateFeatures:
+    """What potentials make of crystals as they are, n crystals: what a Δ-model reads.
+
+    Attributes:
+        energies_ev_per_atom: of each potential, the first one's being what is corrected, [n, k]; NaN where it has none.
+        atoms: a vector of each atom, float32 [n_atoms, f]; NaN likewise.
+    """
+
+    crystals: CrystalBatch
+    energies_ev_per_atom: NDArray[np.float64]
+    atoms: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    def take(self, which: NDArray[np.int64]) -> SurrogateFeatures:
+        """Those at integer indices."""
+        offsets = self.crystals.offsets
+        rows = [np.arange(offsets[i], offsets[i + 1]) for i in which]
+        atoms = np.concatenate([np.empty(0, np.int64), *rows])
+        return SurrogateFeatures(self.crystals.take(which), self.energies_ev_per_atom[which], self.atoms[atoms])
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
     """One trained ensemble: where it lies, what it was trained on, how well it does on unseen formulas."""

@@ -55,7 +55,9 @@ def analyse(
 
 def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
     """Everything that is printed, plain."""
-    from gnome_lite.assemble import make_novelty
+    from dataclasses import asdict
+
+    from gnome_lite.assemble import dft_outlook, make_novelty
     from gnome_lite.chemistry.dimensionality import dimensionality
     from gnome_lite.chemistry.space_groups import crystal_system, point_group, symbol_of
     from gnome_lite.chemistry.symmetry import symmetry
@@ -70,6 +72,7 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
     region = stability_range(phases, index)
     number = int(found.number) if found is not None else None
     into, chemical = decomposition(phases, index), None
+    (outlook,) = dft_outlook(known, [phases.ids[index]])
     if (
         into is not None
         and into.equation.products == ((phases.formulas[index], 1),)
@@ -82,6 +85,7 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
         "level": phases.level,
         "known": bool(phases.known[index]),
         "e_form_ev_per_atom": float(phases.e_form_ev_per_atom[index]),
+        "by_dft": None if outlook is None else asdict(outlook),
         "space_group": symbol_of(number) if number is not None else None,
         "space_group_number": number,
         "point_group": point_group(number) if number is not None else None,
@@ -136,6 +140,13 @@ def _print(one: dict[str, Any]) -> None:
     say(f"{group if one['space_group'] else 'no space group found'}, {one['crystal_system'] or 'no crystal system'}")
     say(f"prototype {one['prototype'] or 'not found'}")
     say(f"bonds: {bonds} (dimensionality {one['dimensionality']}); density {one['density_g_per_cm3']:.2f} g/cm^3")
+    say("\nFormation energy, eV/atom", style="bold")
+    say(f"{one['e_form_ev_per_atom']:+.4f}  at level {one['level']}")
+    dft = one["by_dft"]
+    if dft is not None:
+        energy = f"{dft['e_form_ev_per_atom']:+.4f} ± {dft['spread_ev_per_atom']:.4f}"
+        say(f"{energy}  corrected to {dft['target']} by {dft['model_id']}")
+        say(f"P(DFT-stable) {dft['p_stable']:.2f} among the known phases")
     say("\nDecomposition, eV/atom (negative = downhill)", style="bold")
     for name in ("decomposition", "decomposition_without_polymorphs"):
         reaction = one[name]

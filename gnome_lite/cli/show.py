@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, store_of
+from gnome_lite.cli.common import Home, console, settings_of, store_of
 from gnome_lite.cli.query import number, yes_no
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from gnome_lite.crystals import Crystal
@@ -28,6 +30,7 @@ def show(
     campaigns = {c.name: c for c in store.status().campaigns}
     out = console()
     _heading(out, history, campaigns)
+    _by_dft(out, history, home)
     _crystals(out, history)
     _predictions(out, history)
     _verdicts(out, history)
@@ -74,6 +77,23 @@ def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, Campaig
     if v.products:
         parts = " + ".join(f"{share:.3f} {formula} [{entry}]" for entry, formula, share in v.products)
         _say(out, f"competing phases (fractions of atoms): {parts}")
+
+
+def _by_dft(out: Console, history: CrystalHistory, home: Path | None) -> None:
+    """What a Δ-model makes of the verified crystal, where one is shipped for its level."""
+    from gnome_lite.assemble import dft_outlook, open_known, shipped_delta
+
+    last = history.verdicts[-1] if history.verdicts else None
+    if last is None or shipped_delta(last.verdict.level) is None:
+        return
+    known = open_known(settings_of(home), last.campaign)
+    if known.level != last.verdict.level or history.candidate.id not in known:
+        return
+    (outlook,) = dft_outlook(known, [history.candidate.id])
+    if outlook is not None:
+        energy = f"{outlook.e_form_ev_per_atom:+.4f} ± {outlook.spread_ev_per_atom:.4f}"
+        _say(out, f"corrected formation   {energy}  ({outlook.target})")
+        _say(out, f"P(DFT-stable) {outlook.p_stable:.2f} among the phases known, by {outlook.model_id}")
 
 
 def _crystals(out: Console, history: CrystalHistory) -> None:

@@ -28,6 +28,12 @@ def train(
     compositions: Annotated[
         bool, typer.Option("--compositions", help="Networks that read formulas: they screen those to search at random.")
     ] = False,
+    delta: Annotated[
+        bool, typer.Option("--delta", help="The Δ-model: corrects CHGNet's formation energies to those of --labels.")
+    ] = False,
+    without: Annotated[
+        str | None, typer.Option(metavar="Fe-Li-O", help="Of the Δ-model: learn from no crystal within these elements.")
+    ] = None,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml with a predict section.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
 ) -> None:
@@ -42,6 +48,11 @@ def train(
     from gnome_lite.predict.screen import train_compositions
     from gnome_lite.report.progress import progress_on
 
+    if delta:
+        _delta(out, labels, level, without, seed)
+        return
+    if without is not None:
+        raise ConfigError("--without is for --delta: the networks of --pretrain learn from every label")
     if not pretrain:
         raise ConfigError("a campaign retrains in each round by itself: say --pretrain to train from nothing")
     if labels and level is None:
@@ -59,6 +70,40 @@ def train(
     typer.echo(
         f"model {model.id}: {model.n_train} trained on, "
         f"{1000 * model.holdout_mae_ev_per_atom:.1f} meV/atom on {model.n_holdout} held out"
+    )
+
+
+def _delta(out: Path | None, labels: list[Path] | None, level: str | None, without: str | None, seed: int) -> None:
+    from gnome_lite.assemble import make_describe
+    from gnome_lite.crystals import atomic_number
+    from gnome_lite.errors import ConfigError
+    from gnome_lite.predict import delta
+    from gnome_lite.predict.build import join
+    from gnome_lite.predict.delta_train import DeltaPlan, train_delta
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.sources.labelled import read_labelled
+
+    if not labels or level is None:
+        raise ConfigError("--delta learns from --labels CSV of --level, e.g. mp-GGA_GGA+U-MP2020: name both")
+    data = join([read_labelled(path) for path in labels])
+    corrects = "chgnet-0.3.0"
+    place = out if out is not None else Path("data/models") / f"delta-{corrects}"
+    kept_out = tuple(e.strip() for e in without.split("-")) if without else ()
+    try:
+        [atomic_number(e) for e in kept_out]
+    except ValueError as error:
+        raise ConfigError(f"--without {without}: {error}") from error
+    with progress_on(sys.stderr) as progress:
+        features = make_describe(corrects)(data.crystals, progress)
+        model = train_delta(
+            features, data.e_form_ev_per_atom, corrects, level, DeltaPlan(seed=seed), kept_out, progress
+        )
+    delta.write(model, place)
+    card = model.card
+    say(f"written to {place}")
+    typer.echo(
+        f"model {card.id}: {card.n_train} trained on, {1000 * card.holdout_mae_ev_per_atom:.1f} meV/atom on chemical "
+        f"systems held out, {1000 * card.linear_mae_ev_per_atom:.1f} with one number an element"
     )
 
 

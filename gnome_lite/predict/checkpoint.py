@@ -123,6 +123,16 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
     if checkpoint.history:
         files[HISTORY] = (json.dumps(checkpoint.history) + "\n").encode()
     files[CARD] = (checkpoint.card.model_dump_json(indent=2) + "\n").encode()
+    write_files(files, path)
+
+
+def write_files(files: dict[str, bytes], path: Path) -> None:
+    """Write files and the manifest over them as directory `path`; one that is there already is replaced.
+
+    Raises:
+        CheckpointError: if the place cannot be written.
+    """
+    files = dict(files)
     sums = "".join(f"{sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
     files[MANIFEST] = sums.encode()
     try:
@@ -148,7 +158,7 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         CheckpointError: as `read`.
     """
-    return _card(path, _verified_files(path))
+    return _card(path, verified_files(path))
 
 
 def read(path: Path) -> Checkpoint:
@@ -158,24 +168,24 @@ def read(path: Path) -> Checkpoint:
         CheckpointError: if a file is missing or altered, a member is missing, a name, shape or type is not
             the architecture's, a number is not finite, or the id is not the weights'.
     """
-    files = _verified_files(path)
+    files = verified_files(path)
     card = _card(path, files)
     names = [f"member-{i:02d}.safetensors" for i in range(card.members)]
     listed = sorted(name for name in files if name.startswith("member-"))
     if listed != names:
-        raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {_REMEDY}")
+        raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {REMEDY}")
     expected = {
         name: tuple(tensor.shape)
         for name, tensor in network_of(card.architecture, card.normalisation).state_dict().items()
     }
-    weights = tuple(_parse(path, name, files[name]) for name in names)
+    weights = tuple(parse(path, name, files[name]) for name in names)
     for name, member in zip(names, weights, strict=True):
         if {key: value.shape for key, value in member.items()} != expected:
-            raise CheckpointError(f"{path / name} does not fit the architecture in {CARD}: {_REMEDY}")
+            raise CheckpointError(f"{path / name} does not fit the architecture in {CARD}: {REMEDY}")
         if not all(value.dtype == np.float32 and np.isfinite(value).all() for value in member.values()):
-            raise CheckpointError(f"{path / name} holds numbers that are not finite float32: {_REMEDY}")
+            raise CheckpointError(f"{path / name} holds numbers that are not finite float32: {REMEDY}")
     if model_id(card.architecture, card.normalisation, weights) != card.id:
-        raise CheckpointError(f"model {path} has other weights than its id {card.id} says: {_REMEDY}")
+        raise CheckpointError(f"model {path} has other weights than its id {card.id} says: {REMEDY}")
     history = json.loads(files[HISTORY]) if HISTORY in files else []
     return Checkpoint(
         card,
@@ -185,55 +195,55 @@ def read(path: Path) -> Checkpoint:
     )
 
 
-_REMEDY = "delete the directory (a model that is missing is trained again) or restore it"
+REMEDY = "delete the directory (a model that is missing is trained again) or restore it"
 
 
-def _verified_files(path: Path) -> dict[str, bytes]:
+def verified_files(path: Path) -> dict[str, bytes]:
     """Contents of the files the manifest lists, hashed as read: what is checked is what is parsed."""
     try:
         lines = (path / MANIFEST).read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is no model: its {MANIFEST} cannot be read ({error}); {_REMEDY}") from error
+        raise CheckpointError(f"{path} is no model: its {MANIFEST} cannot be read ({error}); {REMEDY}") from error
     files: dict[str, bytes] = {}
     for line in lines:
         match = _LINE.fullmatch(line)
         if match is None or match[2] in files:
-            raise CheckpointError(f"{path / MANIFEST} is damaged: {_REMEDY}")
+            raise CheckpointError(f"{path / MANIFEST} is damaged: {REMEDY}")
         try:
             if (path / match[2]).stat().st_size > MAX_BYTES:
-                raise CheckpointError(f"{path / match[2]} is larger than {MAX_BYTES} bytes: {_REMEDY}")
+                raise CheckpointError(f"{path / match[2]} is larger than {MAX_BYTES} bytes: {REMEDY}")
             content = (path / match[2]).read_bytes()
         except OSError as error:
-            raise CheckpointError(f"model {path} lacks {match[2]} ({error}): {_REMEDY}") from error
+            raise CheckpointError(f"model {path} lacks {match[2]} ({error}): {REMEDY}") from error
         if sha256(content).hexdigest() != match[1]:
-            raise CheckpointError(f"{path / match[2]} is not the file that was written (SHA-256 differs): {_REMEDY}")
+            raise CheckpointError(f"{path / match[2]} is not the file that was written (SHA-256 differs): {REMEDY}")
         files[match[2]] = content
     return files
 
 
 def _card(path: Path, files: dict[str, bytes]) -> ModelCard:
     if CARD not in files:
-        raise CheckpointError(f"model {path} lacks {CARD}: {_REMEDY}")
+        raise CheckpointError(f"model {path} lacks {CARD}: {REMEDY}")
     try:
         return ModelCard.model_validate_json(files[CARD])
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path / CARD}: {where}: {first['msg']}; {_REMEDY}") from error
+        raise CheckpointError(f"{path / CARD}: {where}: {first['msg']}; {REMEDY}") from error
 
 
-def _parse(path: Path, name: str, content: bytes) -> dict[str, NDArray[np.float32]]:
+def parse(path: Path, name: str, content: bytes) -> dict[str, NDArray[np.float32]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
         return load(content)
     except (SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path / name} is no safetensors file ({error}): {_REMEDY}") from error
+        raise CheckpointError(f"{path / name} is no safetensors file ({error}): {REMEDY}") from error
 
 
 def _holdout(path: Path, content: bytes) -> TrainingSet:
-    a = _parse(path, HOLDOUT, content)
+    a = parse(path, HOLDOUT, content)
     try:
         crystals = CrystalBatch(
             a["numbers"].astype(np.int64), a["frac_coords"].astype(float), a["lattices"].astype(float),
@@ -241,7 +251,7 @@ def _holdout(path: Path, content: bytes) -> TrainingSet:
         )  # fmt: skip
         e_form = a["e_form_ev_per_atom"].astype(float)
     except KeyError as error:
-        raise CheckpointError(f"{path / HOLDOUT} lacks {error}: {_REMEDY}") from error
+        raise CheckpointError(f"{path / HOLDOUT} lacks {error}: {REMEDY}") from error
     n, n_atoms = len(e_form), len(crystals.numbers)
     shapes_fit = (
         crystals.lattices.shape == (n, 3, 3)
@@ -252,5 +262,5 @@ def _holdout(path: Path, content: bytes) -> TrainingSet:
         and bool((np.diff(crystals.offsets) > 0).all())
     )
     if not shapes_fit or not np.isfinite(e_form).all():
-        raise CheckpointError(f"{path / HOLDOUT} is inconsistent: {_REMEDY}")
+        raise CheckpointError(f"{path / HOLDOUT} is inconsistent: {REMEDY}")
     return TrainingSet(crystals, e_form)

@@ -29,6 +29,10 @@ from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.errors import CalculatorError
 
 CHECKPOINTS = {
+    "0.2.0": (
+        "0.2.0/chgnet_0.2.0_e30f77s348m32.pth.tar",
+        "ef624f78b6db9d315b4ef256f1bb3207449924191b91720dc17d3f60c5df980e",
+    ),
     "0.3.0": (
         "0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar",
         "d14ab7c0f093efe64b60a7bcd540bca10e74fb7f46c86108a079af60524659d1",
@@ -68,7 +72,7 @@ def load_model(version: str) -> CHGNet:
     # The bytes that were hashed are the bytes that are loaded.
     state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     with contextlib.redirect_stdout(io.StringIO()):
-        model = CHGNet.from_dict(state["model"], mlp_out_bias=False, version=version)
+        model = CHGNet.from_dict(state["model"], mlp_out_bias=version == "0.2.0", version=version)
     model.eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
