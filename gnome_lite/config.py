@@ -168,10 +168,13 @@ class Level(Section):
     memory_gib: Annotated[float, Field(gt=0)] | None = None
     processes: Annotated[int, Field(ge=0)] | None = None
     tries: Annotated[int, Field(ge=1, le=5)] | None = None
+    keep_symmetry: bool | None = None
 
 
 class Verify(Section):
     """Relaxation by a calculator in child processes. `processes = 0` means one a core.
+
+    With `keep_symmetry` no crystal leaves the space group it starts with; without, symmetric saddles are left.
 
     `levels` is the ladder, cheap to dear; its first step is `calculator`. `level` has the settings of the others.
     """
@@ -185,6 +188,7 @@ class Verify(Section):
     processes: Annotated[int, Field(ge=0)] = 0
     tries: Annotated[int, Field(ge=1, le=5)] = 2
     trajectories: Literal["off", "extxyz", "parquet"] = "off"
+    keep_symmetry: bool = False
     levels: tuple[str, ...] = ()
     level: dict[str, Level] = {}
 

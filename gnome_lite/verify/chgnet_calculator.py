@@ -27,6 +27,7 @@ from vesin import NeighborList
 
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.errors import CalculatorError
+from gnome_lite.verify.chgnet_forward import Forward
 
 CHECKPOINTS = {
     "0.2.0": (
@@ -87,6 +88,7 @@ class CHGNetCalculator(Calculator):
         super().__init__()
         self.device = torch.device(device)
         self.model = load_model(version).to(self.device)
+        self.forward = Forward(self.model)
 
     def calculate(
         self,
@@ -114,8 +116,7 @@ class CHGNetCalculator(Calculator):
             [graph], self.model.bond_basis_expansion, self.model.angle_basis_expansion, compute_stress=True
         )
         n_atoms = len(self.atoms)
-        # `_compute` divides by the number of atoms in place, hence its output is the energy per atom.
-        interaction = self.model._compute(batch)["e"].sum() * n_atoms
+        interaction = self.forward(batch)
         minus_forces, virial = torch.autograd.grad(interaction, [*batch.atom_positions, *batch.strains])
         energy = float(interaction.detach()) + float(self.model.composition_model([graph]).sum()) * n_atoms
         s = virial.double().cpu().numpy() / self.atoms.get_volume()

@@ -68,6 +68,7 @@ class ProcessVerifier:
             "memory_bytes": int(config.memory_gib * 2**30),
             "elemental_ev_per_atom": dict(elemental_ev_per_atom or {}),
             "keep_frames": self._trajectories is not None,
+            "keep_symmetry": config.keep_symmetry,
         }
         self._idle: list[Worker] = []
         self._finalizer = weakref.finalize(self, _stop_all, self._idle)
@@ -82,7 +83,9 @@ class ProcessVerifier:
         Raises:
             CalculatorError: if the calculator cannot be built.
         """
-        waiting: deque[tuple[Candidate, int]] = deque((c, 1) for c in candidates)
+        # The dearest first: begun last, they would leave all workers but one idle at the end.
+        ordered = sorted(candidates, key=lambda c: -len(c.crystal)) if self.n_processes > 1 else candidates
+        waiting: deque[tuple[Candidate, int]] = deque((c, 1) for c in ordered)
         team: set[Worker] = set()
         with selectors.DefaultSelector() as selector:
             try:
