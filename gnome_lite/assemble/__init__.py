@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gnome_lite.assemble.calculators import (
     check_calculators,
     elements_of,
+    level_of,
     make_rung,
     make_rungs,
     make_verifier,
@@ -14,7 +15,6 @@ from gnome_lite.assemble.calculators import (
 )
 from gnome_lite.assemble.candidates import make_gate, make_generator, make_mix, make_novelty, make_screen, read_parents
 from gnome_lite.assemble.known import (
-    level_of,
     load_molecules,
     load_references,
     make_molecules,

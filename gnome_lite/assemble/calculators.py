@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gnome_lite.assemble.known import level_of
 from gnome_lite.config import CampaignConfig, Level
 from gnome_lite.crystals import atomic_number
 from gnome_lite.errors import CalculatorError, LevelMismatchError
@@ -14,6 +13,13 @@ from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
     from gnome_lite.verify.verifier import ProcessVerifier
+
+
+def level_of(config: CampaignConfig) -> str:
+    """Level of theory of the campaign's verifier."""
+    from gnome_lite.verify.calculators import level_of as level_of_calculator
+
+    return level_of_calculator(config.verify.calculator, config.verify.calculator_kwargs)
 
 
 def make_verifier(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from gnome_lite.assemble.calculators import make_verifier
+from gnome_lite.assemble.calculators import level_of, make_verifier
 from gnome_lite.config import CampaignConfig, Sources, Verify, explain
 from gnome_lite.errors import CalculatorError, ConfigError, SourceError, StoreError
 from gnome_lite.pipeline import Source
@@ -18,13 +18,6 @@ from gnome_lite.settings import Settings, bundled
 if TYPE_CHECKING:
     from gnome_lite.known import Known
     from gnome_lite.store.database import SqlStore
-
-
-def level_of(config: CampaignConfig) -> str:
-    """Level of theory of the campaign's verifier."""
-    from gnome_lite.verify.calculators import level_of as level_of_calculator
-
-    return level_of_calculator(config.verify.calculator, config.verify.calculator_kwargs)
 
 
 def make_source(config: CampaignConfig, settings: Settings, level: str) -> Source:
