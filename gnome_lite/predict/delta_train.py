@@ -57,8 +57,7 @@ def within(crystals: CrystalBatch, elements: Sequence[str]) -> NDArray[np.bool_]
     """Which crystals have no element but these, [n]."""
     others = np.ones(MAX_Z + 1, dtype=bool)
     others[[atomic_number(e) for e in elements]] = False
-    strange: NDArray[np.bool_] = crystals.counts[:, others].any(axis=1)
-    return ~strange
+    return np.asarray(crystals.counts[:, others].sum(axis=1) == 0)
 
 
 def train_delta(

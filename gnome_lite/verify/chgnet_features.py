@@ -40,17 +40,17 @@ class CHGNetFeatures:
         self._models = tuple(load_model(version) for version in ("0.3.0", "0.2.0"))
 
     def __call__(self, crystals: CrystalBatch, progress: Progress = silent) -> SurrogateFeatures:
-        """Of crystals as they are; one that CHGNet cannot know (beyond Pu, an atom without neighbours) has NaN."""
+        """Of crystals as they are; what a network cannot know (beyond Pu, an atom without neighbours) has NaN."""
         energies = np.full((len(crystals), 2), np.nan)
         atoms = np.full((len(crystals.numbers), ATOM_FEATURES), np.nan, dtype=np.float32)
         done = 0
         for rows in _batches(crystals.n_atoms):
             said = [_judge(model, crystals, rows) for model in self._models]
             for row in rows:
-                if any(row not in of for of in said):
+                energies[row] = [of[row][0] if row in of else np.nan for of in said]
+                if np.isnan(energies[row]).any():
                     continue
-                (e_new, new), (e_old, old) = (of[row] for of in said)
-                energies[row] = e_new, e_old
+                new, old = (of[row][1] for of in said)
                 of_row = slice(crystals.offsets[row], crystals.offsets[row + 1])
                 # States, energy, moment of the new; energy and moment of the old.
                 new_site, new_moment = new[:, 2 * WIDTH], new[:, 2 * WIDTH + 1]
@@ -86,6 +86,13 @@ def _judge(model: CHGNet, crystals: CrystalBatch, rows: Sequence[int]) -> dict[i
             graphs[row] = crystal_graph(crystal.numbers, crystal.frac_coords, crystal.lattice, *cutoffs)
         except NotImplementedError:
             continue
+    # 0.2.0 treats bonds without angles otherwise where any crystal of the batch has some: those without go apart.
+    flat = {row: graph for row, graph in graphs.items() if not len(graph.bond_graph)}
+    with_angles = {row: graph for row, graph in graphs.items() if len(graph.bond_graph)}
+    return _compute(model, with_angles) | _compute(model, flat)
+
+
+def _compute(model: CHGNet, graphs: dict[int, CrystalGraph]) -> dict[int, tuple[float, NDArray[np.float32]]]:
     if not graphs:
         return {}
     batch = BatchedGraph.from_graphs(
@@ -101,7 +108,7 @@ def _judge(model: CHGNet, crystals: CrystalBatch, rows: Sequence[int]) -> dict[i
             energies = said["e"].view(-1) + model.composition_model(list(graphs.values())).view(-1)
     finally:
         hook.remove()
-    sizes = [len(crystals[row]) for row in graphs]
+    sizes = [len(graph.atomic_number) for graph in graphs.values()]
     columns = zip(
         torch.split(last[0], sizes), said["atom_fea"], said["site_energies"], said["m"], strict=True
     )  # fmt: skip

@@ -59,6 +59,8 @@ def test_analyse_prints_everything(call: Call, real: Path) -> None:
     for words in (
         "CaO + CO2 -> CaCO3",
         "point group m-3m",
+        "corrected to mp-GGA_GGA+U-MP2020 by delta-",
+        "P(DFT-stable)",
         "prototype AB_cF8_225_a_b",
         "a framework (dimensionality 3)",
         "2 CaO -> 2 Ca + O2",

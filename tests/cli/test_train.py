@@ -51,3 +51,38 @@ def test_bad_input(call: Call, tmp_path: Path, labels: Path) -> None:
     one_line(call("train", tmp_path / "x", "--pretrain", "--labels", "none.csv", "--level", "m"), "none.csv")
     one_line(call("predict", labels, "--level", "m"), "labels.csv")
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--delta",), "name both"),
+        (("--delta", "--labels", "x.csv"), "name both"),
+        (("--delta", "--labels", "x.csv", "--level", "dft"), "x.csv"),
+        (("--pretrain", "--without", "Fe-O"), "--without is for --delta"),
+    ],
+)
+def test_a_delta_model_that_cannot_be_trained_is_one_line(call: Call, arguments: tuple[str, ...], said: str) -> None:
+    result = call("train", *arguments)
+    one_line(result, said)
+
+
+def test_a_delta_model_of_ones_own(call: Call, tmp_path: Path) -> None:
+    """Labels are CHGNet's own formation energies: one number an element is all there is to learn."""
+    from gnome_lite.predict import delta
+
+    references = load_references()
+    small = [i for i in range(len(references)) if 1 < len(references.entries[i].crystal) <= 6][::3]
+    table, out = tmp_path / "labels.csv", tmp_path / "mine"
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["cif", "formation_energy_per_atom"])
+        for i in small:
+            writer.writerow([str(CifWriter(references.crystals[i].to_pymatgen())), references.e_form_ev_per_atom[i]])
+    said = call("train", out, "--delta", "--labels", table, "--level", "mine-1", "--without", "Li-F")
+    assert said.code == 0, said
+    card = delta.read(out).card
+    assert said.out.startswith(f"model {card.id}: {card.n_train} trained on, ")
+    assert (card.level, card.target, card.without) == ("chgnet-0.3.0", "mine-1", ("F", "Li"))
+    assert card.n_train <= len(small)
+    assert card.linear_mae_ev_per_atom < 0.003
