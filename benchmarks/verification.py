@@ -10,6 +10,7 @@ from benchmarks.rows import Row
 
 PARTS = (
     "verification_relaxation",
+    "verification_batches",
     "verification_sabotage",
     "verification_gates",
     "verification_dft",

@@ -116,7 +116,7 @@ class CHGNetCalculator(Calculator):
             [graph], self.model.bond_basis_expansion, self.model.angle_basis_expansion, compute_stress=True
         )
         n_atoms = len(self.atoms)
-        interaction = self.forward(batch)
+        interaction = self.forward.of_sites(batch).sum()
         minus_forces, virial = torch.autograd.grad(interaction, [*batch.atom_positions, *batch.strains])
         energy = float(interaction.detach()) + float(self.model.composition_model([graph]).sum()) * n_atoms
         s = virial.double().cpu().numpy() / self.atoms.get_volume()

@@ -8,11 +8,14 @@ which nothing reads, and the magnetic moments are left out.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from chgnet.model.functions import GatedMLP
+from chgnet.model.layers import AngleUpdate, AtomConv, BondConv
 from chgnet.model.model import BatchedGraph, CHGNet
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm, linear, silu
+from torch.nn.functional import linear, silu
 
 
 class _Gate:
@@ -26,31 +29,33 @@ class _Gate:
         core, gate = (
             [layer for layer in mlp.layers if isinstance(layer, nn.Linear)] for mlp in (stock.mlp_core, stock.mlp_gate)
         )
-        self.parts = torch.cat([core[0].weight, gate[0].weight]).chunk(n_parts, dim=1)
-        self.parts = tuple(part.contiguous() for part in self.parts)
+        together = torch.cat([core[0].weight, gate[0].weight])
+        self.parts = [part.contiguous() for part in together.chunk(n_parts, dim=1)]
         self.bias = torch.cat([core[0].bias, gate[0].bias])
         self.second = [(layers[1].weight, layers[1].bias) for layers in (core, gate) if len(layers) == 2]
-        self.norms = [(norm.normalized_shape, norm.weight, norm.bias, norm.eps) for norm in (stock.bn1, stock.bn2)]
+        self.norms = [cast(nn.LayerNorm, norm) for norm in (stock.bn1, stock.bn2)]
 
     def __call__(self, summed: Tensor) -> Tensor:
         """Core times gate of a sum of the parts, [n, 2 * width] -> [n, width]."""
         core, gate = summed.chunk(2, dim=1)
         if self.second:
             core, gate = (linear(silu(h), *layer) for h, layer in zip((core, gate), self.second, strict=True))
-        return silu(layer_norm(core, *self.norms[0])) * torch.sigmoid(layer_norm(gate, *self.norms[1]))
+        return silu(self.norms[0](core)) * torch.sigmoid(self.norms[1](gate))
 
 
 class Forward:
-    """Interaction energies of graphs, eV, with weights shared with `model`, which must stay as it is."""
+    """Energies of the atoms of graphs, eV, with weights shared with `model`, which must stay as it is."""
 
     def __init__(self, model: CHGNet) -> None:
         self.model = model
-        self.atom_gates = [_Gate(layer.twoBody_atom, 3) for layer in model.atom_conv_layers]
-        self.bond_gates = [_Gate(layer.twoBody_bond, 4) for layer in model.bond_conv_layers]
-        self.angle_gates = [_Gate(layer.twoBody_bond, 4) for layer in model.angle_layers[:-1]]
+        self.atom_layers = [cast(AtomConv, layer) for layer in model.atom_conv_layers]
+        self.bond_layers = [cast(BondConv, layer) for layer in model.bond_conv_layers]
+        self.atom_gates = [_Gate(layer.twoBody_atom, 3) for layer in self.atom_layers]
+        self.bond_gates = [_Gate(layer.twoBody_bond, 4) for layer in self.bond_layers]
+        self.angle_gates = [_Gate(cast(AngleUpdate, layer).twoBody_bond, 4) for layer in model.angle_layers[:-1]]
 
-    def __call__(self, g: BatchedGraph) -> Tensor:
-        """Energy of all atoms together, without what the composition alone gives."""
+    def of_sites(self, g: BatchedGraph) -> Tensor:
+        """Energy of each atom, without what the composition alone gives, [n_atoms]."""
         model = self.model
         center, neighbour = g.batched_atom_graph[:, 0], g.batched_atom_graph[:, 1]
         atoms = model.atom_embedding(g.atomic_numbers - 1)
@@ -62,7 +67,7 @@ class Forward:
             angles = model.angle_embedding(g.angle_bases)
             weights = model.bond_weights_bg(g.bond_bases_bg)
             angle_weights = weights.index_select(0, left) * weights.index_select(0, right)
-        for k, (layer, gate) in enumerate(zip(model.atom_conv_layers, self.atom_gates, strict=True)):
+        for k, (layer, gate) in enumerate(zip(self.atom_layers, self.atom_gates, strict=True)):
             messages = gate(
                 linear(atoms, gate.parts[0], gate.bias).index_select(0, center)
                 + linear(bonds, gate.parts[1]).index_select(0, g.directed2undirected)
@@ -74,11 +79,11 @@ class Forward:
                 continue
             bond_gate = self.bond_gates[k]
             messages = bond_gate(_of_angle(bond_gate, atoms, bonds, angles, apex, left, right)) * angle_weights
-            bonds = model.bond_conv_layers[k].mlp_out(torch.zeros_like(bonds).index_add(0, left, messages)) + bonds
+            bonds = self.bond_layers[k].mlp_out(torch.zeros_like(bonds).index_add(0, left, messages)) + bonds
             if k < len(self.angle_gates):
                 angle_gate = self.angle_gates[k]
                 angles = angle_gate(_of_angle(angle_gate, atoms, bonds, angles, apex, left, right)) + angles
-        return model.mlp(model.readout_norm(atoms)).sum()
+        return model.mlp(cast(nn.LayerNorm, model.readout_norm)(atoms)).view(-1)
 
 
 def _of_angle(
