@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def show(
     id: Annotated[str, typer.Argument(metavar="ID", help="A crystal's id, or its beginning.")],
+    dft: Annotated[bool, typer.Option("--dft", help="Also what DFT would say, by the Δ-model: some seconds.")] = False,
     home: Home = None,
 ) -> None:
     """Print everything known of one crystal, with its lineage."""
@@ -30,7 +31,8 @@ def show(
     campaigns = {c.name: c for c in store.status().campaigns}
     out = console()
     _heading(out, history, campaigns)
-    _by_dft(out, history, home)
+    if dft:
+        _by_dft(out, history, home)
     _crystals(out, history)
     _predictions(out, history)
     _verdicts(out, history)
