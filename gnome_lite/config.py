@@ -148,6 +148,10 @@ class Selection(Section):
 CalculatorKwargs = dict[str, str | int | float | bool]
 
 
+Symmetry = Literal["free", "kept", "broken"]
+"""What a relaxation does with the space group of its start."""
+
+
 class Level(Section):
     """One level of the ladder above the first. What is None is as in `verify`.
 
@@ -168,13 +172,14 @@ class Level(Section):
     memory_gib: Annotated[float, Field(gt=0)] | None = None
     processes: Annotated[int, Field(ge=0)] | None = None
     tries: Annotated[int, Field(ge=1, le=5)] | None = None
-    keep_symmetry: bool | None = None
+    symmetry: Symmetry | None = None
 
 
 class Verify(Section):
     """Relaxation by a calculator in child processes. `processes = 0` means one a core.
 
-    With `keep_symmetry` no crystal leaves the space group it starts with; without, symmetric saddles are left.
+    `symmetry` "kept": no crystal leaves the space group it starts with; "broken": symmetric saddles are left, lower
+    energies at twice the price; "free": as the forces have it, which is how the bundled seed was relaxed.
 
     `levels` is the ladder, cheap to dear; its first step is `calculator`. `level` has the settings of the others.
     """
@@ -188,7 +193,7 @@ class Verify(Section):
     processes: Annotated[int, Field(ge=0)] = 0
     tries: Annotated[int, Field(ge=1, le=5)] = 2
     trajectories: Literal["off", "extxyz", "parquet"] = "off"
-    keep_symmetry: bool = False
+    symmetry: Symmetry = "free"
     levels: tuple[str, ...] = ()
     level: dict[str, Level] = {}
 

@@ -62,6 +62,7 @@ _COMMENTS = {
     "verify.memory_gib": "for one process",
     "verify.processes": "0 = one a core",
     "verify.tries": "after a crash, a time-out or lack of memory",
+    "verify.symmetry": '"kept": the space group of the start; "broken": saddles are left; "free": as forces have it',
     "verify.trajectories": '"extxyz" or "parquet": keep energy, forces and stress of each step',
     "verify.levels": 'the ladder, e.g. ["chgnet", "chgnet-r2scan", "gpaw"]; settings of one in [verify.level.NAME]',
 }

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.config import Symmetry
 from gnome_lite.crystals import Crystal
 from gnome_lite.verify.space_group import operations_of, projector, symmetrised
 
@@ -83,24 +84,26 @@ def quasi_newton(
     fmax_ev_per_ang: float,
     max_steps: int,
     *,
-    keep_symmetry: bool = False,
+    symmetry: Symmetry = "free",
 ) -> Iterator[Step]:
     """Descend from `start`; yields after every step until converged or out of steps.
 
-    Forces of a symmetric crystal have its symmetry, so that a descent can end on a saddle and see nothing: there the
-    softest mode of the atoms is looked for, and where it leads down, followed (at most `MAX_ESCAPES` times).
+    Forces of a symmetric crystal have its symmetry, so that a descent can end on a saddle and see nothing. With
+    symmetry "broken" the softest mode of the atoms is looked for there, and where it leads down, followed (at most
+    `MAX_ESCAPES` times).
 
     Args:
         evaluate: energy, forces and stress; what it raises ends the descent.
         fmax_ev_per_ang: converged when no atom feels more than this (eV/Å) and no row of the virial per
             atom (eV) is longer: the criterion of ASE's cell filters, and so of Matbench Discovery.
-        keep_symmetry: never leave the space group of the start, which is made exact first.
+        symmetry: "kept" never leaves the space group of the start, which is made exact first; "broken" leaves saddles;
+            "free" does neither: rounding errors decide, as in most optimisers.
     """
-    operations = operations_of(start)
-    if keep_symmetry and operations is not None:
+    operations = operations_of(start) if symmetry != "free" else None
+    if symmetry == "kept" and operations is not None:
         start = symmetrised(start, operations)
     descent = _Descent(start, evaluate, fmax_ev_per_ang, max_steps)
-    if keep_symmetry and operations is not None:
+    if symmetry == "kept" and operations is not None:
         descent.path.project = projector(start, operations)
     yield from descent.begin()
     origin = descent.state
@@ -112,7 +115,7 @@ def quasi_newton(
         if not descent.converged or descent.here.energy_ev > found[2].energy_ev:
             descent.move_to(*found)
         yield descent.report()
-    if keep_symmetry or len(start) == 1 or operations is None or len(operations) == 1:
+    if symmetry != "broken" or len(start) == 1 or operations is None or len(operations) == 1:
         return
     for _ in range(MAX_ESCAPES):
         if not descent.converged:

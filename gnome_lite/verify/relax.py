@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase.calculators.calculator import Calculator
 
+from gnome_lite.config import Symmetry
 from gnome_lite.crystals import MAX_Z, Crystal
 from gnome_lite.records import Failure
 from gnome_lite.verify import gates
@@ -82,7 +83,7 @@ def relax(
     max_z: int = MAX_Z,
     elemental_ev_per_atom: Mapping[str, float] | None = None,
     keep_frames: bool = False,
-    keep_symmetry: bool = False,
+    symmetry: Symmetry = "free",
 ) -> Relaxed:
     """Relax atoms and cell until forces and stress are small (see `optimize.quasi_newton`).
 
@@ -92,7 +93,7 @@ def relax(
         max_z: highest atomic number that the calculator knows.
         elemental_ev_per_atom: references of the calculator's level, for the gate on the formation energy.
         keep_frames: return every evaluation that passed the gates.
-        keep_symmetry: stay in the space group of `crystal`.
+        symmetry: see `optimize.quasi_newton`.
 
     Returns:
         The relaxed crystal, or why there is none: what one crystal does is never raised.
@@ -122,7 +123,7 @@ def relax(
 
     try:
         _pass(gates.bad_start(crystal, max_z))
-        for step in quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, keep_symmetry=keep_symmetry):
+        for step in quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry):
             last = step
         if not last.converged and max_steps > 0:
             raise Refused((Failure.UNCONVERGED, f"forces or stress still too large after {last.n_steps} steps"))

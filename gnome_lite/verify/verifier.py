@@ -68,7 +68,7 @@ class ProcessVerifier:
             "memory_bytes": int(config.memory_gib * 2**30),
             "elemental_ev_per_atom": dict(elemental_ev_per_atom or {}),
             "keep_frames": self._trajectories is not None,
-            "keep_symmetry": config.keep_symmetry,
+            "symmetry": config.symmetry,
         }
         self._idle: list[Worker] = []
         self._finalizer = weakref.finalize(self, _stop_all, self._idle)

@@ -64,7 +64,7 @@ def main() -> None:
                 max_z=max_z(setup["calculator"]),
                 elemental_ev_per_atom=setup["elemental_ev_per_atom"],
                 keep_frames=setup["keep_frames"],
-                keep_symmetry=setup["keep_symmetry"],
+                symmetry=setup["symmetry"],
             )
         except MemoryError:
             # The parent starts a fresh process: after this one nothing here is to be trusted.

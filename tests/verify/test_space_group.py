@@ -42,7 +42,7 @@ def test_the_relaxed_crystal_has_every_symmetry_of_the_start(noise_ang: float) -
     start = square_copper()
     rng = np.random.default_rng(0)
     noisy = Crystal(start.numbers, start.frac_coords + rng.normal(0, noise_ang / 4, (4, 3)), start.lattice)
-    end = relax(noisy, EMT(), fmax_ev_per_ang=1e-3, keep_symmetry=True)
+    end = relax(noisy, EMT(), fmax_ev_per_ang=1e-3, symmetry="kept")
     assert end.converged
     assert len(operations(start)) == 32
     assert operations(end.crystal) >= operations(start)
@@ -63,10 +63,10 @@ def test_projector_is_one_and_keeps_what_is_symmetric() -> None:
     assert round(float(np.trace(p))) == 2
 
 
-def test_a_symmetric_saddle_is_left_unless_symmetry_is_kept() -> None:
+def test_a_symmetric_saddle_is_left_where_symmetry_is_broken() -> None:
     calculator = CHGNetCalculator()
     start = cubic_perovskite()
-    kept, free = (relax(start, calculator, keep_symmetry=keep) for keep in (True, False))
+    kept, free = (relax(start, calculator, symmetry=symmetry) for symmetry in ("kept", "broken"))
     assert kept.converged
     assert free.converged
     assert operations(kept.crystal) >= operations(start)
