@@ -78,8 +78,13 @@ def _keep(name: str, rows: list[Row]) -> None:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name.split('_')[0]}.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    fresh = {row.name: asdict(row) | origin for row in rows}
-    kept = [fresh.pop(row["name"], row) for row in kept] + list(fresh.values())
+    fresh: dict[tuple[str, str], dict[str, object]] = {}
+    subject = ""
+    for row in rows:
+        subject = subject if row.name.startswith(("the same", "of these")) else row.name
+        full_name = row.name if subject == row.name else f"{subject}; {row.name}"
+        fresh[full_name, row.peer_name] = asdict(row) | {"name": full_name} | origin
+    kept = [fresh.pop((row["name"], row["peer_name"]), row) for row in kept] + list(fresh.values())
     path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
