@@ -36,7 +36,7 @@ from gnome_lite.stability.entries import (
     fractions_of,
     key_of,
 )
-from gnome_lite.stability.facets import lower_hull
+from gnome_lite.stability.facets import LowerHull, lower_hull
 from gnome_lite.stability.systems import Decompositions, HullSystem, System, mixtures_without_themselves
 
 __all__ = ["E_FORM_LIMIT_EV_PER_ATOM", "ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
@@ -66,6 +66,7 @@ class ChemicalHull:
         self._left_out: dict[str, int] = {}
         self._systems: dict[int, System] = {}
         self._corners: dict[int, NDArray[np.int64]] = {}
+        self._facets: dict[int, LowerHull | None] = {}
         self._formulas: dict[int, str] = {}
 
     @property
@@ -136,6 +137,7 @@ class ChemicalHull:
         self._entries.append(entry_id, counts, e_form_ev_per_atom)
         if not self._entries.let_in[-1]:
             return [entry_id]
+        self._facets = {k: facets for k, facets in self._facets.items() if k & key != key}
         self._forget(key)
         after = self._corners_of(key)
         changed = [key]
@@ -157,8 +159,26 @@ class ChemicalHull:
         """
         ground = np.empty(len(counts))
         for elements, rows in by_system(counts):
-            ground[rows] = self.columns(elements).hull_energies(fractions_of(counts, rows, elements))
+            ground[rows] = self._hull_energies(elements, fractions_of(counts, rows, elements))
         return np.asarray(e_form_ev_per_atom, dtype=np.float64) - ground
+
+    def _hull_energies(self, elements: Elements, targets: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Energy of the hull at atomic fractions [q, d], eV/atom, [q].
+
+        For energies alone a system need not rest on its subsystems: one enumeration of all its phases is quicker than
+        theirs and its own.
+        """
+        key = key_of(elements)
+        if key in self._systems or len(elements) > FACETS_MAX_ELEMENTS:
+            return self.columns(elements).hull_energies(targets)
+        if key not in self._facets:
+            self._require_elements(elements)
+            pure = [self._entries.lowest(1 << z)[0] for z in elements]
+            others = [self._entries.lowest(k)[0] for k in self._entries.within(elements) if k & (k - 1)]
+            entries = np.concatenate([*pure, *others])
+            self._facets[key] = lower_hull(self._entries.fractions(entries, elements), self._entries.e_form[entries])
+        facets = self._facets[key]
+        return self.columns(elements).hull_energies(targets) if facets is None else facets.energies(targets)
 
     def mixtures(self, counts: NDArray[np.int64]) -> Decompositions:
         """What compositions [n, MAX_Z + 1] would consist of in equilibrium.
