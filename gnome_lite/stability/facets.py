@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 BELOW_ELEMENTS_EV_PER_ATOM = 1e-10
 """Phases less than this below the plane of the elements are mixtures of them, not corners."""
 
-SIEVED_FROM, FEW = 10, 4
-"""With more phases an element than this, those above the hull of the few lowest (an element) are left out at first."""
-
 _UPRIGHT, _FLAT = 1e-9, 1e-9
 _FEASIBLE_EV_PER_ATOM, _TILED = 1e-9, 1e-7
 _CHUNK_NUMBERS = 1 << 20
@@ -78,14 +75,11 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
     elemental = energies[:n_elements]
     relative = energies - fractions @ elemental
     inner = np.flatnonzero(relative < -BELOW_ELEMENTS_EV_PER_ATOM)
+    kept = np.concatenate([np.arange(n_elements), inner])
+    points, depths = fractions[kept], relative[kept]
     if not len(inner):
         flat = np.zeros((1, n_elements)), np.arange(n_elements)[None]
         return LowerHull(flat[0] + elemental, flat[1], fractions)
-    all_inner = inner
-    if len(inner) > SIEVED_FROM * n_elements:
-        inner = _sieved(fractions, relative, inner)
-    kept = np.concatenate([np.arange(n_elements), inner])
-    points, depths = fractions[kept], relative[kept]
     for options in _QHULL_OPTIONS:
         found = _enumerate(points, depths, options)
         if found is not None:
@@ -94,26 +88,10 @@ def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) ->
             # Coplanar phases and the walls over the simplex' edges leave facets without area: nothing rests on them.
             real = areas > _FLAT
             potentials, corners = potentials[real], corners[real]
-            over = relative[all_inner] - potentials @ fractions[all_inner].T
-            feasible = over.min(initial=0.0) >= -_FEASIBLE_EV_PER_ATOM
+            feasible = (depths - potentials @ points.T).min(initial=0.0) >= -_FEASIBLE_EV_PER_ATOM
             if feasible and abs(areas[real].sum() - 1.0) <= _TILED:
                 return LowerHull(potentials + elemental, kept[corners], fractions)
     return None
-
-
-def _sieved(
-    fractions: NDArray[np.float64], relative: NDArray[np.float64], inner: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Of phases below the elements, by index, [n], those not above the hull of the few lowest."""
-    n_elements = fractions.shape[1]
-    lowest = inner[np.argpartition(relative[inner], FEW * n_elements)[: FEW * n_elements]]
-    few = np.concatenate([np.arange(n_elements), lowest])
-    found = _enumerate(fractions[few], relative[few], _QHULL_OPTIONS[0])
-    if found is None or not len(found[0]):
-        return inner
-    # Should Qhull have missed a facet here, a corner is left out, and the check of the whole finds it below the rest.
-    ground = (fractions[inner] @ found[0].T).max(axis=1)
-    return inner[relative[inner] <= ground + _FEASIBLE_EV_PER_ATOM]
 
 
 def _enumerate(
