@@ -2,7 +2,7 @@
 
 After GNoME's (Merchant et al., Nature 624 (2023), Methods) in the frame of Battaglia et al., arXiv:1806.01261: in
 every step each edge, then each atom, then the crystal's global state is renewed by a small perceptron. What is ours is
-an option of `Architecture` each, with its gain in the ablation table of `benchmarks/prediction.py`; messages fade to
+an option of `Architecture` each, with its gain in the table of `benchmarks/prediction_ablation.py`; messages fade to
 zero at the cutoff (cosine), which makes the energy a continuous function of the volume.
 """
 
