@@ -24,8 +24,9 @@ help:
 run: .venv/installed
 	$(BIN)/gnome-lite run
 
+# Files side by side in two processes; the slow ones use both cores by themselves.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/pytest -m "slow and not soak"
 
 lint: .venv/installed
@@ -35,7 +36,7 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 fast: .venv/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 slow: .venv/installed
 	$(BIN)/pytest -m "slow and not soak"
