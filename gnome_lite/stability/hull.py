@@ -176,6 +176,8 @@ class ChemicalHull:
             pure = [self._entries.lowest(1 << z)[0] for z in elements]
             others = [self._entries.lowest(k)[0] for k in self._entries.within(elements) if k & (k - 1)]
             entries = np.concatenate([*pure, *others])
+            while len(self._facets) >= _SYSTEMS_KEPT:
+                del self._facets[next(iter(self._facets))]
             self._facets[key] = lower_hull(self._entries.fractions(entries, elements), self._entries.e_form[entries])
         facets = self._facets[key]
         return self.columns(elements).hull_energies(targets) if facets is None else facets.energies(targets)
