@@ -8,11 +8,13 @@ from typing import Any
 from prefect import flow
 
 from flows.discovery import as_task, current_progress
-from gnome_lite.assemble import assemble_seed
+from gnome_lite.assemble import assemble_seed, make_verifier
 from gnome_lite.config import CampaignConfig
+from gnome_lite.ledger import relax_all
 from gnome_lite.records import Candidate, Verification
 from gnome_lite.references import ReferenceEntry, ReferenceSet
-from gnome_lite.seeding import SeedPlan, collect, plan_candidates, relax_all, summary
+from gnome_lite.seed_plan import SeedPlan, plan_candidates
+from gnome_lite.seeding import collect, summary
 from gnome_lite.sources.parquet import write_references
 
 DEADLINE_S = 300.0
@@ -26,13 +28,15 @@ def seeding(out: str, ledger: str, compounds: int | None = None) -> dict[str, An
     Args:
         out: directory of the two files.
         ledger: file of outcomes so far; those in it are not relaxed again.
-        compounds: substituted compounds to relax; default is the plan's.
+        compounds: compounds to relax; default is the plan's.
     """
     progress = current_progress()
     config = CampaignConfig()
-    config = config.model_copy(update={"verify": config.verify.model_copy(update={"deadline_s": DEADLINE_S})})
     plan = SeedPlan() if compounds is None else SeedPlan(compounds=compounds)
-    parts = assemble_seed(config)
+    parts = assemble_seed(config, plan.max_atoms)
+    verifier = make_verifier(
+        config.model_copy(update={"verify": config.verify.model_copy(update={"deadline_s": DEADLINE_S})}), None
+    )
     # Figures alone pass through the engine; crystals stay here.
     candidates: list[Candidate] = []
     outcomes: dict[str, Verification] = {}
@@ -44,7 +48,7 @@ def seeding(out: str, ledger: str, compounds: int | None = None) -> dict[str, An
         return {"candidates": len(candidates)}
 
     def relax() -> dict[str, Any]:
-        outcomes.update(relax_all(candidates, parts.verifier, Path(ledger), progress))
+        outcomes.update(relax_all(candidates, verifier, Path(ledger), progress))
         return summary(candidates, outcomes)
 
     def gather() -> dict[str, Any]:
@@ -60,4 +64,4 @@ def seeding(out: str, ledger: str, compounds: int | None = None) -> dict[str, An
 
     figures = {name: as_task(name, 0, call) for name, call in
                (("plan", choose), ("relax", relax), ("collect", gather), ("write", write))}  # fmt: skip
-    return {"level": parts.verifier.level, **figures["relax"], **figures["collect"], **figures["write"]}
+    return {"level": verifier.level, **figures["relax"], **figures["collect"], **figures["write"]}

@@ -178,8 +178,8 @@ class Level(Section):
 class Verify(Section):
     """Relaxation by a calculator in child processes. `processes = 0` means one a core.
 
-    `symmetry` "kept": no crystal leaves the space group it starts with; "broken": symmetric saddles are left, lower
-    energies at twice the price; "free": as the forces have it, which is how the bundled seed was relaxed.
+    `symmetry` "broken": symmetric saddles are left, as the bundled seed's were; "free": as the forces have it, like most
+    optimisers; "kept": no crystal leaves the space group it starts with.
 
     `levels` is the ladder, cheap to dear; its first step is `calculator`. `level` has the settings of the others.
     """
@@ -193,7 +193,7 @@ class Verify(Section):
     processes: Annotated[int, Field(ge=0)] = 0
     tries: Annotated[int, Field(ge=1, le=5)] = 2
     trajectories: Literal["off", "extxyz", "parquet"] = "off"
-    symmetry: Symmetry = "free"
+    symmetry: Symmetry = "broken"
     levels: tuple[str, ...] = ()
     level: dict[str, Level] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from gnome_lite.assemble.calculators import (
     check_calculators,
@@ -32,7 +32,7 @@ from gnome_lite.assemble.networks import (
     shipped_levels,
     shipped_model,
 )
-from gnome_lite.config import CampaignConfig
+from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.errors import SourceError, StoreError
 from gnome_lite.pipeline import Progress, Stages, silent
 from gnome_lite.references import ReferenceSet
@@ -40,7 +40,7 @@ from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
     from gnome_lite.reverdict import Reverdict
-    from gnome_lite.seeding import SeedParts
+    from gnome_lite.seed_plan import SeedParts
     from gnome_lite.store.database import SqlStore
 
 __all__ = [
@@ -108,21 +108,29 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     )
 
 
-def assemble_seed(config: CampaignConfig) -> SeedParts:
-    """Everything that the bundled seed is made with."""
-    from gnome_lite.generate.substitution import IonicSubstitution
+def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
+    """Everything that the bundled seed is planned with."""
     from gnome_lite.novelty.novelty import CrystalNovelty
-    from gnome_lite.seeding import SeedParts
+    from gnome_lite.seed_plan import SHARES, SeedParts
     from gnome_lite.sources.elements import elemental_candidates
     from gnome_lite.sources.prototypes import prototypes
 
+    generate = config.generate.model_copy(update={"max_atoms": max_atoms, "structures_per_composition": 1})
+    ionic = config.model_copy(update={"generate": generate})
+    # Unlikely alloys too: a system without any phase between its elements would have no hull to speak of.
+    alloy = config.model_copy(
+        update={
+            "generate": generate.model_copy(update={"threshold": 1e-6}),
+            "gates": config.gates.model_copy(update={"charge_balance": "off"}),
+        }
+    )
+    by_name = {name: alloy if name == "intermetallic" else ionic for name in get_args(GeneratorName) if name in SHARES}
     return SeedParts(
         elements=[(e.label, e.crystal) for e in elemental_candidates()],
         prototypes=[(p.id, p.crystal) for p in prototypes()],
-        generator=IonicSubstitution(config.space, config.generate),
-        gate=make_gate(config),
+        generators={name: make_generator(name, of) for name, of in by_name.items()},
+        gates={name: make_gate(of) for name, of in by_name.items()},
         novelty=CrystalNovelty(),
-        verifier=make_verifier(config, None),
     )
 
 
