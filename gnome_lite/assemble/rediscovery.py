@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 
 from gnome_lite.assemble.calculators import level_of, make_verifier
 from gnome_lite.assemble.candidates import make_gate, make_generator
+from gnome_lite.assemble.networks import shipped_model
 from gnome_lite.campaign import run_campaign
 from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import Crystal, CrystalBatch, chemical_system
 from gnome_lite.errors import ConfigError, SourceError
 from gnome_lite.ledger import LedgerVerifier, relax_all
-from gnome_lite.pipeline import Novelty, PastPredictions, Predictor, Progress, Screen, silent
-from gnome_lite.records import Candidate, ModelRecord, TrainingSet
+from gnome_lite.pipeline import Novelty, Progress, silent
+from gnome_lite.records import Candidate
 from gnome_lite.rediscover import (
     Claims,
     Hidden,
@@ -282,6 +283,7 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
             "generate": generate,
             "predict": {"carry_over": CANDIDATES * rounds},
             "select": select,
+            "stop": {"patience": 0},
         }
     )
 
@@ -289,14 +291,16 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
 def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progress = silent) -> ArmResult:
     """Run one arm, or go on with it, and count what has come back."""
     from gnome_lite.assemble import assemble
+    from gnome_lite.predict.untaught import UntaughtPredictor
 
     settings = Settings(home=task.home / arm)
     stages = assemble(config, settings, progress)
-    predictor = stages.predictor if arm == "campaign" else _Untaught(stages.predictor)
-    verifier = LedgerVerifier(stages.verifier, _ledger(task.home))
-    stages = replace(stages, predictor=predictor, verifier=verifier)
-    run_campaign(stages)
     store, level = stages.store, level_of(config)
+    stages = replace(stages, verifier=LedgerVerifier(stages.verifier, _ledger(task.home)))
+    if arm != "campaign":
+        untaught = UntaughtPredictor(config.predict, settings.models_dir, shipped_model(level), level)
+        stages = replace(stages, predictor=untaught)
+    run_campaign(stages)
     tried = trials(store, config.name, level)
     formulas = {h.crystal.reduced_formula for h in task.hidden}
     made = [c for of in store.candidates_with_formulas(formulas).values() for c in of]
@@ -305,33 +309,6 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     found = returns(task.hidden, tried, made, ranks, stages.novelty, why)
     claims = count_claims(tried, task.dft, task.distances, stages.novelty)
     return ArmResult(arm, tuple(tried), tuple(found), claims)
-
-
-@dataclass(frozen=True, slots=True)
-class _Untaught:
-    """A predictor whose campaign does not choose by it: it stays as it is, and no time goes into training."""
-
-    predictor: Predictor
-
-    def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
-        return self.predictor.base(references, progress)
-
-    def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return self.predictor.predict(model_id, crystals, progress, screen)
-
-    def p_stable(
-        self,
-        e_above_hull: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        residual: float,
-        past: PastPredictions | None = None,
-    ) -> NDArray[np.float64]:
-        return self.predictor.p_stable(e_above_hull, spread, residual, past)
-
-    def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:
-        return replace(base, promoted=False)
 
 
 def why_not_made(hidden: Hidden, task: Rediscovery, config: CampaignConfig) -> str:
