@@ -14,7 +14,7 @@ HIT_RATE = 0.8
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    """Only `long`: it takes the better part of an hour. One that was begun in the home goes on, a finished one is read."""
+    """Only `long`: the better part of an hour. One that was begun in the home goes on, a finished one is read."""
     if not long:
         return
     from gnome_lite.assemble import assemble, open_store
