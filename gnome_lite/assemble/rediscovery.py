@@ -257,20 +257,15 @@ def _equal_to(novelty: Novelty, hidden: Sequence[Hidden], crystals: CrystalBatch
 
 
 def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms: int = MAX_ATOMS) -> CampaignConfig:
-    """The campaign of one arm: what it does not say is the product's default.
-
-    Raises:
-        ConfigError: if there are more rounds than verifications.
-    """
-    if budget < rounds:
-        raise ConfigError(f"a budget of {budget} verifications in {rounds} rounds: give fewer rounds")
+    """The campaign of one arm: what it does not say is the product's default. A round has budget // rounds."""
     generate: dict[str, Any] = {"candidates": CANDIDATES, "max_atoms": max_atoms, "parents": task.parents}
-    # Without a network nothing speaks against many polymorphs of one composition.
-    select: dict[str, Any] = {"budget": budget // rounds, "control": 0, "per_composition": CANDIDATES}
+    select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
     if arm == "campaign":
-        select["per_composition"] = PER_COMPOSITION
+        select["per_composition"], carry_over = PER_COMPOSITION, CANDIDATES
     else:
-        select["strategy"] = arm
+        # No limit for polymorphs, and no network that decides which candidates are kept for another round.
+        select |= {"strategy": arm, "per_composition": CANDIDATES * rounds}
+        carry_over = CANDIDATES * rounds
     if arm == "ion_exchange":
         generate["mix"] = {"substitution": 1.0}
     space = {"chemical_systems": ("-".join(task.elements),), "min_elements": 3, "max_elements": len(task.elements)}
@@ -281,7 +276,7 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
             "space": space,
             "sources": {"seed": False, "files": (task.known,)},
             "generate": generate,
-            "predict": {"carry_over": CANDIDATES * rounds},
+            "predict": {"carry_over": carry_over},
             "select": select,
             "stop": {"patience": 0},
         }

@@ -45,11 +45,15 @@ def rediscover(
     Hours. Stopped at any time, it goes on when it is run again.
     """
     from gnome_lite.assemble.rediscovery import arm_config, prepare_rediscovery, run_arm
+    from gnome_lite.errors import ConfigError
     from gnome_lite.report.progress import progress_on
 
-    settings = settings_of(home)
-    place = settings.home if home is not None else settings.home / "rediscovery"
+    place = home if home is not None else settings_of(None).home / "rediscovery"
     chosen = _arms(arms)
+    if budget < rounds:
+        raise ConfigError(f"a budget of {budget} verifications in {rounds} rounds: give fewer rounds")
+    if json_file is not None and not json_file.parent.is_dir():  # before hours are spent
+        raise ConfigError(f"cannot write {json_file}: there is no directory {json_file.parent}")
     with progress_on(sys.stderr) as progress:
         task = prepare_rediscovery(entries, parents or [], place, progress)
         configs = [arm_config(arm, task, budget, rounds, max_atoms) for arm in chosen]
@@ -94,7 +98,7 @@ def _summary(task: Rediscovery, results: Sequence[ArmResult]) -> Table:
     figures = [r.as_json() for r in results]
     claims = [r.claims for r in results]
     most = max(len(r.trials) for r in results)
-    rows: list[tuple[str, list[object]]] = [
+    rows: list[tuple[str, list[int]]] = [
         ("verified", [f["verified"] for f in figures]),
         ("found again", [f["found"] for f in figures]),
         ("  of those with a parent", [f["found_with_parent"] for f in figures]),
