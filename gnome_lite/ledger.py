@@ -28,9 +28,14 @@ class LedgerVerifier:
         """Those of the ledger first, in their order, then each of the others as it ends."""
         known = {v.candidate_id: v for v in read_ledger(self._ledger) if v.level == self.level}
         yield from (known[c.id] for c in candidates if c.id in known)
+        pending = [c for c in candidates if c.id not in known]
+        if not pending:
+            return
         self._ledger.parent.mkdir(parents=True, exist_ok=True)
         with self._ledger.open("a", encoding="utf-8") as file:
-            for outcome in self._verifier.verify([c for c in candidates if c.id not in known]):
+            if file.tell():
+                file.write("\n")  # a line torn by a kill ends here, and tears no other
+            for outcome in self._verifier.verify(pending):
                 file.write(json.dumps(_to_json(outcome)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
