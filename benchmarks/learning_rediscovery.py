@@ -25,7 +25,7 @@ BUDGET, ROUNDS = 1000, 10
 BUDGETS = (25, 50, 100, 200, 500, BUDGET)
 WITH_PARENT, WITHOUT_PARENT, OVER_ION_EXCHANGE = 0.8, 1, 2.0
 MOST_PARTIAL = 1500
-"""Candidates of partial substitution looked at: about what one round takes."""
+"""Candidates of partial substitution looked at, distinct ones: about what five rounds take."""
 
 
 def measure(long: bool = False) -> Iterator[Row]:

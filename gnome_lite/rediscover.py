@@ -153,6 +153,8 @@ class StructureTypes:
         wanted = crystal.to_pymatgen().get_primitive_structure()
         found = []
         for i in self._by_amounts[_amounts(crystal.counts)]:
+            if len(self._crystals[i]) % len(wanted):
+                continue  # no whole number of primitive cells
             structure = self._crystals[i].to_pymatgen().get_primitive_structure()
             if len(structure) == len(wanted) and matcher.fit_anonymous(wanted, structure):
                 found.append(self._ids[i])

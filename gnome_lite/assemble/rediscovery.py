@@ -52,8 +52,10 @@ ARMS: tuple[Arm, ...] = get_args(Arm)
 
 MAX_ATOMS = 40
 """A campaign's default is 20; LiFePO4 has 28 and Fe(PO3)2 36."""
-CANDIDATES = 2000
-"""New ones a round: all that substitution makes in a system of four elements, and as many of other generators."""
+CANDIDATES = 1000
+"""New ones a round, a campaign's default."""
+CARRY_OVER = 2000
+"""In one chemical system few substitutions are new after the first rounds: those not picked stay in the race."""
 PER_COMPOSITION = 3
 """Polymorphs a round: in one chemical system there are few compositions."""
 MAX_SYSTEM = 6
@@ -161,7 +163,9 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     from gnome_lite.sources.seed import SeedSource
     from gnome_lite.stability.hull import build_hull
 
-    novelty = CrystalNovelty()
+    if len({path.name for path in parents}) < len(parents):
+        raise ConfigError("two files of parents have one name: rename one, for their crystals are named after it")
+    novelty, home = CrystalNovelty(), home.resolve()
     dft = read_entries(entries)
     elements = tuple(chemical_system(dft.crystals.numbers).split("-"))
     distances = dft_distances(dft, build_hull)
@@ -201,11 +205,13 @@ def read_parents_of(path: Path) -> list[ReferenceEntry]:
     from gnome_lite.sources.labelled import read_labelled
 
     if path.suffixes[-1:] == [".csv"] or path.suffixes[-2:] == [".csv", ".gz"]:
-        found = [(str(i), c) for i, c in enumerate(read_labelled(path).crystals, 1)]
+        found = list(read_labelled(path).crystals)
     else:
-        found = [(c.name, c.crystal) for c in read_crystals(path)]
-    stem = path.name.split(".")[0]
-    return [ReferenceEntry(f"{stem}:{name}", c, 0.0, "none", path.name, "not stated") for name, c in found]
+        found = [c.crystal for c in read_crystals(path)]
+    return [
+        ReferenceEntry(f"{path.name}:{number}", crystal, 0.0, "none", path.name, "not stated")
+        for number, crystal in enumerate(found, 1)
+    ]
 
 
 def _batch(entries: Sequence[ReferenceEntry]) -> CrystalBatch:
@@ -261,7 +267,7 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
     generate: dict[str, Any] = {"candidates": CANDIDATES, "max_atoms": max_atoms, "parents": task.parents}
     select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
     if arm == "campaign":
-        select["per_composition"], carry_over = PER_COMPOSITION, CANDIDATES
+        select["per_composition"], carry_over = PER_COMPOSITION, CARRY_OVER
     else:
         # No limit for polymorphs, and no network that decides which candidates are kept for another round.
         select |= {"strategy": arm, "per_composition": CANDIDATES * rounds}
@@ -288,7 +294,7 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     from gnome_lite.assemble import assemble
     from gnome_lite.predict.untaught import UntaughtPredictor
 
-    settings = Settings(home=task.home / arm)
+    settings = Settings(home=task.home / arm, database_url=None)
     stages = assemble(config, settings, progress)
     store, level = stages.store, level_of(config)
     stages = replace(stages, verifier=LedgerVerifier(stages.verifier, _ledger(task.home)))

@@ -31,6 +31,7 @@ def write(path: Path, **elements: float) -> Path:
         (["--entries", "elements.json"], "no stable compound of three and more elements"),
         (["--entries", "elements.json", "--arms", "luck"], "no arm luck: choose from campaign, ion_exchange, random"),
         (["--entries", "elements.json", "--arms", ""], "no arm named"),
+        (["--entries", "elements.json", "--parents", "a/x.csv", "--parents", "b/x.csv"], "have one name"),
         (["--entries", "elements.json", "--budget", "3", "--rounds", "5"], "give fewer rounds"),
         (["--entries", "elements.json", "--json", "nowhere/figures.json"], "cannot write nowhere/figures.json"),
         ([], "Missing option '--entries'"),
