@@ -17,23 +17,40 @@ from gnome_lite.pipeline import Progress, Verifier
 from gnome_lite.records import Candidate, Failure, Verification
 
 
+class LedgerVerifier:
+    """A `Verifier` that keeps its outcomes in a ledger and does nothing twice: campaigns of several stores share it."""
+
+    def __init__(self, verifier: Verifier, ledger: Path) -> None:
+        self.level = verifier.level
+        self._verifier, self._ledger = verifier, ledger
+
+    def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:
+        """Those of the ledger first, in their order, then each of the others as it ends."""
+        known = {v.candidate_id: v for v in read_ledger(self._ledger) if v.level == self.level}
+        yield from (known[c.id] for c in candidates if c.id in known)
+        pending = [c for c in candidates if c.id not in known]
+        if not pending:
+            return
+        self._ledger.parent.mkdir(parents=True, exist_ok=True)
+        with self._ledger.open("a", encoding="utf-8") as file:
+            if file.tell():
+                file.write("\n")  # a line torn by a kill ends here, and tears no other
+            for outcome in self._verifier.verify(pending):
+                file.write(json.dumps(_to_json(outcome)) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+                yield outcome
+
+
 def relax_all(
     candidates: Sequence[Candidate], verifier: Verifier, ledger: Path, progress: Progress
 ) -> dict[str, Verification]:
     """Outcome of each candidate by id; those in the ledger are not relaxed again."""
-    outcomes = {v.candidate_id: v for v in read_ledger(ledger) if v.level == verifier.level}
-    pending = [c for c in candidates if c.id not in outcomes]
-    done = len(candidates) - len(pending)
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with ledger.open("a", encoding="utf-8") as file:
-        for outcome in verifier.verify(pending):
-            file.write(json.dumps(_to_json(outcome)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-            outcomes[outcome.candidate_id] = outcome
-            done += 1
-            note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-            progress("relax", done, len(candidates), note)
+    outcomes: dict[str, Verification] = {}
+    for outcome in LedgerVerifier(verifier, ledger).verify(candidates):
+        outcomes[outcome.candidate_id] = outcome
+        note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
+        progress("relax", len(outcomes), len(candidates), note)
     return {c.id: outcomes[c.id] for c in candidates}
 
 

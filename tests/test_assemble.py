@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_parents_that_cannot_be_used_are_named_and_the_others_are_read(tmp_path:
     assert len(found.skipped) == 2
     assert any("partial.cif" in cause and "disordered" in cause for cause in found.skipped)
     assert any("none.cif" in cause for cause in found.skipped)
+
+
+def test_parents_may_be_our_own_files_of_any_level(tmp_path: Path) -> None:
+    entries = [replace(e, level="another", energy_ev=0.0) for e in SeedSource().load().entries[:3]]
+    write_references(tmp_path / "parents.parquet", entries)
+    found = read_parents(CampaignConfig.model_validate({"generate": {"parents": [tmp_path / "parents.parquet"]}}))
+    assert found.ids == tuple(sorted(e.id for e in entries))
+    assert not found.skipped
 
 
 @pytest.mark.parametrize("name", ["substitution", "partial", "prototypes", "random", "intermetallic"])

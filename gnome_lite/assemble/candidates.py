@@ -95,10 +95,14 @@ def make_generator(
 def read_parents(config: CampaignConfig) -> FurtherParents:
     """Crystals of the campaign's parent files; a file that cannot be used is counted, and the others are read."""
     from gnome_lite.sources.files import read_crystals
+    from gnome_lite.sources.parquet import read_references
 
     found, skipped = [], {}
     for path in config.generate.parents:
         try:
+            if path.suffix == ".parquet":  # our own, of any level: a parent has no energy
+                found += [(e.id, e.crystal) for e in read_references(path)]
+                continue
             found += [(f"{path.name}:{c.name}", c.crystal) for c in read_crystals(path)]
         except SourceError as error:
             skipped[f"parents: {error}"] = 1
