@@ -67,4 +67,3 @@ def summary(candidates: Sequence[Candidate], outcomes: dict[str, Verification]) 
     failed = Counter(str(outcomes[c.id].failure) for c in candidates if not outcomes[c.id].ok)
     seconds = sum(v.seconds for v in outcomes.values())
     return {"tried": dict(tried), "failed": dict(failed), "seconds": round(seconds, 1)}
-

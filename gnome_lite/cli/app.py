@@ -8,6 +8,7 @@ import typer
 
 from gnome_lite.cli import (
     analyse,
+    benchmark,
     export,
     finetune,
     generate,
@@ -61,6 +62,7 @@ app.command(name="train")(train.train)
 app.command(name="references")(references.references)
 app.command(name="finetune")(finetune.finetune)
 app.command(name="status")(status.status)
+app.add_typer(benchmark.app, name="benchmark")
 
 
 @app.command()

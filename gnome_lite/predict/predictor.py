@@ -122,7 +122,7 @@ class EnsemblePredictor:
     def _of_holdout(self, ensemble: Ensemble) -> Residuals | None:
         """From the hold-out that travels with the base, at its own volumes; None if it is not there or small."""
         try:
-            holdout = self._read(ensemble.card.base_id or ensemble.card.id).holdout
+            holdout = self._origin(self._read(ensemble.card.id)).holdout
         except CheckpointError:
             return None
         if holdout is None or len(holdout) < FEWEST_RESIDUALS:
@@ -137,14 +137,16 @@ class EnsemblePredictor:
 
         It is judged by the hold-out that travels with the base, the same in every round; `promoted` says
         that its error there is not larger than the base's. The same arguments give the same model, and one
-        that is kept already is not trained again.
+        that is kept already is not trained again. A base that was itself retrained is judged likewise, by the
+        hold-out of the one that it goes back to.
 
         Raises:
             CheckpointError: if the base is not there, is damaged or is no base.
         """
         origin = self._read(base.id)
-        if origin.holdout is None:
-            raise CheckpointError(f"model {base.id} has no hold-out of its own: name a base model")
+        holdout = self._origin(origin).holdout
+        if holdout is None:
+            raise CheckpointError(f"model {base.id} goes back to none with a hold-out: name a base model")
         recipe = Recipe(
             origin.card.level,
             origin.card.architecture,
@@ -164,7 +166,7 @@ class EnsemblePredictor:
         if kept is not None:
             return kept
         self._models_dir.mkdir(parents=True, exist_ok=True)
-        made = build(data, origin.holdout, recipe, origin, self._models_dir, self._config.processes, progress, "learn")
+        made = build(data, holdout, recipe, origin, self._models_dir, self._config.processes, progress, "learn")
         return self._keep(made)
 
     def _kept(self, recipe: str) -> ModelRecord | None:
@@ -182,6 +184,12 @@ class EnsemblePredictor:
         path = self._models_dir / made.card.id
         checkpoint.write(made, path)
         return made.card.record(path)
+
+    def _origin(self, made: Checkpoint) -> Checkpoint:
+        """The base that a checkpoint goes back to, itself if it is one; the hold-out travels with it."""
+        while made.holdout is None and made.card.base_id:
+            made = self._read(made.card.base_id)
+        return made
 
     def _read(self, model_id: str) -> Checkpoint:
         path = self._models_dir / model_id
