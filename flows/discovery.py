@@ -30,6 +30,7 @@ from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows
 from gnome_lite.settings import Settings
+from gnome_lite.stopping import reason_to_stop
 
 _progress: ContextVar[Progress] = ContextVar("progress", default=silent)
 
@@ -86,6 +87,7 @@ def discovery(
         "rounds": len(reports),
         "verified": sum(r.verified for r in reports),
         "hits": sum(r.hits for r in reports),
+        "stopped": reason_to_stop(reports, config.stop),
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from gnome_lite.pipeline import Stages
 from gnome_lite.records import RoundReport
 from gnome_lite.steps import Step, prepare, steps_of
+from gnome_lite.stopping import reason_to_stop
 
 Figures = Mapping[str, Any]
 Engine = Callable[[str, int, Callable[[], Figures]], Figures]
@@ -36,6 +37,9 @@ def run_campaign(
         engine: how a step is run.
         on_round: told each round's report as it is finished (again for rounds already done).
 
+    Returns:
+        The reports of its rounds; fewer than the campaign's where `stopping.reason_to_stop` ended it.
+
     Raises:
         LevelMismatchError: if references and verifier are of different levels of theory.
         StoreError: if another process runs this campaign.
@@ -46,8 +50,12 @@ def run_campaign(
         engine("prepare", 0, partial(prepare, stages))
         for round in range(1, stages.config.rounds + 1):
             run_round(stages, round, engine)
+            reports = [r for r in store.reports(name) if r.round <= round]
             if on_round is not None:
-                on_round(next(r for r in store.reports(name) if r.round == round))
+                on_round(reports[-1])
+            if reason := reason_to_stop(reports, stages.config.stop):
+                stages.progress("stop", round, stages.config.rounds, reason)
+                break
     return store.reports(name)
 
 

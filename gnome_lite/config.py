@@ -109,7 +109,12 @@ class Gates(Section):
 
 
 class Predict(Section):
-    """The structural graph network and its ensemble. `processes = 0` means one a core."""
+    """The structural graph network and its ensemble. `processes = 0` means one a core.
+
+    Each round retrains from the base's weights or from those in force, on what is known and what was verified.
+    `rehearsal` limits the known to so many for each crystal that is new, so that a round's training costs what the
+    round brought and not what the seed holds; 0 = all.
+    """
 
     members: Annotated[int, Field(ge=1, le=32)] = 4
     width: Annotated[int, Field(ge=8)] = 64
@@ -122,7 +127,9 @@ class Predict(Section):
     volume_feature: bool = False
     readout: Literal["atoms", "state"] = "atoms"
     epochs: Annotated[int, Field(ge=1)] = 40
+    retrain_from: Literal["base", "last"] = "base"
     retrain_epochs: Annotated[int, Field(ge=1)] = 6
+    rehearsal: Annotated[float, Field(ge=0)] = 0.0
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     retrain_learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
     volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
@@ -135,14 +142,40 @@ class Predict(Section):
     processes: Annotated[int, Field(ge=0)] = 0
 
 
-class Selection(Section):
-    """Which candidates are worth a verification."""
+Strategy = Literal["p_stable", "expected_improvement", "greedy", "ion_exchange", "random"]
 
-    strategy: Literal["p_stable", "greedy", "random"] = "p_stable"
+
+class Selection(Section):
+    """Which candidates are worth a verification; see `select`.
+
+    Attributes:
+        budget_s: a round also ends when its relaxations have taken so many seconds together, whatever the processes.
+        explore: share of the budget for candidates that could be stable and of which the networks know least.
+        per_system: candidates chosen of one chemical system; 0 = any number.
+    """
+
+    strategy: Strategy = "p_stable"
     budget: Annotated[int, Field(ge=1)] = 24
+    budget_s: Annotated[float, Field(gt=0)] | None = None
     control: Annotated[int, Field(ge=0)] = 4
+    explore: Annotated[float, Field(ge=0, le=1)] = 0.0
     e_above_hull_max: float = 0.05
     per_composition: Annotated[int, Field(ge=1)] = 1
+    per_system: Annotated[int, Field(ge=0)] = 0
+
+
+class Stop(Section):
+    """When a campaign has nothing left to find and ends before its rounds do; see `stopping`.
+
+    Attributes:
+        patience: so many poor rounds in a row end it; 0 = never.
+        hit_rate: a round is poor when both its hit rate and what the networks expected of its choice lie below.
+        fresh: or when of the crystals generated, gates aside, a smaller share was new.
+    """
+
+    patience: Annotated[int, Field(ge=0)] = 2
+    hit_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+    fresh: Annotated[float, Field(ge=0, le=1)] = 0.01
 
 
 CalculatorKwargs = dict[str, str | int | float | bool]
@@ -178,7 +211,7 @@ class Level(Section):
 class Verify(Section):
     """Relaxation by a calculator in child processes. `processes = 0` means one a core.
 
-    `symmetry` "broken": symmetric saddles are left, as the bundled seed's were; "free": as the forces have it, like most
+    `symmetry` "broken": symmetric saddles are left, as the bundled seed's were; "free": as forces have it, like most
     optimisers; "kept": no crystal leaves the space group it starts with.
 
     `levels` is the ladder, cheap to dear; its first step is `calculator`. `level` has the settings of the others.
@@ -230,6 +263,7 @@ class CampaignConfig(Section):
     gates: Gates = Gates()
     predict: Predict = Predict()
     select: Selection = Selection()
+    stop: Stop = Stop()
     verify: Verify = Verify()
 
     @classmethod

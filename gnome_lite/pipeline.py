@@ -207,8 +207,21 @@ class Predictor(Protocol):
         """
         ...
 
-    def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:
-        """Train from the base weights; `promoted` is False if it is worse on the fixed hold-out."""
+    def expected_improvement(
+        self,
+        e_above_hull: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        residual: float,
+        past: PastPredictions | None = None,
+    ) -> NDArray[np.float64]:
+        """By how much each is expected to lower the hull, eV/atom, [n]; arguments as of `p_stable`."""
+        ...
+
+    def retrain(
+        self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
+    ) -> ModelRecord:
+        """Train from the origin's weights on what was verified and what was known before; `promoted` is False if it is
+        worse on the fixed hold-out."""
         ...
 
 

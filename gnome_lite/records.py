@@ -118,6 +118,8 @@ class Prediction:
         e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative means
             the prediction lies below the hull.
         p_stable: probability, 0..1, that verification will find it on the hull.
+        expected_improvement_ev_per_atom: by how much it is expected to lower the hull; None in predictions older than
+            this figure.
     """
 
     candidate_id: str
@@ -126,6 +128,7 @@ class Prediction:
     e_above_hull_ev_per_atom: float
     p_stable: float
     model_id: str
+    expected_improvement_ev_per_atom: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,6 +279,8 @@ class RoundReport:
         new_prototypes: of the hits, prototypes that no crystal known before this round has.
         by_generator: counts of each generator: kept candidates, chosen, hits.
         skipped: what the generators left out, by generator and cause.
+        expected_hit_rate: mean P(stable) of those chosen, before they were verified.
+        kept: candidates generated that passed the gate and were new; None where not recorded.
     """
 
     round: int
@@ -303,3 +308,5 @@ class RoundReport:
     new_prototypes: int = 0
     by_generator: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
+    expected_hit_rate: float | None = None
+    kept: int | None = None

@@ -11,7 +11,7 @@ Energies in eV/atom throughout.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -23,7 +23,7 @@ from gnome_lite.crystals import CrystalBatch, chemical_system
 from gnome_lite.errors import LevelMismatchError
 from gnome_lite.metrics import calibration_error
 from gnome_lite.pipeline import BuildHull, Hull, Novelty, PastPredictions, Predictor, Progress, silent
-from gnome_lite.records import STABLE_EV_PER_ATOM, ModelRecord, TrainingSet, Verification
+from gnome_lite.records import STABLE_EV_PER_ATOM, ModelRecord, TrainingSet
 from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.select import select
 from gnome_lite.universe import Universe
@@ -348,27 +348,24 @@ class _Campaign:
         return PastPredictions(*np.concatenate([np.empty((3, 0)), *self.past], axis=1))
 
     def _learn(self) -> bool:
-        """Retrain on references and everything verified, relaxed and unrelaxed; whether the new network was taken."""
+        """Retrain on references and everything verified; whether the new network was taken."""
         base = self.model if self.plan.retrain == "continue" else self.networks.base
-        verified = [self.world.universe.outcomes[i] for i in self.verified]
-        data = training_set(self.world.references, verified, self.world.start.take(self.verified))
+        references = self.world.references
+        known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
         seed = 1000 * self.plan.seed + len(self.rounds) + 1
-        made = self.networks.predictor.retrain(base, data, seed, self.progress)
+        made = self.networks.predictor.retrain(base, known, self._learnt(), seed, self.progress)
         if made.promoted:
             self.model = made
         return made.promoted
 
-
-def training_set(references: ReferenceSet, outcomes: Sequence[Verification], inputs: CrystalBatch) -> TrainingSet:
-    """What a campaign learns from: references, and what relaxed, as it was before and after."""
-    ok = np.array([v.ok for v in outcomes], dtype=bool)
-    relaxed = CrystalBatch.from_crystals(v.crystal for v in outcomes if v.ok)
-    energies = [v.energy_ev for v in outcomes if v.ok]
-    e_form = formation_energies(relaxed.counts, energies, references.elemental_ev_per_atom)
-    return TrainingSet(
-        CrystalBatch.concatenate([references.crystals, relaxed, inputs.take(ok)]),
-        np.concatenate([references.e_form_ev_per_atom, e_form, e_form]),
-    )
+    def _learnt(self) -> TrainingSet:
+        """What relaxed, as it was before and after."""
+        ok = [i for i in self.verified if np.isfinite(self.world.e_form_ev_per_atom[i])]
+        relaxed = CrystalBatch.from_crystals(self.world.universe.outcomes[i].crystal for i in ok)
+        e_form = self.world.e_form_ev_per_atom[ok]
+        return TrainingSet(
+            CrystalBatch.concatenate([relaxed, self.world.start.take(ok)]), np.concatenate([e_form, e_form])
+        )
 
 
 def _mean(errors: NDArray[np.float64]) -> float | None:

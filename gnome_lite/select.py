@@ -1,13 +1,19 @@
 """Acquisition: which candidates are worth a verification. Pure functions of scores and a seeded rng.
 
-Scores are parallel arrays [n] by name: "p_stable" (0..1), "e_above_hull" (signed, eV/atom), "spread"
-(eV/atom) and "formula" (reduced formulas).
+Scores are parallel arrays [n] by name:
+
+- "p_stable": probability of being on the hull, 0..1;
+- "e_above_hull": predicted signed distance to the hull of known phases, eV/atom;
+- "expected_improvement": by how much the hull is expected to be lowered, eV/atom;
+- "spread": how far the ensemble is apart, eV/atom;
+- "probability": of the ionic substitution that made the candidate, NaN where another generator did;
+- "formula" and "system": reduced formula and chemical system.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,9 +31,21 @@ def by_p_stable(scores: Scores, rng: np.random.Generator) -> Indices:
     return np.lexsort((scores["e_above_hull"], -scores["p_stable"]))
 
 
+def by_expected_improvement(scores: Scores, rng: np.random.Generator) -> Indices:
+    """What is expected to lower the hull most first: sure small gains count less than likely large ones."""
+    return np.lexsort((scores["e_above_hull"], -scores["expected_improvement"]))
+
+
 def greedy(scores: Scores, rng: np.random.Generator) -> Indices:
     """Lowest predicted distance to the hull first, as GNoME ranked."""
     return np.argsort(scores["e_above_hull"], kind="stable")
+
+
+def by_ion_exchange(scores: Scores, rng: np.random.Generator) -> Indices:
+    """Likeliest substitution first, no network at all: the baseline of plain ion exchange. What no substitution made
+    comes last, at random, and so does every tie."""
+    likely = np.nan_to_num(scores["probability"], nan=-1.0)
+    return np.lexsort((rng.random(len(likely)), -likely))
 
 
 def at_random(scores: Scores, rng: np.random.Generator) -> Indices:
@@ -37,17 +55,24 @@ def at_random(scores: Scores, rng: np.random.Generator) -> Indices:
 
 STRATEGIES: dict[str, Callable[[Scores, np.random.Generator], Indices]] = {
     "p_stable": by_p_stable,
+    "expected_improvement": by_expected_improvement,
     "greedy": greedy,
+    "ion_exchange": by_ion_exchange,
     "random": at_random,
 }
+WITHOUT_NETWORK = ("ion_exchange", "random")
+"""Strategies that ask no network, not even whether a candidate is near the hull."""
 
 
 def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple[Indices, Indices]:
     """Choose candidates for verification and a random control from the same pool.
 
-    Of one composition at most `config.per_composition` are chosen, the best ranked. Candidates within
+    Of one composition at most `config.per_composition` are chosen, of one chemical system `config.per_system`, the best
+    ranked: a batch is verified at once, and of near copies the second tells little. Candidates within
     `config.e_above_hull_max` of the hull come first; where they do not fill the budget, the next best
     ranked follow, so that a round always spends its budget and the network learns where it is wrong.
+    A share `config.explore` of the budget goes to those that could be stable for all that is known (predicted distance
+    less spread) where the networks are apart most.
     The control is drawn before anything is chosen, from all n: it measures what the pool is worth.
     A candidate that is drawn for the control and would be chosen too counts for the control only, and
     the next in rank takes its place.
@@ -58,26 +83,43 @@ def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple
         config: budget, control size, strategy.
 
     Returns:
-        Indices chosen, best first, and indices of the control; disjoint.
+        Indices chosen, best first and explorers last, and indices of the control; disjoint.
     """
     n = len(scores["p_stable"])
     control = rng.choice(n, size=min(config.control, n), replace=False).astype(np.int64)
     order = STRATEGIES[config.strategy](scores, rng)
-    if config.strategy != "random":
+    if config.strategy not in WITHOUT_NETWORK:
         near = scores["e_above_hull"][order] <= config.e_above_hull_max
         order = np.concatenate([order[near], order[~near]])
-    taken: Counter[str] = Counter()
-    in_control = set(control.tolist())
-    chosen: list[int] = []
-    for i in order.tolist():
-        formula = str(scores["formula"][i])
-        if len(chosen) == config.budget:
-            break
-        if i in in_control or taken[formula] >= config.per_composition:
-            continue
-        taken[formula] += 1
-        chosen.append(i)
-    return np.array(chosen, dtype=np.int64), control
+    explorers = round(config.explore * config.budget)
+    batch = _Batch(scores, config, set(control.tolist()))
+    batch.fill(order, config.budget - explorers)
+    if explorers:
+        hopeful = scores["e_above_hull"] <= scores["spread"]
+        batch.fill(np.lexsort((-scores["spread"], ~hopeful)), config.budget)
+    return np.array(batch.chosen, dtype=np.int64), control
+
+
+class _Batch:
+    """What is chosen so far, within the limits for compositions and chemical systems."""
+
+    def __init__(self, scores: Scores, config: Selection, taken: set[int]) -> None:
+        self.chosen: list[int] = []
+        self._taken = taken
+        limits = (("formula", config.per_composition), ("system", config.per_system))
+        self._limits = [(scores[name], limit, Counter[str]()) for name, limit in limits if limit]
+
+    def fill(self, order: Iterable[int], size: int) -> None:
+        """Up to `size` in all, in an order."""
+        for i in map(int, order):
+            if len(self.chosen) >= size:
+                return
+            if i in self._taken or any(count[str(of[i])] >= limit for of, limit, count in self._limits):
+                continue
+            for of, _, count in self._limits:
+                count[str(of[i])] += 1
+            self._taken.add(i)
+            self.chosen.append(i)
 
 
 def selector(config: Selection) -> Callable[[Scores, np.random.Generator], tuple[Indices, Indices]]:

@@ -25,6 +25,9 @@ from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.reverdict import affected, first_verdict, has_moved, moved_to
 from gnome_lite.surroundings import Surroundings, index_of_known
 
+RANKED_AT_ONCE = 16
+"""Verifications between two looks at the seconds spent."""
+
 Step = Callable[[Stages, int], dict[str, Any]]
 
 
@@ -102,10 +105,11 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress, screen)
     distance = e_form - ground
     p_stable = stages.predictor.p_stable(distance, spread, model.holdout_mae_ev_per_atom, past)
+    gain = stages.predictor.expected_improvement(distance, spread, model.holdout_mae_ev_per_atom, past)
     predictions = [
-        Prediction(c.id, float(e), float(s), float(d), float(p), model.id)
-        for c, e, s, d, p in zip(candidates, e_form, spread, distance, p_stable, strict=True)
-        if np.isfinite([e, s, d, p]).all()
+        Prediction(c.id, float(e), float(s), float(d), float(p), model.id, float(g))
+        for c, e, s, d, p, g in zip(candidates, e_form, spread, distance, p_stable, gain, strict=True)
+        if np.isfinite([e, s, d, p, g]).all()
     ]
     figures = {"predicted": len(predictions), "unpredictable": len(candidates) - len(predictions), "model": model.id}
     store.add_predictions(config.name, round, predictions, figures)
@@ -118,12 +122,21 @@ def select(stages: Stages, round: int) -> dict[str, Any]:
     scores = {
         "p_stable": np.array([p.p_stable for _, p in pool]),
         "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in pool]),
+        "expected_improvement": np.array([p.expected_improvement_ev_per_atom or 0.0 for _, p in pool]),
         "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
+        "probability": np.array([c.probability for c, _ in pool]),
         "formula": np.array([c.crystal.reduced_formula for c, _ in pool], dtype=object),
+        "system": np.array([c.crystal.chemical_system for c, _ in pool], dtype=object),
     }
     chosen, control = stages.select(scores, np.random.default_rng(_seed(stages, round, "select")))
     screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
-    figures = {"screened": screened, "chosen": len(chosen), "control": len(control)}
+    expected = float(scores["p_stable"][chosen].mean()) if len(chosen) else None
+    figures = {
+        "screened": screened,
+        "chosen": len(chosen),
+        "control": len(control),
+        "expected_hit_rate": expected,
+    }
     ids = [c.id for c, _ in pool]
     stages.store.add_selection(stages.config.name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures)
     return figures
@@ -136,11 +149,18 @@ def verify(stages: Stages, round: int) -> dict[str, Any]:
     done = {v.candidate_id for v in store.verifications(stages.verifier.level)}
     pending = [c for c in selected if c.id not in done]
     n_done = len(selected) - len(pending)
-    for outcome in stages.verifier.verify(pending):
-        store.add_verification(name, round, outcome)
-        n_done += 1
-        note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-        stages.progress("verify", n_done, len(selected), note)
+    limit_s = stages.config.select.budget_s or float("inf")
+    spent_s = sum(v.seconds for v in _outcomes(stages, round))
+    # A verifier takes the dearest first; where not all may be reached, rank goes before.
+    at_once = len(pending) if stages.config.select.budget_s is None else RANKED_AT_ONCE
+    while pending and spent_s < limit_s:
+        for outcome in stages.verifier.verify(pending[:at_once]):
+            store.add_verification(name, round, outcome)
+            n_done += 1
+            spent_s += outcome.seconds
+            note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
+            stages.progress("verify", n_done, len(selected), note)
+        pending = pending[at_once:]
     outcomes = _outcomes(stages, round)
     causes = Counter(str(v.failure) for v in outcomes if v.failure)
     return {"verified": len(outcomes), "failed": sum(causes.values()), "failures": dict(causes)}
@@ -181,21 +201,19 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
 
 
 def learn(stages: Stages, round: int) -> dict[str, Any]:
-    """Retrain from the base weights on references and all verified crystals, relaxed and unrelaxed."""
+    """Retrain on references and all verified crystals, relaxed and unrelaxed."""
     store, name, references = stages.store, stages.config.name, stages.source.load()
-    base = store.base_model(name)
-    assert base is not None, "prepare records the base model"
+    origin = store.model(name, round) if stages.config.predict.retrain_from == "last" else store.base_model(name)
+    assert origin is not None, "prepare records the base model"
     verified = _verified(stages)
     inputs = {c.id: c.crystal for r in range(1, round + 1) for c, _ in store.selected(name, r)}
     relaxed = CrystalBatch.from_crystals(v.crystal for v in verified)
     e_form = formation_energies(relaxed.counts, [v.energy_ev for v in verified], references.elemental_ev_per_atom)
     with_input = [i for i, v in enumerate(verified) if v.candidate_id in inputs]
     unrelaxed = CrystalBatch.from_crystals(inputs[verified[i].candidate_id] for i in with_input)
-    data = TrainingSet(
-        CrystalBatch.concatenate([references.crystals, relaxed, unrelaxed]),
-        np.concatenate([references.e_form_ev_per_atom, e_form, e_form[with_input]]),
-    )
-    model = stages.predictor.retrain(base, data, stages.config.seed + round, stages.progress)
+    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    new = TrainingSet(CrystalBatch.concatenate([relaxed, unrelaxed]), np.concatenate([e_form, e_form[with_input]]))
+    model = stages.predictor.retrain(origin, known, new, stages.config.seed + round, stages.progress)
     figures = {
         "model": model.id,
         "n_train": model.n_train,
@@ -259,6 +277,8 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
         new_prototypes=len(new_prototypes - {""}),
         by_generator=by_generator,
         skipped=steps["generate"]["skipped"],
+        expected_hit_rate=steps["select"].get("expected_hit_rate"),
+        kept=steps["generate"]["kept"],
     )
     store.add_report(name, outcome)
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnome_lite.config import Selection
-from gnome_lite.select import select
+from gnome_lite.select import STRATEGIES, select
 
 
 def scores(n: int, seed: int = 0, formulas: int = 1000) -> dict:
@@ -16,12 +16,15 @@ def scores(n: int, seed: int = 0, formulas: int = 1000) -> dict:
     return {
         "p_stable": rng.random(n).round(2),
         "e_above_hull": rng.normal(0.1, 0.1, n),
+        "expected_improvement": rng.random(n),
         "spread": rng.random(n),
+        "probability": np.where(rng.random(n) < 0.5, rng.random(n), np.nan),
+        "system": np.array([f"S{i}" for i in rng.integers(0, 8, n)], dtype=object),
         "formula": np.array([f"A{i}" for i in rng.integers(0, formulas, n)], dtype=object),
     }
 
 
-@given(st.integers(0, 60), st.integers(0, 5), st.sampled_from(["p_stable", "greedy", "random"]))
+@given(st.integers(0, 60), st.integers(0, 5), st.sampled_from(list(STRATEGIES)))
 def test_selection_is_within_budget_disjoint_and_repeatable(n: int, seed: int, strategy: str) -> None:
     config = Selection(strategy=strategy, budget=10, control=3, per_composition=2)
     pool = scores(n, seed, formulas=7)
@@ -35,7 +38,10 @@ def test_selection_is_within_budget_disjoint_and_repeatable(n: int, seed: int, s
     assert (per_formula <= 2).all()
 
 
-@pytest.mark.parametrize(("strategy", "key", "sign"), [("p_stable", "p_stable", -1), ("greedy", "e_above_hull", 1)])
+@pytest.mark.parametrize(
+    ("strategy", "key", "sign"),
+    [("p_stable", "p_stable", -1), ("greedy", "e_above_hull", 1), ("expected_improvement", "expected_improvement", -1)],
+)
 def test_best_ranked_near_the_hull_come_first(strategy: str, key: str, sign: int) -> None:
     config = Selection(strategy=strategy, budget=30, control=0, e_above_hull_max=0.05)
     pool = scores(200)
@@ -50,3 +56,32 @@ def test_budget_is_spent_when_nothing_is_near_the_hull() -> None:
     pool = scores(50) | {"e_above_hull": np.full(50, 0.9)}
     chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0))
     assert len(chosen) == 20
+
+
+def test_no_chemical_system_takes_the_whole_batch() -> None:
+    pool = scores(200)
+    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=24, control=0, per_system=3))
+    _, of_system = np.unique(pool["system"][chosen], return_counts=True)
+    assert of_system.tolist() == [3] * 8
+
+
+def test_ion_exchange_asks_no_network() -> None:
+    pool = scores(200)
+    config = Selection(strategy="ion_exchange", budget=200, control=0)
+    chosen, _ = select(pool, np.random.default_rng(0), config)
+    other = pool | {name: np.zeros(200) for name in ("p_stable", "e_above_hull", "expected_improvement", "spread")}
+    assert (select(other, np.random.default_rng(0), config)[0] == chosen).all()
+    likely = np.nan_to_num(pool["probability"][chosen], nan=-1)
+    assert (np.diff(likely) <= 0).all()
+
+
+def test_explorers_are_the_most_uncertain_that_could_be_stable() -> None:
+    pool = scores(300)
+    exploit, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0))
+    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0, explore=0.25))
+    assert (chosen[:15] == exploit[:15]).all()
+    explorers = chosen[15:]
+    assert (pool["e_above_hull"][explorers] <= pool["spread"][explorers]).all()
+    hopeful = (pool["e_above_hull"] <= pool["spread"]) & ~np.isin(np.arange(300), chosen)
+    formulas = ~np.isin(pool["formula"], pool["formula"][chosen])
+    assert pool["spread"][hopeful & formulas].max() <= pool["spread"][explorers].min()

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 def make_predictor(config: CampaignConfig, settings: Settings, level: str) -> EnsemblePredictor:
     """The network ensemble, with the shipped one as its base where that is of this level."""
     from gnome_lite.predict.predictor import EnsemblePredictor
+    from gnome_lite.sources.seed import SeedSource
 
-    return EnsemblePredictor(config.predict, settings.models_dir, shipped_model(level), level)
+    # All entries of one campaign are of one level, so that where the seed is among them its inputs are too.
+    inputs = SeedSource().inputs if config.sources.seed else None
+    return EnsemblePredictor(config.predict, settings.models_dir, shipped_model(level), level, inputs)
 
 
 def shipped_model(level: str) -> Path | None:

@@ -82,6 +82,7 @@ def _run_flow(config: CampaignConfig, settings: Settings, debug: bool) -> None:
 
 def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None:
     from gnome_lite.report.tables import round_table
+    from gnome_lite.stopping import reason_to_stop
     from gnome_lite.store.query import Query
 
     out = console()
@@ -99,6 +100,8 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
         f"{campaign.reference_set_id} ({campaign.n_references} entries).",
         f"See them:     gnome-lite query --novel --stable{where}",
     ]
+    if reason := reason_to_stop(reports, config.stop):
+        lines.append(f"Ended after round {len(reports)} of {config.rounds}: {reason}. More with [stop] patience = 0.")
     if found:
         lines.append(f"See one:      gnome-lite show {found[0].id}{where}")
         lines.append(f"Take them:    gnome-lite export --novel --stable{where}")

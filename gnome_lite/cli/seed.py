@@ -11,6 +11,7 @@ import typer
 
 from gnome_lite.cli.common import Home, console, settings_of
 from gnome_lite.cli.errors import Invocation
+from gnome_lite.errors import SourceError
 
 if TYPE_CHECKING:
     from gnome_lite.references import ReferenceSet
@@ -26,8 +27,12 @@ def info(
     compare: Annotated[
         Path | None, typer.Option(help="Elemental references of another level (JSON) to compare with.")
     ] = None,
+    figure: Annotated[Path | None, typer.Option(help="PNG to draw: coverage and distances to the hull.")] = None,
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="CSV tables (cif, formation_energy_per_atom) to compare with.")
+    ] = None,
 ) -> None:
-    """Describe the reference set: level, size, elements, sources and licences."""
+    """Describe the reference set: level, size, elements, sources and licences; draw and compare it if asked to."""
     references = _references(data)
     out = console()
 
@@ -47,6 +52,21 @@ def info(
         from gnome_lite.sources.compare import compare_elements, markdown, read_elemental_energies
 
         line("\n" + markdown(compare_elements(references, read_elemental_energies(compare))))
+    if figure is not None:
+        from gnome_lite.config import DEFAULT_ELEMENTS
+        from gnome_lite.datasheet import datasheet
+        from gnome_lite.report.coverage import coverage_figure
+        from gnome_lite.stability.hull import build_hull
+
+        sheet = datasheet(references, DEFAULT_ELEMENTS, build_hull)
+        title = f"reference set {references.id}, level {references.level}"
+        try:
+            coverage_figure(sheet, title).savefig(figure)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"cannot draw {figure}: {error}; name a PNG in a directory you can write") from error
+        line(f"drawn: {figure}")
+    if labels:
+        _beside_labels(references, labels)
 
 
 @app.command()
@@ -92,6 +112,28 @@ def gases(
         name = entry.source.rpartition(": ")[2]
         typer.echo(f"{entry.crystal.reduced_formula} ({name}): {entry.energy_ev_per_atom:.4f} eV/atom at {entry.level}")
     typer.echo(f"out: {out or molecules_file(settings, level_of(config))}")
+
+
+def _beside_labels(references: ReferenceSet, labels: list[Path]) -> None:
+    """How far formation energies are from those of the same structures elsewhere."""
+    import numpy as np
+
+    from gnome_lite.assemble import make_novelty
+    from gnome_lite.datasheet import compare_labels
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.sources.labelled import read_labelled
+
+    with progress_on(sys.stderr) as progress:
+        for path in labels:
+            found = compare_labels(references, read_labelled(path), make_novelty(), progress)
+            off = 1000 * found.difference_ev_per_atom
+            said = f"{path.name}: {found.formulas} formulas in both, {len(off)} of its crystals are the same structure"
+            if len(off):
+                said += (
+                    f"; formation energies here - there, meV/atom: mean {off.mean():+.0f}, "
+                    f"median {np.median(off):+.0f}, mean absolute {np.abs(off).mean():.0f}"
+                )
+            typer.echo(said)
 
 
 def _references(data: Path | None) -> ReferenceSet:

@@ -16,6 +16,7 @@ _SECTIONS = {
     "gates": "What is refused before any energy is spent.",
     "predict": "The ensemble of graph networks.",
     "select": "Which candidates are relaxed in each round.",
+    "stop": "When nothing is left to find.",
     "verify": "Relaxation, in child processes.",
 }
 _COMMENTS = {
@@ -49,13 +50,21 @@ _COMMENTS = {
     "predict.cutoff_ang": "Å",
     "predict.volume_scan": "0: the median over three volumes; n: the lowest of n volumes, 80-120 % (GNoME: 20)",
     "predict.cascade": "the whole ensemble only for what can still be picked",
+    "predict.retrain_from": '"base" or "last": whose weights a round begins with',
+    "predict.rehearsal": "known crystals learnt again for each new one; 0 = all",
     "predict.carry_over": "promising unverified candidates of earlier rounds, predicted again",
     "predict.processes": "0 = one a core",
-    "select.strategy": '"p_stable", "greedy" or "random"',
+    "select.strategy": '"p_stable", "expected_improvement", "greedy" (as GNoME), "ion_exchange" or "random"',
     "select.budget": "crystals relaxed in each round",
+    "select.budget_s": "seconds of relaxation in each round, all processes together",
+    "select.explore": "share of the budget for what the networks know least about",
+    "select.per_system": "of one chemical system; 0 = any number",
     "select.control": "and so many picked at random, to compare with",
     "select.e_above_hull_max": "predicted, eV/atom",
     "select.per_composition": "structures of one composition",
+    "stop.patience": "poor rounds in a row after which the campaign ends; 0 = never",
+    "stop.hit_rate": "below it, found and expected, a round is poor",
+    "stop.fresh": "and where less than this share of what was generated was new",
     "verify.calculator": '"chgnet", or another by name (docs/calculators.md), or module:factory of any ASE calculator',
     "verify.fmax_ev_per_ang": "eV/Å",
     "verify.deadline_s": "seconds for one crystal",
@@ -85,6 +94,8 @@ def campaign_toml(config: CampaignConfig | None = None) -> str:
 
 def _line(key: str, value: Any, prefix: str) -> str:
     comment = _COMMENTS.get(prefix + key)
+    if value is None:  # TOML has no word for it
+        return f"# {key} =  # {comment}; not set"
     line = f"{key} = {_toml(value)}"
     return f"{line}  # {comment}" if comment else line
 

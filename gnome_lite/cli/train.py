@@ -58,13 +58,13 @@ def train(
     if labels and level is None:
         raise ConfigError("--labels needs --level: energies of two levels never meet, e.g. --level mp-GGA_GGA+U-MP2020")
     config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
-    known, also, of = _labelled(labels, level) if labels and level is not None else _seed()
+    known, inputs, of = _labelled(labels, level) if labels and level is not None else _seed()
     place = out if out is not None else Path("data/models") / f"{'composition' if compositions else 'base'}-{of}"
     with progress_on(sys.stderr) as progress:
         if compositions:
             model = train_compositions(known, of, place, seed, config.predict.processes, progress)
         else:
-            model = train_base(known, of, config.predict, place, seed, progress, also)
+            model = train_base(known, of, config.predict, place, seed, progress, inputs)
     _draw(place)
     say(f"written to {place}, with its figures")
     typer.echo(
@@ -116,20 +116,12 @@ def _labelled(paths: list[Path], level: str) -> tuple[TrainingSet, TrainingSet |
 
 def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
     """The bundled crystals, and their unrelaxed inputs with the formation energies of what they relaxed to."""
-    from gnome_lite.crystals import CrystalBatch
     from gnome_lite.records import TrainingSet
-    from gnome_lite.references import formation_energies
-    from gnome_lite.settings import bundled
-    from gnome_lite.sources.parquet import read_references
     from gnome_lite.sources.seed import SeedSource
 
-    references = SeedSource().load()
-    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-    entries = read_references(bundled("seed", "inputs.parquet"))
-    crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
-    energies = [e.energy_ev for e in entries]
-    elemental = references.elemental_ev_per_atom
-    return known, TrainingSet(crystals, formation_energies(crystals.counts, energies, elemental)), references.level
+    seed = SeedSource()
+    references = seed.load()
+    return TrainingSet(references.crystals, references.e_form_ev_per_atom), seed.inputs(), references.level
 
 
 def _draw(place: Path) -> None:

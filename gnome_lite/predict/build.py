@@ -15,8 +15,8 @@ from gnome_lite.crystals import MAX_Z, CrystalBatch, symbol
 from gnome_lite.errors import SourceError
 from gnome_lite.pipeline import Progress
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
-from gnome_lite.predict.fit import Schedule
-from gnome_lite.predict.kinds import AnyArchitecture, inputs_of, normalisation_of
+from gnome_lite.predict.fit import Schedule, evaluate
+from gnome_lite.predict.kinds import AnyArchitecture, Inputs, inputs_of, load_weights, network_of, normalisation_of
 from gnome_lite.predict.train import Member, Plan, in_training, train_members
 from gnome_lite.records import TrainingSet
 
@@ -79,19 +79,23 @@ def build(
     processes: int,
     progress: Progress,
     stage: str,
+    unrelaxed: bool = False,
 ) -> Checkpoint:
     """Train an ensemble.
 
     Args:
         data: all labelled crystals; only those whose formulas are for training are trained on.
-        holdout: relaxed crystals to judge it by; their formulas must not be for training.
+        holdout: crystals to judge it by; their formulas must not be for training.
         origin: the checkpoint whose weights and normalisation it begins with, None for none.
         scratch: an existing directory for the children's files.
         processes: members trained at a time; 0 means one a core.
         stage: name under which progress is told.
+        unrelaxed: the hold-out is of unrelaxed crystals.
 
     Returns:
-        The checkpoint. Without any hold-out its error is that of training (`n_holdout` says so).
+        The checkpoint. Without any hold-out its error is that of training (`n_holdout` says so). One that began with
+        another's weights is promoted unless it is worse on the hold-out by more than the standard error of the
+        difference.
 
     Raises:
         SourceError: if no crystal can be trained on.
@@ -129,8 +133,9 @@ def build(
         holdout_mae_ev_per_atom=holdout_mae,
         recipe=name,
         data_hash=data_hash(data),
-        base_id="" if origin is None else origin.card.id,
-        promoted=origin is None or holdout_mae <= origin.card.holdout_mae_ev_per_atom,
+        base_id="" if origin is None else origin.card.base_id or origin.card.id,
+        promoted=origin is None or not _is_worse(members, origin, held, held_targets),
+        holdout_unrelaxed=unrelaxed,
         elements=_elements(training, () if origin is None else origin.card.elements),
     )
     history = tuple(tuple(member.history) for member in members)
@@ -141,6 +146,25 @@ def _elements(training: TrainingSet, also: tuple[str, ...]) -> tuple[str, ...]:
     """Symbols in the order of the atomic numbers."""
     trained = np.flatnonzero((training.crystals.counts > 0).any(axis=0))
     return tuple(s for z in range(1, MAX_Z + 1) if (s := symbol(z)) in also or z in trained)
+
+
+def _is_worse(
+    members: Sequence[Member], origin: Checkpoint, held: Inputs, e_form_ev_per_atom: NDArray[np.float64]
+) -> bool:
+    """Whether their median errs more than the origin's, crystal by crystal, beyond one standard error."""
+    if len(e_form_ev_per_atom) < 2:
+        return False
+    before = []
+    for weights in origin.weights:
+        network = network_of(origin.card.architecture, origin.card.normalisation)
+        load_weights(network, weights)
+        before.append(evaluate(network.eval(), held))
+    errors = [
+        np.abs(np.median(said, axis=0) - e_form_ev_per_atom)
+        for said in ([member.holdout_ev_per_atom for member in members], before)
+    ]
+    rise = errors[0] - errors[1]
+    return bool(rise.mean() > rise.std(ddof=1) / np.sqrt(len(rise)))
 
 
 def _mae(members: Sequence[Member], e_form_ev_per_atom: NDArray[np.float64]) -> float:

@@ -43,6 +43,8 @@ class ModelCard(BaseModel):
         data_hash: hash of the training crystals and targets.
         base_id: model whose weights the training began with, "" for none.
         holdout_mae_ev_per_atom: of the median of the members, on formulas none of them was trained on.
+        holdout_unrelaxed: the hold-out is of candidates as they were before relaxation, with the energies of what they
+            relaxed to: what the ensemble is asked for. Else it is of relaxed crystals.
         elements: symbols of those in the training crystals (and in those of the base); what is predicted of others
             is out of domain.
     """
@@ -68,6 +70,7 @@ class ModelCard(BaseModel):
     data_hash: str
     base_id: str = ""
     promoted: bool = True
+    holdout_unrelaxed: bool = False
     elements: tuple[str, ...] = ()
 
     def record(self, path: Path) -> ModelRecord:
@@ -114,8 +117,9 @@ def write(checkpoint: Checkpoint, path: Path) -> None:
         files[HOLDOUT] = save(
             {
                 "numbers": crystals.numbers,
-                "frac_coords": crystals.frac_coords,
-                "lattices": crystals.lattices,
+                # Single precision: networks read no more, and it is half the size.
+                "frac_coords": crystals.frac_coords.astype(np.float32),
+                "lattices": crystals.lattices.astype(np.float32),
                 "offsets": crystals.offsets,
                 "e_form_ev_per_atom": checkpoint.holdout.e_form_ev_per_atom,
             }

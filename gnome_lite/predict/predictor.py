@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError
 from gnome_lite.pipeline import PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.build import Recipe, build, join, split
-from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, Residuals, p_stable
+from gnome_lite.predict.build import Recipe, build, join, part, split
+from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, Residuals, expected_improvement, p_stable
 from gnome_lite.predict.cascade import cascade
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
@@ -33,10 +34,20 @@ class EnsemblePredictor:
         models_dir: where ensembles trained here are kept; made when the first one is.
         shipped_dir: the ensemble that comes with gnome_lite for this level, or None.
         level: level of theory that all energies are of.
+        inputs: unrelaxed crystals of known ones, with the formation energies of what they relaxed to: what the base
+            saw of candidates beside relaxed crystals, and what it must not forget.
     """
 
-    def __init__(self, config: Predict, models_dir: Path, shipped_dir: Path | None, level: str) -> None:
+    def __init__(
+        self,
+        config: Predict,
+        models_dir: Path,
+        shipped_dir: Path | None,
+        level: str,
+        inputs: Callable[[], TrainingSet] | None = None,
+    ) -> None:
         self._config = config
+        self._inputs = inputs
         self._models_dir = Path(models_dir)
         self._shipped_dir = shipped_dir
         self._level = level
@@ -56,13 +67,24 @@ class EnsemblePredictor:
             wanted = (references.level, _architecture(self._config), self._config.members)
             if (card.level, card.architecture, card.members) == wanted:
                 return card.record(self._shipped_dir)
-        data = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+        known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+        data, holdout = _with_inputs(known, self._inputs() if self._inputs is not None else None)
         recipe = _base_recipe(self._config, references.level, seed=0)
         kept = self._kept(recipe.hash(data, ""))
         if kept is not None:
             return kept
         self._models_dir.mkdir(parents=True, exist_ok=True)
-        made = build(data, split(data)[1], recipe, None, self._models_dir, self._config.processes, progress, "prepare")
+        made = build(
+            data,
+            holdout,
+            recipe,
+            None,
+            self._models_dir,
+            self._config.processes,
+            progress,
+            "prepare",
+            unrelaxed=self._inputs is not None,
+        )
         return self._keep(made)
 
     def predict(
@@ -104,6 +126,16 @@ class EnsemblePredictor:
         """See `calibrate.p_stable`."""
         return p_stable(e_above_hull, spread, self._residuals(residual, past))
 
+    def expected_improvement(
+        self,
+        e_above_hull: NDArray[np.float64],
+        spread: NDArray[np.float64],
+        residual: float,
+        past: PastPredictions | None = None,
+    ) -> NDArray[np.float64]:
+        """See `calibrate.expected_improvement`."""
+        return expected_improvement(e_above_hull, spread, self._residuals(residual, past))
+
     def _ensemble(self, model_id: str) -> Ensemble:
         if self._loaded is None or self._loaded.card.id != model_id:
             self._loaded = Ensemble(self._read(model_id))
@@ -120,36 +152,41 @@ class EnsemblePredictor:
         return self._holdout_residuals or Residuals.of_mae(residual)
 
     def _of_holdout(self, ensemble: Ensemble) -> Residuals | None:
-        """From the hold-out that travels with the base, at its own volumes; None if it is not there or small."""
+        """From the hold-out that travels with the base; None if it is not there or small."""
         try:
-            holdout = self._origin(self._read(ensemble.card.id)).holdout
+            base = self._read(ensemble.card.base_id or ensemble.card.id)
         except CheckpointError:
             return None
-        if holdout is None or len(holdout) < FEWEST_RESIDUALS:
+        if base.holdout is None or len(base.holdout) < FEWEST_RESIDUALS:
             return None
         threads = self._config.processes or os.cpu_count() or 1
-        predicted, spread = ensemble.predict(holdout.crystals, min(self._config.volume_scan, 1), threads)
-        # No bias: relaxed crystals at their own volumes are no candidates.
-        return Residuals.fitted(holdout.e_form_ev_per_atom - predicted, spread, bias=False)
+        unrelaxed = base.card.holdout_unrelaxed
+        scan = self._config.volume_scan if unrelaxed else min(self._config.volume_scan, 1)
+        predicted, spread = ensemble.predict(base.holdout.crystals, scan, threads)
+        # Relaxed crystals at their own volumes are no candidates: their bias is not that of a prediction.
+        return Residuals.fitted(base.holdout.e_form_ev_per_atom - predicted, spread, bias=unrelaxed)
 
-    def retrain(self, base: ModelRecord, data: TrainingSet, seed: int, progress: Progress) -> ModelRecord:
-        """Train on all of `data` whose formulas are for training, beginning with the base's weights.
+    def retrain(
+        self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
+    ) -> ModelRecord:
+        """Train on what is new and on what was known before, beginning with the origin's weights; formulas that are
+        not for training are left out.
 
-        It is judged by the hold-out that travels with the base, the same in every round; `promoted` says
-        that its error there is not larger than the base's. The same arguments give the same model, and one
-        that is kept already is not trained again. A base that was itself retrained is judged likewise, by the
-        hold-out of the one that it goes back to.
+        It is judged by the hold-out that travels with the base, the same in every round; see `build.build`. The same
+        arguments give the same model, and one that is kept already is not trained again.
 
         Raises:
-            CheckpointError: if the base is not there, is damaged or is no base.
+            CheckpointError: if the origin or its base is not there, is damaged or has no hold-out.
         """
-        origin = self._read(base.id)
-        holdout = self._origin(origin).holdout
-        if holdout is None:
-            raise CheckpointError(f"model {base.id} goes back to none with a hold-out: name a base model")
+        begin = self._read(origin.id)
+        base = self._read(begin.card.base_id) if begin.card.base_id else begin
+        if base.holdout is None:
+            raise CheckpointError(f"model {base.card.id} has no hold-out of its own: name a base model")
+        old, _ = _with_inputs(known, self._inputs() if self._inputs is not None else None)
+        data = join([_some(old, round(self._config.rehearsal * len(new)), seed), new])
         recipe = Recipe(
-            origin.card.level,
-            origin.card.architecture,
+            base.card.level,
+            base.card.architecture,
             Schedule(
                 self._config.retrain_epochs,
                 self._config.retrain_learning_rate,
@@ -159,14 +196,24 @@ class EnsemblePredictor:
                 jitter_share=self._config.jitter_share,
                 patience=self._config.patience,
             ),
-            origin.card.members,
+            base.card.members,
             seed,
         )
-        kept = self._kept(recipe.hash(data, origin.card.id))
+        kept = self._kept(recipe.hash(data, begin.card.id))
         if kept is not None:
             return kept
         self._models_dir.mkdir(parents=True, exist_ok=True)
-        made = build(data, holdout, recipe, origin, self._models_dir, self._config.processes, progress, "learn")
+        made = build(
+            data,
+            base.holdout,
+            recipe,
+            begin,
+            self._models_dir,
+            self._config.processes,
+            progress,
+            "learn",
+            unrelaxed=base.card.holdout_unrelaxed,
+        )
         return self._keep(made)
 
     def _kept(self, recipe: str) -> ModelRecord | None:
@@ -184,12 +231,6 @@ class EnsemblePredictor:
         path = self._models_dir / made.card.id
         checkpoint.write(made, path)
         return made.card.record(path)
-
-    def _origin(self, made: Checkpoint) -> Checkpoint:
-        """The base that a checkpoint goes back to, itself if it is one; the hold-out travels with it."""
-        while made.holdout is None and made.card.base_id:
-            made = self._read(made.card.base_id)
-        return made
 
     def _read(self, model_id: str) -> Checkpoint:
         path = self._models_dir / model_id
@@ -210,27 +251,51 @@ def train_base(
     out_dir: Path,
     seed: int,
     progress: Progress,
-    also: TrainingSet | None = None,
+    inputs: TrainingSet | None = None,
 ) -> ModelRecord:
     """Train a base ensemble and write it to `out_dir` itself: the way the shipped ones are made.
 
     Args:
-        known: labelled crystals, relaxed; those of formulas that are not for training are the hold-out.
+        known: labelled crystals, relaxed.
         level: of the labels.
-        also: further labelled crystals, such as the unrelaxed inputs of the known ones with the formation
-            energies of what they relaxed to; none of them is in the hold-out.
+        inputs: unrelaxed inputs of the known ones with the formation energies of what they relaxed to. Those of
+            formulas that are not for training are the hold-out; without any inputs, those of the known are.
 
     Raises:
         SourceError: if no crystal can be trained on.
         CheckpointError: if `out_dir` cannot be written.
     """
-    data = known if also is None else join([known, also])
+    data, holdout = _with_inputs(known, inputs)
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     recipe = _base_recipe(config, level, seed)
-    made = build(data, split(known)[1], recipe, None, out_dir.parent, config.processes, progress, "prepare")
+    made = build(
+        data,
+        holdout,
+        recipe,
+        None,
+        out_dir.parent,
+        config.processes,
+        progress,
+        "prepare",
+        unrelaxed=inputs is not None,
+    )
     checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
+
+
+def _with_inputs(known: TrainingSet, inputs: TrainingSet | None) -> tuple[TrainingSet, TrainingSet]:
+    """All there is to train on, and the hold-out: of unrelaxed crystals where there are any."""
+    return (known, split(known)[1]) if inputs is None else (join([known, inputs]), split(inputs)[1])
+
+
+def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:
+    """n of them at random; all for n = 0 or where there are no more."""
+    if not 0 < n < len(data):
+        return data
+    which = np.zeros(len(data), dtype=bool)
+    which[np.random.default_rng((seed, n)).choice(len(data), n, replace=False)] = True
+    return part(data, which)
 
 
 def _score(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gnome_lite.references import ReferenceSet
+from gnome_lite.crystals import CrystalBatch
+from gnome_lite.records import TrainingSet
+from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.settings import bundled
 from gnome_lite.sources.parquet import read_references
 
@@ -22,3 +24,14 @@ class SeedSource:
             SourceError: if it is missing or damaged.
         """
         return ReferenceSet.make(read_references(self.path))
+
+    def inputs(self) -> TrainingSet:
+        """The unrelaxed crystals it was made from, with the formation energies of what they relaxed to.
+
+        Raises:
+            SourceError: if a file is missing or damaged.
+        """
+        entries = read_references(self.path.with_name("inputs.parquet"))
+        crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
+        elemental = self.load().elemental_ev_per_atom
+        return TrainingSet(crystals, formation_energies(crystals.counts, [e.energy_ev for e in entries], elemental))

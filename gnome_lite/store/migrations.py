@@ -56,7 +56,13 @@ def _add_judgements(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: list[Migration] = [_add_credibility, _add_judgements]
+def _add_expected_improvement(connection: Connection) -> None:
+    """3 -> 4: by how much a candidate was expected to lower the hull."""
+    kind = "DOUBLE PRECISION" if connection.dialect.name == "postgresql" else "FLOAT"
+    connection.execute(text(f"ALTER TABLE prediction ADD COLUMN expected_improvement_ev_per_atom {kind}"))
+
+
+MIGRATIONS: list[Migration] = [_add_credibility, _add_judgements, _add_expected_improvement]
 """MIGRATIONS[i] takes schema i + 1 to schema i + 2."""
 
 

@@ -83,6 +83,7 @@ def from_candidate(campaign: str, candidate: Candidate, formula: str, fingerprin
 
 PREDICTION_FIELDS = (
     "candidate_id", "e_form_ev_per_atom", "spread_ev_per_atom", "e_above_hull_ev_per_atom", "p_stable", "model_id",
+    "expected_improvement_ev_per_atom",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -117,6 +117,7 @@ prediction = Table(
     Column("e_above_hull_ev_per_atom", Float, nullable=False),
     Column("p_stable", Float, nullable=False),
     Column("model_id", Text, nullable=False),
+    Column("expected_improvement_ev_per_atom", Float),
     Index("ix_prediction_candidate", "candidate_id"),
     _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
     _within("spread_ev_per_atom", -1e-6, ENERGY_LIMIT_EV),

@@ -9,7 +9,9 @@ from typing import Any
 from gnome_lite.config import CampaignConfig
 from gnome_lite.errors import ConfigError
 
-_FREE_SETTINGS = ("rounds", "predict.processes", "verify.processes")
+_FREE_SETTINGS = (
+    "rounds", "predict.processes", "verify.processes", "stop.patience", "stop.hit_rate", "stop.fresh",
+)  # fmt: skip
 """Settings that may change between two runs of a campaign: they cannot change what a round finds."""
 
 

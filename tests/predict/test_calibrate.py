@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm, spearmanr
 
 from gnome_lite.metrics import calibration_error, reliability, spread_correlation
-from gnome_lite.predict.calibrate import IQR_PER_SIGMA, Residuals, p_stable
+from gnome_lite.predict.calibrate import IQR_PER_SIGMA, Residuals, expected_improvement, p_stable
 
 energy = st.floats(-2, 2)
 width = st.floats(0, 1)
@@ -32,6 +32,25 @@ def test_is_the_normal_probability_that_the_docstring_gives() -> None:
     assert p == pytest.approx(norm.cdf((5e-5 - 0.04) / sigma), rel=1e-3)
     biased = p_stable([0.04], [0.0], Residuals(0.03, 1.0, 0.02))[0]
     assert biased == pytest.approx(norm.cdf((5e-5 - 0.06) / 0.03), rel=1e-6)
+
+
+def test_expected_improvement_is_the_mean_depth_below_the_hull() -> None:
+    rng = np.random.default_rng(0)
+    for distance, bias in ((0.1, 0.0), (0.0, 0.02), (-0.2, -0.05)):
+        residuals = Residuals(0.05, 2.0, bias)
+        sigma = float(residuals.sigma(0.03))
+        drawn = distance + bias + sigma * rng.normal(size=400_000)
+        expected = np.maximum(0, -drawn).mean()
+        assert expected_improvement([distance], [0.03], residuals)[0] == pytest.approx(expected, abs=3e-4)
+
+
+@given(energy, energy, width, width)
+def test_expected_improvement_falls_with_distance(a: float, b: float, spread: float, residual: float) -> None:
+    residuals = Residuals.of_mae(residual)
+    near, far = expected_improvement([min(a, b), max(a, b)], spread, residuals)
+    assert near >= far >= 0
+    assert near >= -min(a, b) - 1e-9
+    assert expected_improvement([np.nan], spread, residuals)[0] == 0
 
 
 def test_a_missing_prediction_is_unstable_and_a_certain_one_is_a_step() -> None:

@@ -18,7 +18,7 @@ from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError, GnomeLiteError, SourceError
 from gnome_lite.pipeline import Predictor, silent
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.build import split
+from gnome_lite.predict.build import part, split
 from gnome_lite.predict.predictor import EnsemblePredictor, train_base
 from gnome_lite.predict.train import in_training
 from gnome_lite.records import ModelRecord, TrainingSet
@@ -57,6 +57,12 @@ def references() -> ReferenceSet:
 
 def known(references: ReferenceSet) -> TrainingSet:
     return TrainingSet(references.crystals, references.e_form_ev_per_atom)
+
+
+def halves(references: ReferenceSet) -> tuple[TrainingSet, TrainingSet]:
+    data = known(references)
+    first = np.arange(len(data)) < len(data) // 2
+    return part(data, first), part(data, ~first)
 
 
 @pytest.fixture(scope="module")
@@ -106,19 +112,58 @@ def test_the_shipped_ensemble_learns_and_is_the_base(
 def test_retraining_is_idempotent_and_keeps_the_hold_out(
     references: ReferenceSet, predictor: Predictor, shipped: ModelRecord, tmp_path: Path
 ) -> None:
-    data = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    old, new = halves(references)
     told: list[int] = []
-    first = predictor.retrain(shipped, data, 7, lambda stage, done, total, note: told.append(done))
+    first = predictor.retrain(shipped, old, new, 7, lambda stage, done, total, note: told.append(done))
     assert told == sorted(told)
     assert told[-1] == CONFIG.members * CONFIG.retrain_epochs
     assert first.id != shipped.id
     assert first.n_holdout == shipped.n_holdout
-    assert first.promoted == (first.holdout_mae_ev_per_atom <= shipped.holdout_mae_ev_per_atom)
-    assert predictor.retrain(shipped, data, 7, silent) == first
+    assert predictor.retrain(shipped, old, new, 7, silent) == first
     # Trained anew elsewhere, one member at a time: the same weights.
     one_by_one = CONFIG.model_copy(update={"processes": 1})
     elsewhere = EnsemblePredictor(one_by_one, tmp_path, Path(shipped.path), LEVEL)
-    assert replace(elsewhere.retrain(shipped, data, 7, silent), path="") == replace(first, path="")
+    assert replace(elsewhere.retrain(shipped, old, new, 7, silent), path="") == replace(first, path="")
+
+
+def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_weights(
+    references: ReferenceSet, shipped: ModelRecord, tmp_path: Path
+) -> None:
+    old, new = halves(references)
+    whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL).retrain(
+        shipped, old, new, 7, silent
+    )
+    few = CONFIG.model_copy(update={"rehearsal": 0.5, "retrain_epochs": 1})
+    predictor = EnsemblePredictor(few, tmp_path / "few", Path(shipped.path), LEVEL)
+    first = predictor.retrain(shipped, old, new, 7, silent)
+    n_new = len(split(new)[0])
+    assert n_new + 0.3 * len(new) < first.n_train < n_new + 0.5 * len(new)
+    assert first.n_train < whole.n_train
+    # On from there: other weights, the same hold-out, the same base.
+    second = predictor.retrain(first, old, new, 8, silent)
+    assert second.id not in (first.id, shipped.id)
+    assert second.n_holdout == shipped.n_holdout
+    assert {checkpoint.read_card(Path(m.path)).base_id for m in (first, second)} == {shipped.id}
+    again = predictor.retrain(shipped, old, new, 8, silent)
+    assert again.id != second.id
+
+
+def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: ReferenceSet, tmp_path: Path) -> None:
+    data = known(references)
+    compounds = part(data, data.crystals.n_atoms > 1)
+    inputs = TrainingSet(compounds.crystals.scaled(np.full(len(compounds), 1.1)), compounds.e_form_ev_per_atom)
+    config = SMALL.model_copy(update={"epochs": 2})
+    record = train_base(data, LEVEL, config, tmp_path / "base", 0, silent, inputs)
+    read = checkpoint.read(tmp_path / "base")
+    assert read.card.holdout_unrelaxed
+    assert read.holdout is not None
+    expected = split(inputs)[1].crystals
+    assert record.n_holdout == len(expected)
+    np.testing.assert_allclose(read.holdout.crystals.lattices, expected.lattices, rtol=1e-6)
+    assert record.n_train == len(split(data)[0]) + len(split(inputs)[0])
+    # A campaign that has to train its own base does the same.
+    mine = EnsemblePredictor(config, tmp_path / "models", None, LEVEL, lambda: inputs).base(references, silent)
+    assert mine.n_holdout == record.n_holdout
 
 
 def test_another_architecture_is_trained_once_and_again_when_damaged(
@@ -132,7 +177,7 @@ def test_another_architecture_is_trained_once_and_again_when_damaged(
     assert (again, told) == (base, [])  # neither a restart nor a second campaign trains it again
     assert [path.name for path in tmp_path.iterdir()] == [base.id]  # no scratch is left
     worse = TrainingSet(references.crystals, references.e_form_ev_per_atom + 3.0)
-    assert not small.retrain(base, worse, 1, silent).promoted
+    assert not small.retrain(base, worse, worse, 1, silent).promoted
 
     file = Path(base.path) / "member-00.safetensors"
     file.write_bytes(file.read_bytes()[:-1])

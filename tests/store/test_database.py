@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -284,7 +285,7 @@ def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(played: SqlStore) -> None:
     with sqlite3.connect(played.name) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 3: upgrade gnome_lite"):
+    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 4: upgrade gnome_lite"):
         SqlStore.open(played.name)
 
 
@@ -301,20 +302,21 @@ def test_an_older_store_is_backed_up_and_migrated(played: SqlStore, monkeypatch:
         raise StoreError("half way")
 
     before = dump(played)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 4)
+    now = schema.SCHEMA_VERSION
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
     with pytest.raises(StoreError, match="half way"):
         SqlStore.open(played.name)
     assert dump(played) == before
     monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS[:-1], add_column])
     SqlStore.open(played.name)
-    backup = Path(f"{played.name}.schema-3.bak")
+    backup = Path(f"{played.name}.schema-{now}.bak")
     assert backup.exists()
     with sqlite3.connect(played.name) as connection:
-        assert connection.execute("SELECT value FROM meta").fetchall() == [("4",)]
+        assert connection.execute("SELECT value FROM meta").fetchall() == [(str(now + 1),)]
         assert connection.execute("SELECT note FROM model").fetchall() == [(None,), (None,)]
     monkeypatch.undo()
-    with pytest.raises(StoreError, match="schema 4"):
+    with pytest.raises(StoreError, match=f"schema {now + 1}"):
         SqlStore.open(played.name)
 
 
@@ -324,7 +326,7 @@ def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None
         connection.executescript((Path(__file__).parent / "schema_1.sql").read_text(encoding="utf-8"))
     store = SqlStore.open(path)
     assert (tmp_path / "old.sqlite.schema-1.bak").exists()
-    assert store.status().schema_version == 3
+    assert store.status().schema_version == 4
     assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
     verdicts = store.verdicts("first", 1)
     assert len(verdicts) == 4
@@ -345,7 +347,7 @@ def test_a_store_of_schema_2_keeps_its_verdicts_and_takes_new_ones_between_round
         connection.executescript((Path(__file__).parent / "schema_2.sql").read_text(encoding="utf-8"))
     store = SqlStore.open(path)
     assert (tmp_path / "old.sqlite.schema-2.bak").exists()
-    assert store.status().schema_version == 3
+    assert store.status().schema_version == 4
     first, second = store.show(IDS[0]).verdicts
     assert (first.cause, second.cause) == ("judged", "judged")
     assert (first.round, first.verdict, second.round) == (1, verdict(CRYSTALS[0], 0.0), 2)
@@ -364,6 +366,25 @@ def test_a_store_of_schema_2_keeps_its_verdicts_and_takes_new_ones_between_round
             assert pairs[0] == pairs[1]
             indexes = [{r[1] for r in c.execute(f"PRAGMA index_list({table})")} for c in (old, new)]
             assert indexes[0] == indexes[1]
+
+
+def test_a_store_of_schema_3_keeps_its_predictions_and_takes_ones_with_an_expected_improvement(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript((Path(__file__).parent / "schema_3.sql").read_text(encoding="utf-8"))
+    store = SqlStore.open(path)
+    assert (tmp_path / "old.sqlite.schema-3.bak").exists()
+    before = [p for _, p in store.predictions("first", 1)]
+    assert len(before) == 6
+    assert {p.expected_improvement_ev_per_atom for p in before} == {None}
+    (old,) = store.reports("first")
+    assert (old.expected_hit_rate, old.kept) == (None, None)
+    after = [replace(p, expected_improvement_ev_per_atom=0.01) for p in before]
+    store.add_predictions("first", 2, after, {})
+    assert [p for _, p in store.predictions("first", 2)] == after
+    with sqlite3.connect(path) as old_one, sqlite3.connect(SqlStore.open(tmp_path / "new.sqlite").name) as new:
+        columns = [{(r[1], r[2], r[3]) for r in c.execute("PRAGMA table_info(prediction)")} for c in (old_one, new)]
+        assert columns[0] == columns[1]
 
 
 def test_taking_a_rounds_verdicts_back_lets_the_earlier_ones_stand(played: SqlStore) -> None:
