@@ -38,6 +38,10 @@ STRATEGIES = ("perfect", "random", "ion_exchange", "composition", *NETWORKED)
 """`perfect` knows the truth, `composition` takes the lowest by the composition networks; the others are `select`'s."""
 
 
+BUDGET = 50
+"""Verifications a round: about a hundredth of a universe, so that six rounds leave something to find."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class World:
     """A universe beside its references, n candidates. Build with `make_world`.
@@ -72,15 +76,15 @@ class Plan:
 
     Attributes:
         budget: verifications a round.
-        rounds: at most; fewer if everything is verified before.
-        until: it ends, too, once this share of the stable crystals offered is found.
+        rounds: it ends after so many, or when everything is verified.
+        until: it goes on, however, until this share of the stable crystals offered is found.
         offered: share of the universe's formulas, drawn by the seed, that there are to choose from.
     """
 
     strategy: str
     retrain: Retrain = "none"
     seed: int = 0
-    budget: int = 100
+    budget: int = BUDGET
     rounds: int = 6
     until: float | None = None
     offered: float = 0.8
@@ -135,7 +139,7 @@ class Replay:
 
     def verifications_to(self, share: float) -> int | None:
         """Verifications until this share of the stable crystals was found; None if it never was."""
-        needed = max(1, int(np.ceil(share * self.stable - 1e-9)))
+        needed = max(1, _share(share, self.stable))
         return self.hits_at[needed - 1] if needed <= len(self.hits_at) else None
 
 
@@ -244,8 +248,8 @@ class _Campaign:
         plan, offered = self.plan, len(self.left)
         stable = int(self.world.stable[self.left].sum())
         hull = self.world.build_hull(self.world.references, ())
-        enough = np.inf if plan.until is None else max(1, int(np.ceil(plan.until * stable - 1e-9)))
-        while len(self.left) and len(self.rounds) < plan.rounds and len(self.hits_at) < enough:
+        enough = 0 if plan.until is None else _share(plan.until, stable)
+        while len(self.left) and (len(self.rounds) < plan.rounds or len(self.hits_at) < enough):
             started = time.perf_counter()
             scores = self._scores()
             chosen = self._choose(scores)
@@ -253,7 +257,7 @@ class _Campaign:
             self._enter(hull, self.left[chosen])
             self._remember(scores, chosen)
             self.left = np.delete(self.left, chosen)
-            last = len(self.rounds) + 1 == plan.rounds
+            last = len(self.rounds) + 1 >= plan.rounds and len(self.hits_at) >= enough
             promoted = None if plan.retrain == "none" or last else self._learn()
             self.rounds.append(row(promoted, time.perf_counter() - started))
             note = f"{plan.strategy}, {plan.retrain}, seed {plan.seed}: {len(self.hits_at)} of {stable} stable"
@@ -366,6 +370,11 @@ class _Campaign:
         return TrainingSet(
             CrystalBatch.concatenate([relaxed, self.world.start.take(ok)]), np.concatenate([e_form, e_form])
         )
+
+
+def _share(share: float, n: int) -> int:
+    """The least whole number that is this share of n."""
+    return int(np.ceil(share * n - 1e-9))
 
 
 def _mean(errors: NDArray[np.float64]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gnome_lite.replay import World
     from gnome_lite.replay_networks import ReplayNetworks
     from gnome_lite.universe import Universe
@@ -68,8 +72,6 @@ def open_replay(
         SourceError: if the universe cannot be read.
         LevelMismatchError: if universe and references are of two levels.
     """
-    from gnome_lite.predict import checkpoint
-    from gnome_lite.predict.composition_ensemble import CompositionEnsemble
     from gnome_lite.replay import make_world
     from gnome_lite.replay_networks import ReplayNetworks
     from gnome_lite.stability.hull import build_hull
@@ -77,14 +79,17 @@ def open_replay(
     references, universe = load_universe(directory)
     world = make_world(references, universe, make_novelty(), build_hull, progress)
     home = settings.home / "replay"
+    if directory is not None and (directory / REFERENCES).is_file():
+        # The seed's unrelaxed crystals are not those of these references.
+        config = config.model_copy(update={"sources": config.sources.model_copy(update={"seed": False})})
     predictor = make_predictor(config, settings.model_copy(update={"home": home}), references.level)
     composition = bundled("models", f"composition-{references.level}")
-    ensemble = CompositionEnsemble(checkpoint.read(composition)) if composition.is_dir() else None
-    networks = ReplayNetworks(
-        predictor,
-        predictor.base(references, progress),
-        universe,
-        None if ensemble is None else ensemble.predict,
-        home / "answers",
-    )
-    return world, networks
+    ask = partial(_ask_compositions, composition) if composition.is_dir() else None
+    return world, ReplayNetworks(predictor, predictor.base(references, progress), universe, ask, home / "answers")
+
+
+def _ask_compositions(model: Path, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from gnome_lite.predict import checkpoint
+    from gnome_lite.predict.composition_ensemble import CompositionEnsemble
+
+    return CompositionEnsemble(checkpoint.read(model)).predict(counts)

@@ -52,7 +52,7 @@ def replay(
         typer.Option(metavar="DIR", help="Of universe.parquet; its references.parquet, if it has one, is the seed."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1)] = 6,
-    budget: Annotated[int, typer.Option(min=1, help="Verifications a round.")] = 100,
+    budget: Annotated[int, typer.Option(min=1, help="Verifications a round.")] = 50,
     seeds: Annotated[int, typer.Option(min=1, help="Replays of each kind: other draws, other parts of it.")] = 5,
     strategies: Annotated[str, typer.Option(metavar="A,B")] = DEFAULT_STRATEGIES,
     retrain: Annotated[str, typer.Option(metavar="A,B", help="Of none, base, continue.")] = "none",

@@ -1,0 +1,13 @@
+"""Learning: campaigns on a closed universe, strategies and ways of retraining side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks.rows import Row
+
+
+def measure(long: bool = False) -> Iterator[Row]:
+    from benchmarks import learning_replay
+
+    yield from learning_replay.measure(long)
