@@ -52,6 +52,7 @@ class World:
         e_form_ev_per_atom: of the relaxed crystal; NaN where relaxation failed, [n].
         ground_ev_per_atom: formation energy of the references' hull at each composition, [n].
         probability: of the substitution that made it, NaN where there was none, [n].
+        novel: relaxed, and equal to no reference and to none of the universe that is lower in energy, [n].
         stable: truly, [n].
     """
 
@@ -64,6 +65,7 @@ class World:
     e_form_ev_per_atom: NDArray[np.float64]
     ground_ev_per_atom: NDArray[np.float64]
     probability: NDArray[np.float64]
+    novel: NDArray[np.bool_]
     stable: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -99,11 +101,13 @@ class ReplayRound:
         hits: truly stable ones of this round's.
         found: truly stable ones so far.
         hit_rate: hits of the verified of this round.
+        hit_rate_then: the same as a campaign counts it: novel, and on the hull of what is known after this round.
         reachable: what a perfect picker would have reached from here: min(budget, stable ones left) / budget.
         daf: hit rate over the share of stable ones among all that was offered.
         mae_chosen_ev_per_atom: |predicted - relaxed| formation energy of those verified in this round.
         mae_pool_ev_per_atom: of all that there was to choose from in this round.
-        calibration_error: of P(stable), over all that there was to choose from.
+        calibration_error: of P(stable), over all that there was to choose from, against what it speaks of: being on
+            the hull of what was known before this round.
         promoted: the network trained after this round did not do worse on the hold-out and was taken.
     """
 
@@ -112,6 +116,7 @@ class ReplayRound:
     found: int
     failed: int
     hit_rate: float
+    hit_rate_then: float
     reachable: float
     daf: float | None
     mae_chosen_ev_per_atom: float | None
@@ -183,7 +188,7 @@ def make_world(
     ground = -hull.distances(start.counts, np.zeros(len(start)))
     whole = build_hull(references, universe.outcomes)
     # An energy too absurd for any hull lies far below it.
-    stable = np.abs(whole.distances(start.counts, e_form)) <= STABLE_EV_PER_ATOM
+    on_hull = np.abs(whole.distances(start.counts, e_form)) <= STABLE_EV_PER_ATOM
     progress("truth", 0, 0, "duplicates after relaxation")
     index = novelty.index()
     for entry in references.entries:
@@ -191,7 +196,8 @@ def make_world(
     at = np.flatnonzero(ok)
     order = np.lexsort((at, e_form[ok]))  # of equal crystals the lowest is the one that counts
     equal = index.admit([universe.candidates[at[i]].id for i in order], relaxed.take(order))
-    stable[at[order[[known is not None for known in equal]]]] = False
+    novel = np.zeros(len(universe), dtype=bool)
+    novel[at[order[[known is None for known in equal]]]] = True
     return World(
         references,
         universe,
@@ -202,7 +208,8 @@ def make_world(
         e_form,
         ground,
         np.array([c.probability for c in universe.candidates]),
-        stable,
+        novel,
+        on_hull & novel,
     )
 
 
@@ -256,10 +263,11 @@ class _Campaign:
             row = self._judge(scores, chosen, stable / offered)
             self._enter(hull, self.left[chosen])
             self._remember(scores, chosen)
+            then = float(np.mean(self._on_hull(self.left[chosen]) & self.world.novel[self.left[chosen]]))
             self.left = np.delete(self.left, chosen)
             last = len(self.rounds) + 1 >= plan.rounds and len(self.hits_at) >= enough
             promoted = None if plan.retrain == "none" or last else self._learn()
-            self.rounds.append(row(promoted, time.perf_counter() - started))
+            self.rounds.append(row(then, promoted, time.perf_counter() - started))
             note = f"{plan.strategy}, {plan.retrain}, seed {plan.seed}: {len(self.hits_at)} of {stable} stable"
             self.progress("replay", len(self.rounds), 0 if plan.until is not None else plan.rounds, note)
         return Replay(plan, offered, stable, tuple(self.rounds), tuple(self.hits_at))
@@ -300,7 +308,7 @@ class _Campaign:
 
     def _judge(
         self, scores: dict[str, NDArray[Any]], chosen: NDArray[np.int64], prevalence: float
-    ) -> Callable[[bool | None, float], ReplayRound]:
+    ) -> Callable[[float, bool | None, float], ReplayRound]:
         """Figures of this round, but for what comes after."""
         world, left, model_id = self.world, self.left, self.model.id
         stable, truth = world.stable[left], world.e_form_ev_per_atom[left]
@@ -311,18 +319,21 @@ class _Campaign:
         p = scores["p_stable"]
         rate = float(hit.mean())
 
-        def row(promoted: bool | None, seconds: float) -> ReplayRound:
+        p_then = None if np.isnan(p).all() else calibration_error(np.nan_to_num(p), self._on_hull(left))
+
+        def row(hit_rate_then: float, promoted: bool | None, seconds: float) -> ReplayRound:
             return ReplayRound(
                 verified=before + len(chosen),
                 hits=int(hit.sum()),
                 found=len(self.hits_at),
                 failed=int(np.isnan(truth[chosen]).sum()),
                 hit_rate=rate,
+                hit_rate_then=hit_rate_then,
                 reachable=min(self.plan.budget, int(stable.sum())) / self.plan.budget,
                 daf=rate / prevalence if prevalence else None,
                 mae_chosen_ev_per_atom=_mean(error[chosen]),
                 mae_pool_ev_per_atom=_mean(error),
-                calibration_error=None if np.isnan(p).all() else calibration_error(np.nan_to_num(p), stable),
+                calibration_error=p_then,
                 model_id=model_id if self.plan.strategy in NETWORKED else "",
                 promoted=promoted,
                 seconds=seconds,
@@ -342,6 +353,10 @@ class _Campaign:
                 touched |= ~absent[:, counts[i] > 0].any(axis=1)
         rows = self.left[touched]
         self.ground[rows] = -hull.distances(counts[rows], np.zeros(len(rows)))
+
+    def _on_hull(self, which: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of candidates by index: relaxed, and not above the hull of what is known now, [m]."""
+        return self.world.e_form_ev_per_atom[which] - self.ground[which] <= STABLE_EV_PER_ATOM
 
     def _remember(self, scores: dict[str, NDArray[Any]], chosen: NDArray[np.int64]) -> None:
         truth = self.world.e_form_ev_per_atom[self.left[chosen]]

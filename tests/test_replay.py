@@ -143,12 +143,24 @@ def test_the_same_seed_gives_the_same_figures(opened: Opened, strategy: str) -> 
     assert all((r.mae_pool_ev_per_atom is None) == (strategy in ("random", "ion_exchange")) for r in one.rounds)
 
 
-def test_the_shipped_ensemble_beats_a_random_pick(opened: Opened) -> None:
-    """On crystals it has seen for the most part: a test of the wiring, not of the network."""
+@pytest.mark.parametrize(("strategy", "score", "sign"), [("greedy", "e_above_hull", 1), ("p_stable", "p_stable", -1)])
+def test_networks_choose_by_what_they_say_of_the_known_hull(
+    opened: Opened, strategy: str, score: str, sign: int
+) -> None:
     world, networks = opened
-    one = replay(world, Plan("p_stable", budget=15, rounds=1), networks)
-    assert one.rounds[0].daf is not None
-    assert one.rounds[0].daf > 2.5
+    campaign = _Campaign(world, Plan(strategy, budget=15), networks, Selection(), silent)
+    scores = campaign._scores()
+    e_form, spread = networks.predictor.predict(networks.base.id, world.start.take(campaign.left), silent)
+    hull = build_hull(world.references, ())
+    distance = hull.distances(world.start.counts[campaign.left], e_form)
+    assert np.abs(scores["e_above_hull"] - distance).max() < 1e-6
+    told = networks.predictor.p_stable(distance, spread, networks.base.holdout_mae_ev_per_atom)
+    assert np.abs(scores["p_stable"] - told).max() < 1e-6
+    chosen = campaign._choose(scores)
+    others = np.delete(np.arange(len(campaign.left)), chosen)
+    others = others[~np.isin(scores["formula"][others].astype(str), scores["formula"][chosen].astype(str))]
+    assert (sign * scores[score][chosen]).max() <= (sign * scores[score][others]).min() + 1e-12
+    assert len(set(scores["formula"][chosen])) == 15
 
 
 def test_ion_exchange_takes_the_likeliest_first(opened: Opened) -> None:
@@ -168,6 +180,9 @@ def test_the_hull_grows_with_what_is_verified(opened: Opened) -> None:
     campaign.run()
     hull = build_hull(world.references, [world.universe.outcomes[i] for i in campaign.verified])
     fresh = -hull.distances(world.start.counts, np.zeros(len(world)))
+    late = campaign.verified[-25:]
+    then = np.abs(world.e_form_ev_per_atom[late] - fresh[late]) <= STABLE_EV_PER_ATOM
+    assert campaign.rounds[-1].hit_rate_then == pytest.approx((then & world.novel[late]).mean())
     assert np.abs(campaign.ground - fresh)[campaign.left].max() < 1e-9
     assert (campaign.ground[campaign.left] < world.ground_ev_per_atom[campaign.left] - 1e-6).any()
 

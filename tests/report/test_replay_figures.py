@@ -22,6 +22,7 @@ def made(strategy: str, seed: int, hits: list[list[int]], retrain: str = "none",
         rounds.append(
             ReplayRound(
                 verified=budget * (k + 1), hits=len(places), found=len(at), failed=0, hit_rate=len(places) / budget,
+                hit_rate_then=len(places) / budget,
                 reachable=min(budget, left) / budget, daf=10 * len(places) / budget,
                 mae_chosen_ev_per_atom=0.05 if known else None, mae_pool_ev_per_atom=0.04 if known else None,
                 calibration_error=0.02 if known else None, model_id="m", promoted=None, seconds=0.5,
