@@ -11,8 +11,7 @@ Energies in eV/atom throughout.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -108,7 +107,8 @@ class ReplayRound:
         mae_pool_ev_per_atom: of all that there was to choose from in this round.
         calibration_error: of P(stable), over all that there was to choose from, against what it speaks of: being on
             the hull of what was known before this round.
-        promoted: the network trained after this round did not do worse on the hold-out and was taken.
+        promoted: the network trained after this round did no worse on the hold-out and was taken.
+        seconds: without training.
     """
 
     verified: int
@@ -236,6 +236,7 @@ class _Campaign:
     rng: np.random.Generator = field(init=False)
     left: NDArray[np.int64] = field(init=False)
     ground: NDArray[np.float64] = field(init=False)
+    hull: Hull = field(init=False)
     model: ModelRecord = field(init=False)
     verified: list[int] = field(default_factory=list)
     past: list[NDArray[np.float64]] = field(default_factory=list)
@@ -249,31 +250,56 @@ class _Campaign:
         drawn = self.rng.choice(names, size=size, replace=False)
         self.left = np.flatnonzero(np.isin(self.world.formulas.astype(str), drawn))
         self.ground = self.world.ground_ev_per_atom.copy()
+        self.hull = self.world.build_hull(self.world.references, ())
         self.model = self.networks.base
 
     def run(self) -> Replay:
         plan, offered = self.plan, len(self.left)
         stable = int(self.world.stable[self.left].sum())
-        hull = self.world.build_hull(self.world.references, ())
         enough = 0 if plan.until is None else _share(plan.until, stable)
         while len(self.left) and (len(self.rounds) < plan.rounds or len(self.hits_at) < enough):
+            if self.rounds and plan.retrain != "none":
+                self.rounds[-1] = replace(self.rounds[-1], promoted=self._learn())
             started = time.perf_counter()
-            scores = self._scores()
-            chosen = self._choose(scores)
-            row = self._judge(scores, chosen, stable / offered)
-            self._enter(hull, self.left[chosen])
-            self._remember(scores, chosen)
-            then = float(np.mean(self._on_hull(self.left[chosen]) & self.world.novel[self.left[chosen]]))
-            self.left = np.delete(self.left, chosen)
-            last = len(self.rounds) + 1 >= plan.rounds and len(self.hits_at) >= enough
-            promoted = None if plan.retrain == "none" or last else self._learn()
-            self.rounds.append(row(then, promoted, time.perf_counter() - started))
+            done = self._round(stable / offered)
+            self.rounds.append(replace(done, seconds=time.perf_counter() - started))
             note = f"{plan.strategy}, {plan.retrain}, seed {plan.seed}: {len(self.hits_at)} of {stable} stable"
             self.progress("replay", len(self.rounds), 0 if plan.until is not None else plan.rounds, note)
         return Replay(plan, offered, stable, tuple(self.rounds), tuple(self.hits_at))
 
+    def _round(self, prevalence: float) -> ReplayRound:
+        """Choose, look up, enter into the hull."""
+        world, left, before = self.world, self.left, len(self.verified)
+        scores = self._scores()
+        chosen = self._choose(scores)
+        taken, p = left[chosen], scores["p_stable"]
+        # Before the hull grows: this is what P(stable) speaks of.
+        calibration = None if np.isnan(p).all() else calibration_error(np.nan_to_num(p), self._on_hull(left))
+        error = np.abs(scores["e_form"] - world.e_form_ev_per_atom[left])
+        self._enter(taken)
+        self._remember(scores["e_form"][chosen], scores["spread"][chosen], taken)
+        self.left = np.delete(left, chosen)
+        hit = world.stable[taken]
+        self.hits_at += (before + 1 + np.flatnonzero(hit)).tolist()
+        return ReplayRound(
+            verified=len(self.verified),
+            hits=int(hit.sum()),
+            found=len(self.hits_at),
+            failed=int(np.isnan(world.e_form_ev_per_atom[taken]).sum()),
+            hit_rate=float(hit.mean()),
+            hit_rate_then=float(np.mean(self._on_hull(taken) & world.novel[taken])),
+            reachable=min(self.plan.budget, int(world.stable[left].sum())) / self.plan.budget,
+            daf=float(hit.mean()) / prevalence if prevalence else None,
+            mae_chosen_ev_per_atom=_mean(error[chosen]),
+            mae_pool_ev_per_atom=_mean(error),
+            calibration_error=calibration,
+            model_id=self.model.id if self.plan.strategy in NETWORKED else "",
+            promoted=None,
+            seconds=0.0,
+        )
+
     def _scores(self) -> dict[str, NDArray[Any]]:
-        """Of what is left, [m], as a campaign's; "e_form" and "verified" beside them."""
+        """Of what is left, [m], as a campaign's; "e_form" beside them."""
         left, world = self.left, self.world
         blank = np.full(len(left), np.nan)
         names = ("e_form", "spread", "p_stable", "expected_improvement")
@@ -306,42 +332,7 @@ class _Campaign:
         limits = {"strategy": "greedy" if strategy == "composition" else strategy, "budget": budget, "control": 0}
         return select(scores, self.rng, self.selection.model_copy(update=limits))[0]
 
-    def _judge(
-        self, scores: dict[str, NDArray[Any]], chosen: NDArray[np.int64], prevalence: float
-    ) -> Callable[[float, bool | None, float], ReplayRound]:
-        """Figures of this round, but for what comes after."""
-        world, left, model_id = self.world, self.left, self.model.id
-        stable, truth = world.stable[left], world.e_form_ev_per_atom[left]
-        hit = stable[chosen]
-        before = len(self.verified)
-        self.hits_at += (before + 1 + np.flatnonzero(hit)).tolist()
-        error = np.abs(scores["e_form"] - truth)
-        p = scores["p_stable"]
-        rate = float(hit.mean())
-
-        p_then = None if np.isnan(p).all() else calibration_error(np.nan_to_num(p), self._on_hull(left))
-
-        def row(hit_rate_then: float, promoted: bool | None, seconds: float) -> ReplayRound:
-            return ReplayRound(
-                verified=before + len(chosen),
-                hits=int(hit.sum()),
-                found=len(self.hits_at),
-                failed=int(np.isnan(truth[chosen]).sum()),
-                hit_rate=rate,
-                hit_rate_then=hit_rate_then,
-                reachable=min(self.plan.budget, int(stable.sum())) / self.plan.budget,
-                daf=rate / prevalence if prevalence else None,
-                mae_chosen_ev_per_atom=_mean(error[chosen]),
-                mae_pool_ev_per_atom=_mean(error),
-                calibration_error=p_then,
-                model_id=model_id if self.plan.strategy in NETWORKED else "",
-                promoted=promoted,
-                seconds=seconds,
-            )
-
-        return row
-
-    def _enter(self, hull: Hull, chosen: NDArray[np.int64]) -> None:
+    def _enter(self, chosen: NDArray[np.int64]) -> None:
         """What was verified becomes part of the hull; only where it can matter the ground is looked up again."""
         counts, e_form = self.world.start.counts, self.world.e_form_ev_per_atom
         absent = counts[self.left] == 0
@@ -349,18 +340,18 @@ class _Campaign:
         for i in chosen.tolist():
             self.verified.append(i)
             if np.isfinite(e_form[i]):
-                hull.add(self.world.universe.candidates[i].id, counts[i], float(e_form[i]))
+                self.hull.add(self.world.universe.candidates[i].id, counts[i], float(e_form[i]))
                 touched |= ~absent[:, counts[i] > 0].any(axis=1)
         rows = self.left[touched]
-        self.ground[rows] = -hull.distances(counts[rows], np.zeros(len(rows)))
+        self.ground[rows] = -self.hull.distances(counts[rows], np.zeros(len(rows)))
 
     def _on_hull(self, which: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of candidates by index: relaxed, and not above the hull of what is known now, [m]."""
         return self.world.e_form_ev_per_atom[which] - self.ground[which] <= STABLE_EV_PER_ATOM
 
-    def _remember(self, scores: dict[str, NDArray[Any]], chosen: NDArray[np.int64]) -> None:
-        truth = self.world.e_form_ev_per_atom[self.left[chosen]]
-        triples = np.stack([scores["e_form"][chosen], scores["spread"][chosen], truth])
+    def _remember(self, e_form: NDArray[np.float64], spread: NDArray[np.float64], chosen: NDArray[np.int64]) -> None:
+        """What was predicted, and what was found."""
+        triples = np.stack([e_form, spread, self.world.e_form_ev_per_atom[chosen]])
         self.past.append(triples[:, np.isfinite(triples).all(axis=0)])
 
     def _past(self) -> PastPredictions:
@@ -371,7 +362,7 @@ class _Campaign:
         base = self.model if self.plan.retrain == "continue" else self.networks.base
         references = self.world.references
         known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-        seed = 1000 * self.plan.seed + len(self.rounds) + 1
+        seed = 1000 * self.plan.seed + len(self.rounds)
         made = self.networks.predictor.retrain(base, known, self._learnt(), seed, self.progress)
         if made.promoted:
             self.model = made
