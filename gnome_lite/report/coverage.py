@@ -56,7 +56,7 @@ def _map(figure: Figure, axes: Axes, sheet: Datasheet) -> None:
 def _distances(axes: Axes, sheet: Datasheet) -> None:
     e = sheet.e_above_hull_ev_per_atom
     bins = np.arange(0.0, FARTHEST_EV_PER_ATOM + BIN_EV_PER_ATOM, BIN_EV_PER_ATOM)
-    axes.hist(np.minimum(e, FARTHEST_EV_PER_ATOM), bins=bins, color=BLUE)
+    axes.hist(np.minimum(e, FARTHEST_EV_PER_ATOM), bins=bins.tolist(), color=BLUE)
     for limit, height in ((0.0, 0.97), (0.05, 0.90), (0.1, 0.83)):
         share = float((e <= limit + 5e-5).mean())
         axes.text(0.98, height, f"{share:.0%} at most {limit:g} eV/atom", transform=axes.transAxes, ha="right",
