@@ -1,4 +1,4 @@
-"""Learning: campaigns on a closed universe, strategies and ways of retraining side by side."""
+"""Learning: campaigns on a closed universe, strategies and ways of retraining side by side; a real campaign."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from benchmarks.rows import Row
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    from benchmarks import learning_replay
+    from benchmarks import learning_campaign, learning_replay
 
     yield from learning_replay.measure(long)
+    yield from learning_campaign.measure(long)

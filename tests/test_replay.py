@@ -236,7 +236,7 @@ def test_bands() -> None:
 
 
 def test_two_levels_never_meet() -> None:
-    references, universe, _ = seed_universe(("Li", "O"))
+    references, universe, _ = seed_universe(ELEMENTS)
     pairs = [(c, replace(v, level="other-1")) for c, v in zip(universe.candidates, universe.outcomes, strict=True)]
     with pytest.raises(LevelMismatchError, match=r"other-1.*chgnet"):
         make_world(references, Universe.make(pairs, ""), make_novelty(), build_hull)

@@ -60,23 +60,22 @@ def test_the_file_is_small_and_repeatable(universe: Universe, written: Path, tmp
 
 
 @pytest.mark.parametrize(
-    ("column", "row", "value", "complaint"),
+    ("column", "of", "value", "complaint"),
     [
-        ("energy_ev", 1, float("nan"), "an energy and a failure, or neither"),
-        ("energy_ev", 0, -3.0, "an energy and a failure, or neither"),
-        ("failure", 1, "melted", "a cause that is not known"),
-        ("relaxed_lattice", 1, [], "a relaxed crystal and a failure, or neither"),
-        ("relaxed_lattice", 1, [1.0] * 9, "without volume when relaxed"),
-        ("relaxed_frac_coords", 1, [0.5], "do not add up when relaxed"),
-        ("lattice", 2, [0.0] * 9, "without volume"),
-        ("id", 1, "", "no id"),
+        ("energy_ev", "relaxed", float("nan"), "an energy and a failure, or neither"),
+        ("energy_ev", "failed", -3.0, "an energy and a failure, or neither"),
+        ("failure", "relaxed", "melted", "a cause that is not known"),
+        ("relaxed_lattice", "relaxed", [], "a relaxed crystal and a failure, or neither"),
+        ("relaxed_lattice", "relaxed", [1.0] * 9, "without volume when relaxed"),
+        ("relaxed_frac_coords", "relaxed", [0.5], "do not add up when relaxed"),
+        ("lattice", "failed", [0.0] * 9, "without volume"),
+        ("id", "relaxed", "", "no id"),
     ],
 )
-def test_a_bad_row_is_named(
-    written: Path, tmp_path: Path, column: str, row: int, value: object, complaint: str
-) -> None:
+def test_a_bad_row_is_named(written: Path, tmp_path: Path, column: str, of: str, value: object, complaint: str) -> None:
     table = pq.read_table(written)
     rows = table.to_pylist()
+    row = next(i for i, r in enumerate(rows) if bool(r["failure"]) == (of == "failed"))
     rows[row][column] = value
     columns = [pa.array([r[f.name] for r in rows], f.type) for f in table.schema]
     pq.write_table(pa.table(columns, schema=table.schema), tmp_path / "bad.parquet")
@@ -126,7 +125,8 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
     assert len(set(ids)) == 60
     assert ids[:20] == [c.id for c in fewer] != [c.id for c in other]
     assert {c.generator for c in planned} == {"substitution", "prototypes"}
-    assert census["made"] == 60 + census["duplicates"] + sum(n for k, n in census.items() if k.startswith("gated"))
+    gated = sum(n for cause, n in census.items() if cause.startswith("gated"))
+    assert 60 <= census["made"] - census["duplicates"] - gated < 60 + 64  # the last chunk is not needed whole
     index = parts.novelty.index()
     for entry in parts.references.entries:
         index.add(entry.id, entry.crystal)

@@ -28,11 +28,8 @@ def test_replays_are_printed_drawn_written_and_kept(call: Call, home: Path, made
     more = ("--strategies", "perfect,random,greedy", "--json", tmp_path / "new" / "r.json", "--plots", tmp_path / "p")
     said = call(*asked, *more)
     assert said.code == 0, said.err
-    assert [line.split()[0] for line in said.out.splitlines() if line[:1].isalpha()][-3:] == [
-        "perfect",
-        "random",
-        "greedy",
-    ]
+    named = [line.strip("│ ").split()[0] for line in said.out.splitlines() if line.startswith("│")]
+    assert named == ["perfect", "random", "greedy"]
     assert "truly stable" in said.err
     assert {p.name for p in (tmp_path / "p").iterdir()} >= {"found.png", "hit_rate.png", "daf.png", "calibration.png"}
     told = json.loads((tmp_path / "new" / "r.json").read_text())

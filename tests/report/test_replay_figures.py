@@ -75,9 +75,9 @@ def test_nothing_to_draw_is_drawn() -> None:
 def test_the_table_has_medians_and_ranges(replays: list[Replay]) -> None:
     text = StringIO()
     Console(file=text, width=200).print(replay_table(replays))
-    rows = [line.split() for line in text.getvalue().splitlines() if line.startswith(("p stable", "random"))]
-    assert len(rows) == 3
-    assert rows[0][2:7] == ["none", "50%", "50%", "(50%-50%)", "50%"]
-    assert "4 (3-5)" in text.getvalue()
-    assert rows[2][1] == "none"
+    table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.getvalue().splitlines()]
+    rows = [row for row in table if row]
+    assert [row[:2] for row in rows] == [["p stable", "none"], ["p stable", "base"], ["random", "none"]]
+    assert rows[0][2:8] == ["50%", "50% (50%-50%)", "50%", "5.0", "4 (3-5)", "40%"]
+    assert rows[1][2:8] == ["50%", "75% (75%-75%)", "75%", "5.0", "5 (5-5)", "50%"]
     assert rows[2][-3:] == ["-", "-", "1"]
