@@ -1,4 +1,4 @@
-"""Learning: campaigns on a closed universe, strategies and ways of retraining side by side; rediscovery; a real campaign."""
+"""Learning: replays of campaigns on a closed universe, rediscovery of known compounds, and a real campaign."""
 
 from __future__ import annotations
 
