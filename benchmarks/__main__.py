@@ -18,7 +18,7 @@ from benchmarks.rows import Row
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-NAMES = ("stability", "verification", "prediction", "candidates")
+NAMES = ("stability", "verification", "prediction", "candidates", "learning")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -32,6 +32,7 @@ from gnome_lite.assemble.networks import (
     shipped_levels,
     shipped_model,
 )
+from gnome_lite.assemble.replay import assemble_universe, load_universe, open_replay
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.errors import SourceError, StoreError
 from gnome_lite.pipeline import Progress, Stages, silent
@@ -46,11 +47,13 @@ if TYPE_CHECKING:
 __all__ = [
     "assemble",
     "assemble_seed",
+    "assemble_universe",
     "check_calculators",
     "dft_outlook",
     "level_of",
     "load_molecules",
     "load_references",
+    "load_universe",
     "make_describe",
     "make_gate",
     "make_generator",
@@ -65,6 +68,7 @@ __all__ = [
     "make_verifier",
     "molecules_file",
     "open_known",
+    "open_replay",
     "open_store",
     "read_parents",
     "read_stored",

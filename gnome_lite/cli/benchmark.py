@@ -1,17 +1,102 @@
-"""`benchmark`: what a campaign is worth, measured where the answer is known."""
+"""`benchmark`: what a campaign is worth, measured where the answer is known: replays and rediscovery."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
+from gnome_lite.cli.common import Home, console, say, settings_of, split_list
 from gnome_lite.cli.rediscover import rediscover
 
-app = typer.Typer(help="Measure campaigns where the answer is known.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """A group even while it has one command."""
-
+app = typer.Typer(help="Does a campaign learn? Where the answer is known: replays, rediscovery.", no_args_is_help=True)
 
 app.command()(rediscover)
+
+DEFAULT_STRATEGIES = "perfect,random,ion_exchange,composition,greedy,p_stable,expected_improvement"
+
+
+@app.command()
+def universe(
+    out: Annotated[Path, typer.Option(help="Directory of universe.parquet.")] = Path("data/replay"),
+    candidates: Annotated[int, typer.Option(min=1, help="Candidates to verify.")] = 5500,
+    seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml. Default: the default campaign.")] = None,
+    home: Home = None,
+) -> None:
+    """Make a universe: a campaign's candidates, all of them verified. Hours; a killed build goes on."""
+    from gnome_lite.assemble import assemble_universe, make_verifier
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.ledger import relax_all
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.sources.universe import write_universe
+    from gnome_lite.universe import Universe
+    from gnome_lite.universe_plan import plan_universe
+
+    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    settings = settings_of(home)
+    parts = assemble_universe(config, settings)
+    with progress_on(sys.stderr) as progress:
+        planned, made = plan_universe(candidates, seed, parts, progress)
+        with make_verifier(config, parts.references.elemental_ev_per_atom) as verifier:
+            outcomes = relax_all(planned, verifier, settings.home / "universe" / "ledger.jsonl", progress)
+    closed = Universe.make([(c, outcomes[c.id]) for c in planned], parts.references.id)
+    write_universe(out / "universe.parquet", closed)
+    for name, figure in {"id": closed.id, "level": closed.level, **closed.census(), **made, "out": out}.items():
+        typer.echo(f"{name}: {figure}")
+
+
+@app.command()
+def replay(
+    universe: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of universe.parquet; its references.parquet, if it has one, is the seed."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1)] = 6,
+    budget: Annotated[int, typer.Option(min=1, help="Verifications a round.")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="Replays of each kind: other draws, other parts of it.")] = 5,
+    strategies: Annotated[str, typer.Option(metavar="A,B")] = DEFAULT_STRATEGIES,
+    retrain: Annotated[str, typer.Option(metavar="A,B", help="Of none, base, continue.")] = "none",
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure of every round here.")] = None,
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw the figures here, as PNG.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Run what was run before, too.")] = False,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for its predict and select sections.")] = None,
+    home: Home = None,
+) -> None:
+    """Run whole campaigns with a table as their verifier, strategies side by side, and print medians over the seeds.
+
+    Each replay is kept as it ends: run again, only what is new is run.
+    """
+    from json import dumps
+
+    from gnome_lite.assemble import open_replay
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.replay_runs import as_json, make_plans, run_replays
+    from gnome_lite.report.figures import save
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.report.replay_figures import replay_figures, replay_table
+
+    plans = make_plans(split_list(strategies), split_list(retrain), seeds, budget, rounds)
+    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    settings = settings_of(home)
+    for place in (json.parent if json is not None else None, plots):
+        if place is not None:
+            place.mkdir(parents=True, exist_ok=True)  # before hours are spent
+    kept = settings.home / "replay" / "results.jsonl"
+    with progress_on(sys.stderr) as progress:
+        world, networks = open_replay(config, settings, universe, progress)
+        predict = config.predict.model_dump(mode="json")
+        replays = run_replays(world, plans, networks, config.select, predict, kept, again, progress)
+    if json is not None:
+        what = {"universe": world.universe.id, "references": world.references.id, "model": networks.base.id}
+        json.write_text(dumps({**what, "replays": as_json(replays)}, indent=1) + "\n", encoding="utf-8")
+    if plots is not None:
+        for name, figure in replay_figures(replays).items():
+            save(figure, plots / f"{name}.png")
+    console().print(replay_table(replays))
+    say(
+        f"universe {world.universe.id}: {len(world)} candidates, {int(world.stable.sum())} truly stable "
+        f"({world.stable.mean():.1%}); medians of {seeds} seeds, lowest and highest in brackets"
+    )

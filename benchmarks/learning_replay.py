@@ -1,0 +1,116 @@
+"""Replays on the shipped universe: medians of five seeds beside a random and a perfect picker's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks.rows import Row
+from gnome_lite.replay import Replay
+
+SEEDS, ROUNDS, SHARE = 5, 6, 0.9
+
+
+def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
+    """Rows of the shipped universe, or of the one in a directory.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    from gnome_lite.assemble import open_replay
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.replay import BUDGET, STRATEGIES
+    from gnome_lite.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.settings import Settings, bundled
+
+    place = bundled("replay") if directory is None else directory
+    if not (place / "universe.parquet").is_file():
+        raise FileNotFoundError(f"no universe in {place}: `gnome-lite benchmark universe` makes one")
+    config, ours = CampaignConfig(), CampaignConfig().select.strategy
+    with progress_on(sys.stderr) as progress:
+        world, networks = open_replay(config, Settings(), directory, progress)
+        plans = make_plans(STRATEGIES, ["none"], SEEDS, BUDGET, ROUNDS, until=SHARE)
+        if long:
+            plans += [p for p in make_plans([ours], ["base", "continue"], SEEDS, BUDGET, ROUNDS) if p.retrain != "none"]
+        predict = config.predict.model_dump(mode="json")
+        arms = by_arm(run_replays(world, plans, networks, config.select, predict, None, progress=progress))
+    chosen, random = arms[ours, "none"], arms["random", "none"]
+    yield from _promised(f"{ours}, not retrained", chosen, random)
+    for retrain in ("base", "continue") if long else ():
+        retrained = arms[ours, retrain]
+        yield _last_hit_rate(f"{ours}, retrained: {retrain}", retrained)
+        yield _gain(retrain, retrained, chosen)
+    for (strategy, retrain), of in arms.items():
+        yield from _reported(f"{strategy}, retrained: {retrain}", of, random)
+
+
+def _promised(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
+    yield _last_hit_rate(who, ours)
+    daf, theirs = (_middle(one.rounds[0].daf for one in of) for of in (ours, random))
+    yield Row(
+        "replay DAF in round 1, shipped ensemble", "", daf, theirs, "random", daf / theirs if theirs else None, ">= 5",
+        daf >= 5,
+    )  # fmt: skip
+    share = _share_of_random(ours, random)
+    needed = _middle(one.verifications_to(SHARE) for one in random)
+    yield Row(
+        f"verifications to {SHARE:.0%} of all stable, share of random's", "", share, needed, "random, verifications",
+        None, "<= 0.25", share <= 0.25,
+    )  # fmt: skip
+
+
+def _last_hit_rate(who: str, ours: Sequence[Replay]) -> Row:
+    last = [one.rounds[ROUNDS - 1] for one in ours]
+    rate, reachable = _middle(r.hit_rate for r in last), _middle(r.reachable for r in last)
+    return Row(
+        f"replay hit rate of the last of {ROUNDS} rounds, {who}", "", rate, reachable, "perfect picker",
+        rate / reachable if reachable else None, ">= 0.80, or >= 0.9 of a perfect picker's",
+        rate >= 0.8 or rate >= 0.9 * reachable,
+    )  # fmt: skip
+
+
+def _gain(retrain: str, retrained: Sequence[Replay], plain: Sequence[Replay]) -> Row:
+    """Paired by seed: both were offered the same crystals."""
+    more = [a.rounds[ROUNDS - 1].found - b.rounds[ROUNDS - 1].found for a, b in zip(retrained, plain, strict=True)]
+    return Row(
+        f"retraining ({retrain}) over no retraining, stable found in {ROUNDS} rounds", "crystals", median(more),
+        _middle(one.rounds[ROUNDS - 1].found for one in plain),
+        f"not retrained, found; differences of {len(more)} seeds {min(more):+d} to {max(more):+d}", None,
+        "all differences above 0", min(more) > 0,
+    )  # fmt: skip
+
+
+def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
+    for k in (0, ROUNDS - 1):
+        rows = [one.rounds[k] for one in ours if len(one.rounds) > k]
+        rate, theirs = (_middle(one.rounds[k].hit_rate for one in of if len(one.rounds) > k) for of in (ours, random))
+        yield Row(f"replay, {who}: hit rate in round {k + 1}", "", rate, theirs, "random", None)
+        for name, unit, values in (
+            ("MAE on all to choose from", "eV/atom", [r.mae_pool_ev_per_atom for r in rows]),
+            ("calibration error of P(stable)", "", [r.calibration_error for r in rows]),
+        ):
+            if any(v is not None for v in values):
+                yield Row(f"replay, {who}: {name} in round {k + 1}", unit, _middle(values), None, "", None)
+    found = _middle(one.rounds[ROUNDS - 1].found / one.stable for one in ours)
+    theirs = _middle(one.rounds[ROUNDS - 1].found / one.stable for one in random)
+    yield Row(f"replay, {who}: share of stable found in {ROUNDS} rounds", "", found, theirs, "random", None)
+    if all(one.verifications_to(SHARE) is not None for one in ours):
+        share = _share_of_random(ours, random)
+        yield Row(f"replay, {who}: verifications to {SHARE:.0%}, share of random's", "", share, None, "", None)
+    seconds = _middle(sum(r.seconds for r in one.rounds[:ROUNDS]) for one in ours)
+    yield Row(f"replay, {who}: {ROUNDS} rounds", "s", seconds, None, "", None)
+
+
+def _share_of_random(ours: Sequence[Replay], random: Sequence[Replay]) -> float:
+    """Of verifications to find most stable crystals, paired by seed."""
+    pairs = [(a.verifications_to(SHARE), b.verifications_to(SHARE)) for a, b in zip(ours, random, strict=True)]
+    return _middle(a / b for a, b in pairs if a is not None and b)
+
+
+def _middle(values: Iterable[float | None]) -> float:
+    """Median of those that are there, NaN if none is."""
+    known = [v for v in values if v is not None]
+    return float(median(known)) if known else float("nan")

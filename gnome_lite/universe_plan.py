@@ -1,0 +1,70 @@
+"""Which candidates a universe is made of: the first of a campaign's own stream, with no network choosing among them."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnome_lite.config import Generate
+from gnome_lite.errors import ConfigError
+from gnome_lite.pipeline import BuildHull, Candidates, Gate, Novelty, Progress
+from gnome_lite.records import Candidate, CandidatePool
+from gnome_lite.references import ReferenceSet
+from gnome_lite.surroundings import index_of_known
+
+
+@dataclass(frozen=True, slots=True)
+class UniverseParts:
+    """What a universe is planned with: the generating parts of a campaign, before its first round.
+
+    Attributes:
+        references: parents of the candidates; none of these is a duplicate of one.
+        candidates: the mix, with its composition screen.
+    """
+
+    references: ReferenceSet
+    generate: Generate
+    candidates: Candidates
+    gate: Gate
+    novelty: Novelty
+    build_hull: BuildHull
+
+
+def plan_universe(n: int, seed: int, parts: UniverseParts, progress: Progress) -> tuple[list[Candidate], Counter[str]]:
+    """The first n candidates that pass the gate and equal no reference and none before them.
+
+    Returns:
+        Them, in the order of the stream, and how many were made and left out, by cause.
+
+    Raises:
+        ConfigError: if the generators end before.
+    """
+    references, small = parts.references, parts.generate.max_atoms
+    hull = parts.build_hull(references, ())
+    near = hull.distances(references.crystals.counts, references.e_form_ev_per_atom)
+    fit = (near <= parts.generate.parents_e_above_hull_max) & (references.crystals.n_atoms <= small)
+    parents, ids = references.crystals.take(fit), [references.entries[i].id for i in np.flatnonzero(fit)]
+    index = index_of_known(parts.novelty, references, ())
+    census: Counter[str] = Counter()
+    kept: list[CandidatePool] = []
+    n_kept = 0
+    for chunk in parts.candidates.stream(parents, ids, 0, (seed, 0, zlib.crc32(b"universe"))):
+        census["made"] += len(chunk)
+        refused = parts.gate.causes(chunk.crystals)
+        census.update(f"gated: {cause}" for cause in refused if cause)
+        passed = chunk.take([not cause for cause in refused])
+        equal = index.admit([crystal.content_id for crystal in passed.crystals], passed.crystals)
+        fresh = [i for i, known in enumerate(equal) if known is None]
+        census["duplicates"] += len(passed) - len(fresh)
+        kept.append(passed.take(np.array(fresh[: n - n_kept], dtype=np.int64)))
+        n_kept += len(kept[-1])
+        progress("generate", n_kept, n, f"{census['made']} made")
+        if n_kept == n:
+            pool = CandidatePool.concatenate(kept, 0)
+            return [pool.candidate(i) for i in range(n)], census
+    raise ConfigError(
+        f"the generators end after {n_kept} candidates: ask for no more than these, or widen the campaign"
+    )
