@@ -89,6 +89,7 @@ def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
         rate, theirs = (_middle(one.rounds[k].hit_rate for one in of if len(one.rounds) > k) for of in (ours, random))
         yield Row(f"replay, {who}: hit rate in round {k + 1}", "", rate, theirs, "random", None)
         for name, unit, values in (
+            ("hit rate as a campaign counts it", "", [r.hit_rate_then for r in rows]),
             ("MAE on all to choose from", "eV/atom", [r.mae_pool_ev_per_atom for r in rows]),
             ("calibration error of P(stable)", "", [r.calibration_error for r in rows]),
         ):

@@ -78,6 +78,6 @@ def test_the_table_has_medians_and_ranges(replays: list[Replay]) -> None:
     table = [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.getvalue().splitlines()]
     rows = [row for row in table if row]
     assert [row[:2] for row in rows] == [["p stable", "none"], ["p stable", "base"], ["random", "none"]]
-    assert rows[0][2:8] == ["50%", "50% (50%-50%)", "50%", "5.0", "4 (3-5)", "40%"]
-    assert rows[1][2:8] == ["50%", "75% (75%-75%)", "75%", "5.0", "5 (5-5)", "50%"]
+    assert rows[0][2:9] == ["50%", "50% (50%-50%)", "50%", "50%", "5.0", "4 (3-5)", "40%"]
+    assert rows[1][2:9] == ["50%", "75% (75%-75%)", "75%", "75%", "5.0", "5 (5-5)", "50%"]
     assert rows[2][-3:] == ["-", "-", "1"]
