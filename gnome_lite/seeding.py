@@ -23,6 +23,10 @@ LICENCE = "CC-BY-4.0"
 E_FORM_MAX_EV_PER_ATOM = 2.0
 """Compounds further above their elements than this are artefacts of a bad start, not phases."""
 
+ELEMENT_GROWTH_MAX = 2.0
+"""An element that grows by more than this factor is not the reported crystal any longer: fluorine comes apart into
+molecules far from each other, whose energy CHGNet extrapolates 0.12 eV/atom below everything known."""
+
 
 def collect(
     candidates: Sequence[Candidate], outcomes: dict[str, Verification], novelty: Novelty, progress: Progress
@@ -33,7 +37,7 @@ def collect(
         What is left, as the reference set; and the same entries with their *unrelaxed* crystals, whose
         `source` tells the parent and the change.
     """
-    good = [(c, outcomes[c.id]) for c in candidates if outcomes[c.id].ok]
+    good = [(c, outcomes[c.id]) for c in candidates if outcomes[c.id].ok and not _came_apart(c, outcomes[c.id])]
     elemental: dict[str, float] = {}
     for _, v in good:
         if np.ptp(v.crystal.numbers) == 0:
@@ -59,6 +63,11 @@ def collect(
         origin = f"{source}: {candidate.parent_id} {candidate.change}".strip()
         inputs.append(replace(entry, crystal=candidate.crystal, source=origin, fingerprint=""))
     return ReferenceSet.make(entries), inputs
+
+
+def _came_apart(candidate: Candidate, v: Verification) -> bool:
+    one_element = np.ptp(candidate.crystal.numbers) == 0
+    return bool(one_element and v.crystal.volume > ELEMENT_GROWTH_MAX * candidate.crystal.volume)
 
 
 def summary(candidates: Sequence[Candidate], outcomes: dict[str, Verification]) -> dict[str, Any]:
