@@ -292,20 +292,22 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
 def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progress = silent) -> ArmResult:
     """Run one arm, or go on with it, and count what has come back."""
     from gnome_lite.assemble import assemble
-    from gnome_lite.predict.untaught import UntaughtPredictor
+    from gnome_lite.predict.blind import BlindPredictor
 
     settings = Settings(home=task.home / arm, database_url=None)
     stages = assemble(config, settings, progress)
     store, level = stages.store, level_of(config)
     stages = replace(stages, verifier=LedgerVerifier(stages.verifier, _ledger(task.home)))
     if arm != "campaign":
-        untaught = UntaughtPredictor(config.predict, settings.models_dir, shipped_model(level), level)
-        stages = replace(stages, predictor=untaught)
+        blind = BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
+        stages = replace(stages, predictor=blind)
     run_campaign(stages)
     tried = trials(store, config.name, level)
     formulas = {h.crystal.reduced_formula for h in task.hidden}
     made = [c for of in store.candidates_with_formulas(formulas).values() for c in of]
-    ranks = last_ranks(store, config.name)
+    ranks = last_ranks(store, config.name) if arm == "campaign" else {}
+    if arm != "campaign":
+        tried = [replace(t, prediction=None) for t in tried]
     why = partial(why_not_made, task=task, config=config)
     found = returns(task.hidden, tried, made, ranks, stages.novelty, why)
     claims = count_claims(tried, task.dft, task.distances, stages.novelty)
