@@ -112,8 +112,8 @@ class Predict(Section):
     """The structural graph network and its ensemble. `processes = 0` means one a core.
 
     Each round retrains from the base's weights or from those in force, on what is known and what was verified.
-    `rehearsal` limits the known to so many for each crystal that is new, so that a round's training costs what the
-    round brought and not what the seed holds; 0 = all.
+    Of the known so many are drawn for each `rehearsal`: enough not to forget them, at a fraction of the price of all
+    (0).
     """
 
     members: Annotated[int, Field(ge=1, le=32)] = 4
@@ -129,7 +129,7 @@ class Predict(Section):
     epochs: Annotated[int, Field(ge=1)] = 40
     retrain_from: Literal["base", "last"] = "base"
     retrain_epochs: Annotated[int, Field(ge=1)] = 6
-    rehearsal: Annotated[float, Field(ge=0)] = 0.0
+    rehearsal: Annotated[int, Field(ge=0)] = 4000
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     retrain_learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
     volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2

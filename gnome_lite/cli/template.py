@@ -51,7 +51,7 @@ _COMMENTS = {
     "predict.volume_scan": "0: the median over three volumes; n: the lowest of n volumes, 80-120 % (GNoME: 20)",
     "predict.cascade": "the whole ensemble only for what can still be picked",
     "predict.retrain_from": '"base" or "last": whose weights a round begins with',
-    "predict.rehearsal": "known crystals learnt again for each new one; 0 = all",
+    "predict.rehearsal": "known crystals learnt again in each round; 0 = all",
     "predict.carry_over": "promising unverified candidates of earlier rounds, predicted again",
     "predict.processes": "0 = one a core",
     "select.strategy": '"p_stable", "expected_improvement", "greedy" (as GNoME), "ion_exchange" or "random"',

@@ -183,7 +183,7 @@ class EnsemblePredictor:
         if base.holdout is None:
             raise CheckpointError(f"model {base.card.id} has no hold-out of its own: name a base model")
         old, _ = _with_inputs(known, self._inputs() if self._inputs is not None else None)
-        data = join([_some(old, round(self._config.rehearsal * len(new)), seed), new])
+        data = join([_some(old, self._config.rehearsal, seed), new])
         recipe = Recipe(
             base.card.level,
             base.card.architecture,

@@ -133,11 +133,11 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
     whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL).retrain(
         shipped, old, new, 7, silent
     )
-    few = CONFIG.model_copy(update={"rehearsal": 0.5, "retrain_epochs": 1})
+    few = CONFIG.model_copy(update={"rehearsal": 40, "retrain_epochs": 1})
     predictor = EnsemblePredictor(few, tmp_path / "few", Path(shipped.path), LEVEL)
     first = predictor.retrain(shipped, old, new, 7, silent)
     n_new = len(split(new)[0])
-    assert n_new + 0.3 * len(new) < first.n_train < n_new + 0.5 * len(new)
+    assert n_new + 0.6 * 40 < first.n_train <= n_new + 40
     assert first.n_train < whole.n_train
     # On from there: other weights, the same hold-out, the same base.
     second = predictor.retrain(first, old, new, 8, silent)
