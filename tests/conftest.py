@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +28,30 @@ def dft_data() -> Path:
     if not (path / "mp20_val.csv.gz").exists():
         pytest.skip(f"no DFT data in {path}")
     return path
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """URL of an empty PostgreSQL server; PostgreSQL refuses to run as root, who becomes `nobody` for it."""
+    pytest.importorskip("psycopg")
+    if not (shutil.which("initdb") and shutil.which("pg_ctl")):
+        pytest.skip("PostgreSQL is not installed")
+    home = Path(tempfile.mkdtemp(prefix="gnome_lite_pg"))
+    user = pwd.getpwnam("nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
+    os.chown(home, user.pw_uid, user.pw_gid)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def run(*command: str) -> None:
+        subprocess.run(command, check=True, user=user.pw_uid, cwd=home, stdout=subprocess.DEVNULL)
+
+    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
+    run("initdb", "-D", str(home / "data"), "-U", "tester", "--auth=trust")
+    run("pg_ctl", "-D", str(home / "data"), "-l", str(home / "log"), "-w", "-o", options, "start")
+    yield f"postgresql://tester:a-secret-word@127.0.0.1:{port}/postgres"
+    run("pg_ctl", "-D", str(home / "data"), "-m", "immediate", "stop")
+    shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")

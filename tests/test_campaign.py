@@ -32,15 +32,15 @@ KILL_POINTS = [
 ]
 
 
-def run(home: Path, point: str = "none") -> int:
+def run(home: Path, point: str = "none", **environment: str) -> int:
     script = Path(__file__).with_name("killed_campaign.py")
     command = [sys.executable, str(script), str(home), str(home.with_suffix(".ledger")), point]
-    return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, timeout=300).returncode
+    return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, timeout=300).returncode
 
 
-def contents(home: Path) -> tuple[list, list, list]:
+def contents(home: Path, database_url: str | None = None) -> tuple[list, list, list]:
     """Everything a campaign decided, without what differs between two runs of it (seconds)."""
-    store = open_store(Settings(home=home))
+    store = open_store(Settings(home=home, database_url=database_url))
     reports = store.reports("tiny")
     verdicts = [sorted((i, v) for i, v in store.verdicts("tiny", r.round).items()) for r in reports]
     verified = [(v.candidate_id, v.energy_ev, v.failure) for v in store.verifications("chgnet-0.3.0")]
@@ -76,6 +76,14 @@ def test_campaign_finds_what_pymatgen_calls_stable(uninterrupted: Path) -> None:
         phases = [entry(e) for e in everything if set(e.crystal.chemical_system.split("-")) <= inside]
         expected = PhaseDiagram(phases).get_e_above_hull(entry(verified[candidate_id]))
         assert verdict.e_above_hull_ev_per_atom == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_campaign_on_postgresql_decides_the_same(uninterrupted: Path, tmp_path: Path, postgres: str) -> None:
+    home = tmp_path / "home"
+    assert run(home, GNOME_LITE_DATABASE_URL=postgres) == 0
+    assert not (home / "store.sqlite").exists()
+    assert contents(home, postgres) == contents(uninterrupted)
 
 
 @pytest.mark.slow

@@ -3,13 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from store.small_campaign import CRYSTALS, LEVEL, begin, play_round, pool, prediction
@@ -21,36 +14,12 @@ from gnome_lite.store.query import Query
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """URL of an empty server; PostgreSQL refuses to run as root, who becomes `nobody` for it."""
-    pytest.importorskip("psycopg")
-    if not (shutil.which("initdb") and shutil.which("pg_ctl")):
-        pytest.skip("PostgreSQL is not installed")
-    home = Path(tempfile.mkdtemp(prefix="gnome_lite_pg"))
-    user = pwd.getpwnam("nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name)
-    os.chown(home, user.pw_uid, user.pw_gid)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-
-    def run(*command: str) -> None:
-        subprocess.run(command, check=True, user=user.pw_uid, cwd=home, stdout=subprocess.DEVNULL)
-
-    options = f"-p {port} -k {home} -c listen_addresses=127.0.0.1 -c fsync=off"
-    run("initdb", "-D", str(home / "data"), "-U", "tester", "--auth=trust")
-    run("pg_ctl", "-D", str(home / "data"), "-l", str(home / "log"), "-w", "-o", options, "start")
-    yield f"postgresql://tester:a-secret-word@127.0.0.1:{port}/postgres"
-    run("pg_ctl", "-D", str(home / "data"), "-m", "immediate", "stop")
-    shutil.rmtree(home)
-
-
-def test_a_round_on_postgresql(server: str) -> None:
-    store = SqlStore.open(server)
+def test_a_round_on_postgresql(postgres: str) -> None:
+    store = SqlStore.open(postgres)
     begin(store)
     play_round(store, "first")
     play_round(store, "first")
-    again = SqlStore.open(server, create=False)
+    again = SqlStore.open(postgres, create=False)
     assert sorted(c.formula for c in again.query(Query())) == ["KCl", "LiF", "NaCl", "NaMnF3"]
     assert [c.formula for c in again.query(Query(elements=("Hf",), include_unverified=True, sort="p_stable"))] == [
         "HfC"
@@ -70,9 +39,9 @@ def test_a_round_on_postgresql(server: str) -> None:
         pass
 
 
-def test_messages_keep_the_password(server: str) -> None:
-    assert "a-secret-word" not in SqlStore.open(server).name
+def test_messages_keep_the_password(postgres: str) -> None:
+    assert "a-secret-word" not in SqlStore.open(postgres).name
     with pytest.raises(StoreError) as error:
-        SqlStore.open(server.replace("/postgres", "/nothing-here"), create=False)
+        SqlStore.open(postgres.replace("/postgres", "/nothing-here"), create=False)
     assert "a-secret-word" not in str(error.value)
     assert "\n" not in str(error.value)
