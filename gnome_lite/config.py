@@ -131,7 +131,7 @@ class Predict(Section):
     retrain_epochs: Annotated[int, Field(ge=1)] = 6
     rehearsal: Annotated[int, Field(ge=0)] = 4000
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
-    retrain_learning_rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    retrain_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     jitter_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     batch_size: Annotated[int, Field(ge=1)] = 32
