@@ -91,7 +91,7 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
         vmap = _seconds(lambda: stacked(ensemble.networks, some), 15)
 
     hull = build_hull(references, ())
-    residual = model.holdout_mae_ev_per_atom
+    outlook = predictor.outlook(model.id, hull.distances)
     selection = config.select
 
     def timed(crystals: CrystalBatch, cascaded: bool) -> tuple[set[int], float]:
@@ -101,13 +101,13 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
         _, compositions = np.unique(formulas.astype(str), return_inverse=True)
         screen = Screen(
             ground, compositions, selection.budget + selection.control, selection.per_composition,
-            selection.e_above_hull_max, residual,
+            selection.e_above_hull_max, outlook,
         )  # fmt: skip
         started = time.process_time()
         e_form, spread = predictor.predict(model.id, crystals, silent, screen if cascaded else None)
         seconds = time.process_time() - started
         scores = {
-            "p_stable": predictor.p_stable(e_form - ground, spread, residual),
+            "p_stable": outlook.p_stable(e_form - ground, spread),
             "e_above_hull": e_form - ground,
             "spread": spread,
             "formula": formulas,

@@ -148,11 +148,33 @@ class PastPredictions:
     Attributes:
         predicted_ev_per_atom, spread_ev_per_atom, verified_ev_per_atom: formation energies before and after, and
             the spread then, [m].
+        e_above_hull_ev_per_atom: predicted signed distance to the hull as it was known then, [m].
     """
 
     predicted_ev_per_atom: NDArray[np.float64]
     spread_ev_per_atom: NDArray[np.float64]
     verified_ev_per_atom: NDArray[np.float64]
+    e_above_hull_ev_per_atom: NDArray[np.float64]
+
+
+Distances = Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.float64]]
+"""`Hull.distances`."""
+
+
+class Outlook(Protocol):
+    """What predictions are worth, from the errors of earlier ones."""
+
+    def p_stable(
+        self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Probability of being on the hull from signed distance and spread, [n]; 0 where one is not finite."""
+        ...
+
+    def expected_improvement(
+        self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """By how much each is expected to lower the hull, eV/atom, [n]."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +186,7 @@ class Screen:
         compositions: equal numbers are equal compositions, int64 [n].
         picked: so many are picked, and of one composition `per_composition`; those within `limit_ev_per_atom`
             of the hull before all others.
-        residual_ev_per_atom, past: as of `Predictor.p_stable`, by which they are ranked.
+        outlook: by whose P(stable) they are ranked.
     """
 
     hull_ev_per_atom: NDArray[np.float64]
@@ -172,8 +194,7 @@ class Screen:
     picked: int
     per_composition: int
     limit_ev_per_atom: float
-    residual_ev_per_atom: float
-    past: PastPredictions | None = None
+    outlook: Outlook
 
 
 class Predictor(Protocol):
@@ -194,27 +215,8 @@ class Predictor(Protocol):
         """
         ...
 
-    def p_stable(
-        self,
-        e_above_hull: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        residual: float,
-        past: PastPredictions | None = None,
-    ) -> NDArray[np.float64]:
-        """Probability of being on the hull from signed distance, spread and residual scale, eV/atom, [n].
-
-        Enough past predictions that were verified since tell it better than the residual scale alone.
-        """
-        ...
-
-    def expected_improvement(
-        self,
-        e_above_hull: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        residual: float,
-        past: PastPredictions | None = None,
-    ) -> NDArray[np.float64]:
-        """By how much each is expected to lower the hull, eV/atom, [n]; arguments as of `p_stable`."""
+    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Outlook:
+        """What predictions of a model are worth near a hull: from its hold-out, and from what was verified since."""
         ...
 
     def retrain(

@@ -276,8 +276,8 @@ class _Campaign:
         # Before the hull grows: this is what P(stable) speaks of.
         calibration = None if np.isnan(p).all() else calibration_error(np.nan_to_num(p), self._on_hull(left))
         error = np.abs(scores["e_form"] - world.e_form_ev_per_atom[left])
-        self._enter(taken)
         self._remember(scores["e_form"][chosen], scores["spread"][chosen], taken)
+        self._enter(taken)
         self.left = np.delete(left, chosen)
         hit = world.stable[taken]
         self.hits_at += (before + 1 + np.flatnonzero(hit)).tolist()
@@ -306,10 +306,10 @@ class _Campaign:
         scores: dict[str, NDArray[Any]] = dict.fromkeys(names, blank)
         if self.plan.strategy in NETWORKED:
             e_form, spread = self.networks.structural(self.model.id, self.progress)
-            predictor, mae, past = self.networks.predictor, self.model.holdout_mae_ev_per_atom, self._past()
-            away = (e_form[left] - self.ground[left], spread[left], mae, past)
-            scores |= {"e_form": e_form[left], "spread": spread[left], "p_stable": predictor.p_stable(*away)}
-            scores["expected_improvement"] = predictor.expected_improvement(*away)
+            outlook = self.networks.predictor.outlook(self.model.id, self.hull.distances, self._past())
+            away = e_form[left] - self.ground[left], spread[left]
+            scores |= {"e_form": e_form[left], "spread": spread[left], "p_stable": outlook.p_stable(*away)}
+            scores["expected_improvement"] = outlook.expected_improvement(*away)
         elif self.plan.strategy == "composition":
             e_form, spread = self.networks.composition()
             scores |= {"e_form": e_form[left], "spread": spread[left]}
@@ -351,11 +351,11 @@ class _Campaign:
 
     def _remember(self, e_form: NDArray[np.float64], spread: NDArray[np.float64], chosen: NDArray[np.int64]) -> None:
         """What was predicted, and what was found."""
-        triples = np.stack([e_form, spread, self.world.e_form_ev_per_atom[chosen]])
-        self.past.append(triples[:, np.isfinite(triples).all(axis=0)])
+        rows = np.stack([e_form, spread, self.world.e_form_ev_per_atom[chosen], e_form - self.ground[chosen]])
+        self.past.append(rows[:, np.isfinite(rows).all(axis=0)])
 
     def _past(self) -> PastPredictions:
-        return PastPredictions(*np.concatenate([np.empty((3, 0)), *self.past], axis=1))
+        return PastPredictions(*np.concatenate([np.empty((4, 0)), *self.past], axis=1))
 
     def _learn(self) -> bool:
         """Retrain on references and everything verified; whether the new network was taken."""

@@ -19,7 +19,7 @@ from gnome_lite.config import Selection
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import LevelMismatchError
 from gnome_lite.metrics import calibration_error
-from gnome_lite.pipeline import PastPredictions, Screen, Stages
+from gnome_lite.pipeline import Outlook, PastPredictions, Screen, Stages
 from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.reverdict import affected, first_verdict, has_moved, moved_to
@@ -101,11 +101,11 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     hull = stages.build_hull(stages.source.load(), _verified(stages))
     ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
     past = _past_predictions(stages, round)
-    screen = _screen(config.select, crystals, ground, model.holdout_mae_ev_per_atom, past)
+    outlook = stages.predictor.outlook(model.id, hull.distances, past)
+    screen = _screen(config.select, crystals, ground, outlook)
     e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress, screen)
     distance = e_form - ground
-    p_stable = stages.predictor.p_stable(distance, spread, model.holdout_mae_ev_per_atom, past)
-    gain = stages.predictor.expected_improvement(distance, spread, model.holdout_mae_ev_per_atom, past)
+    p_stable, gain = outlook.p_stable(distance, spread), outlook.expected_improvement(distance, spread)
     predictions = [
         Prediction(c.id, float(e), float(s), float(d), float(p), model.id, float(g))
         for c, e, s, d, p, g in zip(candidates, e_form, spread, distance, p_stable, gain, strict=True)
@@ -312,8 +312,7 @@ def _screen(
     config: Selection,
     crystals: CrystalBatch,
     hull_ev_per_atom: NDArray[np.float64],
-    residual_ev_per_atom: float,
-    past: PastPredictions,
+    outlook: Outlook,
 ) -> Screen | None:
     """What the predictor may know of the selection that follows; None where it ranks by something else."""
     if config.strategy != "p_stable":
@@ -327,8 +326,7 @@ def _screen(
         picked,
         config.per_composition,
         config.e_above_hull_max,
-        residual_ev_per_atom,
-        past,
+        outlook,
     )
 
 
@@ -347,6 +345,7 @@ def _past_predictions(stages: Stages, round: int) -> PastPredictions:
         np.array([p.e_form_ev_per_atom for p, _ in pairs]),
         np.array([p.spread_ev_per_atom for p, _ in pairs]),
         formation_energies(crystals.counts, [v.energy_ev for _, v in pairs], references.elemental_ev_per_atom),
+        np.array([p.e_above_hull_ev_per_atom for p, _ in pairs]),
     )
 
 

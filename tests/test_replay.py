@@ -154,7 +154,7 @@ def test_networks_choose_by_what_they_say_of_the_known_hull(
     hull = build_hull(world.references, ())
     distance = hull.distances(world.start.counts[campaign.left], e_form)
     assert np.abs(scores["e_above_hull"] - distance).max() < 1e-6
-    told = networks.predictor.p_stable(distance, spread, networks.base.holdout_mae_ev_per_atom)
+    told = networks.predictor.outlook(networks.base.id, hull.distances).p_stable(distance, spread)
     assert np.abs(scores["p_stable"] - told).max() < 1e-6
     chosen = campaign._choose(scores)
     others = np.delete(np.arange(len(campaign.left)), chosen)

@@ -121,9 +121,10 @@ def _on_the_hull(
         known[z] = symbol(z) in references.elemental_ev_per_atom
     placed = ~(crystals.counts[:, ~known].any(axis=1)) & np.isfinite(e_form)
     distance = np.full(len(crystals), np.nan)
-    distance[placed] = build_hull(references, ()).distances(crystals.counts[placed], e_form[placed])
+    hull = build_hull(references, ())
+    distance[placed] = hull.distances(crystals.counts[placed], e_form[placed])
     p = np.full(len(crystals), np.nan)
-    p[placed] = predictor.p_stable(distance[placed], spread[placed], model.holdout_mae_ev_per_atom)
+    p[placed] = predictor.outlook(model.id, hull.distances).p_stable(distance[placed], spread[placed])
     rows = []
     for i, (file, name) in enumerate(names):
         strange = [symbol(z) for z in np.flatnonzero(crystals.counts[i] * ~known)]

@@ -20,6 +20,9 @@ SIGMA_PER_MAE = math.sqrt(math.pi / 2)
 FEWEST_RESIDUALS = 40
 """A residual model is fitted on so many known errors or more: on fewer its three numbers are chance."""
 
+NEAR_EV_PER_ATOM = 0.2
+"""Predictions within this distance of the hull are those that P(stable) is of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
@@ -46,7 +49,7 @@ class Residuals:
         return cls(SIGMA_PER_MAE * mae_ev_per_atom)
 
     @classmethod
-    def fitted(cls, error_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike, bias: bool = True) -> Residuals:
+    def fitted(cls, error_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike) -> Residuals:
         """By maximum likelihood, from errors (true - predicted) and spreads, [m] each.
 
         Errors are first cut at five times their typical size (the median of |error| / 0.6745): a single broken
@@ -66,7 +69,7 @@ class Residuals:
         centre = float(np.median(error))
         typical = max(float(np.median(np.abs(error - centre))) / 0.6745, 1e-4)
         error = np.clip(error, centre - 5 * typical, centre + 5 * typical)
-        offset = float(error.mean()) if bias else 0.0
+        offset = float(error.mean())
         offset *= offset**2 / (offset**2 + float(error.var()) / len(error) + 1e-12)
 
         def surprise(log: NDArray[np.float64]) -> float:
@@ -80,6 +83,16 @@ class Residuals:
         """Standard deviation of the error, eV/atom, [n]."""
         spread = np.asarray(spread_ev_per_atom, dtype=np.float64)
         return np.hypot(self.floor_ev_per_atom, self.slope * spread / IQR_PER_SIGMA)
+
+    def p_stable(self, e_above_hull_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike) -> NDArray[np.float64]:
+        """See `p_stable`."""
+        return p_stable(e_above_hull_ev_per_atom, spread_ev_per_atom, self)
+
+    def expected_improvement(
+        self, e_above_hull_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike
+    ) -> NDArray[np.float64]:
+        """See `expected_improvement`."""
+        return expected_improvement(e_above_hull_ev_per_atom, spread_ev_per_atom, self)
 
 
 def expected_improvement(

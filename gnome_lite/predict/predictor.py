@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from numpy.typing import NDArray
 
 from gnome_lite.config import Predict
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.errors import CheckpointError
-from gnome_lite.pipeline import PastPredictions, Progress, Screen
+from gnome_lite.errors import CheckpointError, MissingReferenceError
+from gnome_lite.pipeline import Distances, PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import Recipe, build, join, part, split
-from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, Residuals, expected_improvement, p_stable
+from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, Residuals
 from gnome_lite.predict.cascade import cascade
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
@@ -52,7 +53,7 @@ class EnsemblePredictor:
         self._shipped_dir = shipped_dir
         self._level = level
         self._loaded: Ensemble | None = None
-        self._holdout_residuals: Residuals | None = None
+        self._holdout: tuple[TrainingSet, NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
         """The shipped ensemble, if it was trained for the references' level and has the architecture and the
@@ -98,12 +99,11 @@ class EnsemblePredictor:
         ensemble, threads = self._ensemble(model_id), self._config.processes or os.cpu_count() or 1
         if screen is None or not self._config.cascade:
             return ensemble.predict(crystals, self._config.volume_scan, threads, progress)
-        residuals = self._residuals(screen.residual_ev_per_atom, screen.past)
         return cascade(
             ensemble.energies,
             len(ensemble.networks),
             crystals,
-            partial(_score, screen, residuals),
+            partial(_score, screen),
             screen.compositions,
             screen.picked,
             screen.per_composition,
@@ -116,55 +116,53 @@ class EnsemblePredictor:
         """See `Ensemble.out_of_domain`."""
         return self._ensemble(model_id).out_of_domain(crystal, predicted)
 
-    def p_stable(
-        self,
-        e_above_hull: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        residual: float,
-        past: PastPredictions | None = None,
-    ) -> NDArray[np.float64]:
-        """See `calibrate.p_stable`."""
-        return p_stable(e_above_hull, spread, self._residuals(residual, past))
+    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Residuals:
+        """Fitted on the errors of the base's hold-out and of what was verified since, where it was predicted near the
+        hull: predictions far above it err more, and would make those near it seem less sure than they are.
 
-    def expected_improvement(
-        self,
-        e_above_hull: NDArray[np.float64],
-        spread: NDArray[np.float64],
-        residual: float,
-        past: PastPredictions | None = None,
-    ) -> NDArray[np.float64]:
-        """See `calibrate.expected_improvement`."""
-        return expected_improvement(e_above_hull, spread, self._residuals(residual, past))
+        Args:
+            distances: of the hull that P(stable) is to be of.
+
+        Raises:
+            CheckpointError: if there is no sound ensemble of that id.
+        """
+        errors = [e for e in (self._of_holdout(model_id, distances), past) if e is not None]
+        names = [f.name for f in fields(PastPredictions)]
+        known = PastPredictions(*(np.concatenate([np.empty(0), *(getattr(e, name) for e in errors)]) for name in names))
+        near = np.nan_to_num(known.e_above_hull_ev_per_atom, nan=np.inf) < NEAR_EV_PER_ATOM
+        if near.sum() < FEWEST_RESIDUALS:
+            near[:] = True
+        if near.sum() < FEWEST_RESIDUALS:
+            return Residuals.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
+        error = known.verified_ev_per_atom - known.predicted_ev_per_atom
+        return Residuals.fitted(error[near], known.spread_ev_per_atom[near])
 
     def _ensemble(self, model_id: str) -> Ensemble:
         if self._loaded is None or self._loaded.card.id != model_id:
             self._loaded = Ensemble(self._read(model_id))
-            self._holdout_residuals = None
+            self._holdout = None
         return self._loaded
 
-    def _residuals(self, residual: float, past: PastPredictions | None) -> Residuals:
-        """From past verifications if there are enough, else from the loaded ensemble's own hold-out, else from its
-        mean error there."""
-        if past is not None and len(past.verified_ev_per_atom) >= FEWEST_RESIDUALS:
-            return Residuals.fitted(past.verified_ev_per_atom - past.predicted_ev_per_atom, past.spread_ev_per_atom)
-        if self._holdout_residuals is None and self._loaded is not None:
-            self._holdout_residuals = self._of_holdout(self._loaded)
-        return self._holdout_residuals or Residuals.of_mae(residual)
-
-    def _of_holdout(self, ensemble: Ensemble) -> Residuals | None:
-        """From the hold-out that travels with the base; None if it is not there or small."""
+    def _of_holdout(self, model_id: str, distances: Distances) -> PastPredictions | None:
+        """What a model says of the hold-out that travels with its base; None if that is not there."""
+        ensemble = self._ensemble(model_id)
+        if self._holdout is None:
+            try:
+                base = self._read(ensemble.card.base_id or ensemble.card.id)
+            except CheckpointError:
+                return None
+            if base.holdout is None:
+                return None
+            # Relaxed crystals are asked for as they are: their volumes are no guesses.
+            scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
+            threads = self._config.processes or os.cpu_count() or 1
+            self._holdout = base.holdout, *ensemble.predict(base.holdout.crystals, scan, threads)
+        holdout, predicted, spread = self._holdout
         try:
-            base = self._read(ensemble.card.base_id or ensemble.card.id)
-        except CheckpointError:
-            return None
-        if base.holdout is None or len(base.holdout) < FEWEST_RESIDUALS:
-            return None
-        threads = self._config.processes or os.cpu_count() or 1
-        unrelaxed = base.card.holdout_unrelaxed
-        scan = self._config.volume_scan if unrelaxed else min(self._config.volume_scan, 1)
-        predicted, spread = ensemble.predict(base.holdout.crystals, scan, threads)
-        # Relaxed crystals at their own volumes are no candidates: their bias is not that of a prediction.
-        return Residuals.fitted(base.holdout.e_form_ev_per_atom - predicted, spread, bias=unrelaxed)
+            away = distances(holdout.crystals.counts, predicted)
+        except MissingReferenceError:  # it holds elements that this hull does not know
+            away = np.full(len(holdout), np.nan)
+        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away)
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
@@ -300,14 +298,13 @@ def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:
 
 def _score(
     screen: Screen,
-    residuals: Residuals,
     which: NDArray[np.int64],
     e_form_ev_per_atom: NDArray[np.float64],
     spread_ev_per_atom: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """As `select` ranks: near the hull first, then by P(stable); by distance where that is 0 or 1. [k]"""
     distance = e_form_ev_per_atom - screen.hull_ev_per_atom[which]
-    p = p_stable(distance, spread_ev_per_atom, residuals)
+    p = screen.outlook.p_stable(distance, spread_ev_per_atom)
     return np.where(np.isnan(distance), -np.inf, p + (distance <= screen.limit_ev_per_atom) - 1e-6 * distance)
 
 
