@@ -71,7 +71,7 @@ class Generate(Section):
     """Candidates: a weighted mix of generators.
 
     Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Intermetallic substitution is off
-    by default: the bundled seed holds few alloys, so that most would look new and stable there. Random search takes
+    by default: the default space is one of ionic compounds. Random search takes
     formulas that the composition networks put within `composition_e_above_hull_max` of the hull (inf: all).
     """
 

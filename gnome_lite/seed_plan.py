@@ -21,6 +21,8 @@ from gnome_lite.records import Candidate, CandidatePool
 
 SHARES = {"prototypes": 4.0, "substitution": 3.0, "partial": 2.0, "random": 1.0, "intermetallic": 4.0}
 """Of a system's turns, while a generator has something for it; balance decides between ions and alloys before."""
+FITTING = {"substitution": 20.0, "prototypes": 4.0, "intermetallic": 4.0}
+"""Shares of those that know what suits: by how often ions change places in nature, else by their sizes."""
 QUOTAS = {2: 16.0, 3: 7.0, 4: 0.4}
 """Turns of a system by its number of elements; below 1, the share of systems that get one."""
 MOST = {"partial": 60_000, "random": 10_000}
@@ -32,7 +34,8 @@ class SeedPlan:
     """How large the seed becomes.
 
     Attributes:
-        compounds: compounds to relax, beside elements and prototypes.
+        compounds: compounds to relax, beside elements and prototypes, whichever chance takes.
+        likeliest: and after them compounds whose structures suit their ions best: what nature makes, mostly.
         max_atoms: largest cell of a prototype or compound.
         generations: how often substituted compounds become parents themselves: few of nature's
             prototypes are one likely substitution away from the campaign's space, most are two or three.
@@ -40,6 +43,7 @@ class SeedPlan:
     """
 
     compounds: int = 9400
+    likeliest: int = 2600
     max_atoms: int = 12
     generations: int = 3
     seed: int = 0
@@ -96,7 +100,11 @@ def plan_candidates(plan: SeedPlan, parts: SeedParts) -> list[Candidate]:
     known = [_candidate(c, label, "elements") for label, c in parts.elements]
     known += [_candidate(c, label, "prototypes") for label, c in small]
     pool = _compounds(plan, small, parts)
-    chosen = islice(_by_turns(pool, plan, parts.novelty), plan.compounds)
+    seen: set[str] = set()
+    chosen = [*islice(_by_turns(pool, plan, parts.novelty, seen), plan.compounds)]
+    fit = np.flatnonzero(np.isin(pool.generators, list(FITTING)))
+    best = islice(_by_turns(pool.take(fit), plan, parts.novelty, seen, best_first=True), plan.likeliest)
+    chosen += [int(fit[i]) for i in best]
     return list({c.id: c for c in known + [pool.candidate(i) for i in chosen]}.values())
 
 
@@ -119,21 +127,28 @@ def _compounds(plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], parts:
     return CandidatePool.concatenate(found.pools, 0)
 
 
-def _by_turns(pool: CandidatePool, plan: SeedPlan, novelty: Novelty) -> Iterator[int]:
-    """Indices, the first turn of every system before the second of any; structures alike once."""
+def _by_turns(
+    pool: CandidatePool, plan: SeedPlan, novelty: Novelty, seen: set[str], best_first: bool = False
+) -> Iterator[int]:
+    """Indices, the first turn of every system before the second of any; structures alike once.
+
+    Args:
+        seen: fingerprints of those taken already; added to.
+        best_first: within a generator what suits best, as its stream has it, and not what chance takes.
+    """
     rng = np.random.default_rng([plan.seed, plan.generations])
     systems = [tuple(np.flatnonzero(row).tolist()) for row in pool.crystals.counts]
     formulas = pool.crystals.reduced_formulas()
     likely = np.nan_to_num(pool.probabilities, nan=0.0)
-    tie = rng.random(len(pool))
+    tie = np.arange(len(pool)) / len(pool) if best_first else rng.random(len(pool))
     of_formula = _ranks(list(zip(pool.generators, formulas, strict=True)), np.lexsort((tie, -likely)))
     of_generator = _ranks(list(zip(pool.generators, systems, strict=True)), np.lexsort((tie, of_formula)))
-    share = np.array([SHARES[name] for name in pool.generators])
+    shares = FITTING if best_first else SHARES
+    share = np.array([shares[name] for name in pool.generators])
     of_system = _ranks(systems, np.argsort((of_generator + tie) / share, kind="stable"))
     begin = dict(zip(sorted(set(systems)), rng.random(len(set(systems))), strict=True))
     due = np.array([(n + begin[s]) / QUOTAS[len(s)] for n, s in zip(of_system, systems, strict=True)])
     order = np.argsort(due, kind="stable")
-    seen: set[str] = set()
     for block in np.array_split(order, max(1, len(order) // 1000)):
         for i, key in zip(block.tolist(), novelty.fingerprints(pool.crystals.take(block)), strict=True):
             if key not in seen:

@@ -108,7 +108,7 @@ def task(entries: Path, tmp_path_factory: pytest.TempPathFactory) -> Rediscovery
     return prepare_rediscovery(entries, [], tmp_path_factory.mktemp("home"))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_known_is_the_seed_without_the_system_and_what_is_given(task: Rediscovery) -> None:
     config = arm_config("campaign", task, budget=6, rounds=2)
     known = load_references(config)
@@ -122,7 +122,7 @@ def test_known_is_the_seed_without_the_system_and_what_is_given(task: Rediscover
     assert {task.crystals[i].reduced_formula for i in hidden.parents} >= {"CaTiO3"}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_arms_find_perovskite_again_and_relax_nothing_twice(task: Rediscovery) -> None:
     def config(arm: str) -> CampaignConfig:
         full = arm_config(arm, task, budget=6, rounds=2, max_atoms=5)  # type: ignore[arg-type]
@@ -151,7 +151,7 @@ def test_arms_find_perovskite_again_and_relax_nothing_twice(task: Rediscovery) -
         run_arm("random", task, arm_config("random", task, budget=8, rounds=2, max_atoms=5))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_why_a_candidate_was_never_made(task: Rediscovery) -> None:
     (hidden,) = task.hidden
     config = arm_config("ion_exchange", task, budget=2, rounds=1)

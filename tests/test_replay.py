@@ -242,7 +242,7 @@ def test_two_levels_never_meet() -> None:
         make_world(references, Universe.make(pairs, ""), make_novelty(), build_hull)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("retrain", ["base", "continue"])
 def test_retraining_is_repeatable_and_goes_on_from_where_it_should(
     directory: Path, tmp_path: Path, retrain: str

@@ -11,9 +11,9 @@ import pytest
 from gnome_lite.assemble import assemble_seed
 from gnome_lite.config import CampaignConfig, Space
 from gnome_lite.records import Candidate
-from gnome_lite.seed_plan import SeedParts, SeedPlan, plan_candidates
+from gnome_lite.seed_plan import FITTING, SeedParts, SeedPlan, plan_candidates
 
-PLAN = SeedPlan(compounds=120, max_atoms=8, generations=1)
+PLAN = SeedPlan(compounds=120, likeliest=0, max_atoms=8, generations=1)
 SPACE = Space(elements=("Li", "Na", "Mg", "Al", "O", "F"))
 
 
@@ -61,3 +61,14 @@ def test_a_smaller_seed_is_the_beginning_of_a_larger_one(parts: SeedParts, plann
     fewer = plan_candidates(replace(PLAN, compounds=40), parts)
     assert [c.id for c in fewer] == [c.id for c in planned[: len(fewer)]]
     assert np.isfinite(fewer[-1].crystal.lattice).all()
+
+
+def test_after_chance_comes_what_suits_best(parts: SeedParts, planned: list[Candidate]) -> None:
+    more = plan_candidates(replace(PLAN, likeliest=60), parts)
+    assert [c.id for c in more[: len(planned)]] == [c.id for c in planned]
+    best = more[len(planned) :]
+    assert 50 <= len(best) <= 60
+    assert {c.generator for c in best} <= set(FITTING)
+    # Where ions are known to change places that is the first to be had; chance takes from the whole range.
+    likely = [np.median([c.probability for c in of if c.generator == "substitution"]) for of in (best, planned)]
+    assert likely[0] > likely[1]
