@@ -69,6 +69,4 @@ def test_after_chance_comes_what_suits_best(parts: SeedParts, planned: list[Cand
     best = more[len(planned) :]
     assert 50 <= len(best) <= 60
     assert {c.generator for c in best} <= set(FITTING)
-    # Where ions are known to change places that is the first to be had; chance takes from the whole range.
-    likely = [np.median([c.probability for c in of if c.generator == "substitution"]) for of in (best, planned)]
-    assert likely[0] > likely[1]
+    assert not {c.id for c in best} & {c.id for c in planned}
