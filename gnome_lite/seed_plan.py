@@ -43,7 +43,7 @@ class SeedPlan:
     """
 
     compounds: int = 9400
-    likeliest: int = 0
+    likeliest: int = 900
     max_atoms: int = 12
     generations: int = 3
     seed: int = 0
