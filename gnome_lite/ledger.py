@@ -1,18 +1,17 @@
 """Relaxations outside a campaign, each kept in a ledger as it ends: a killed job goes on where it stopped.
 
-A ledger is a file of JSON lines, one outcome each, flushed to disk before the next is asked for.
+A ledger is a file of JSON lines, one outcome each, on disk before the next is asked for.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from gnome_lite.crystals import Crystal
+from gnome_lite.json_lines import append_line, read_lines
 from gnome_lite.pipeline import Progress, Verifier
 from gnome_lite.records import Candidate, Failure, Verification
 
@@ -29,17 +28,9 @@ class LedgerVerifier:
         known = {v.candidate_id: v for v in read_ledger(self._ledger) if v.level == self.level}
         yield from (known[c.id] for c in candidates if c.id in known)
         pending = [c for c in candidates if c.id not in known]
-        if not pending:
-            return
-        self._ledger.parent.mkdir(parents=True, exist_ok=True)
-        with self._ledger.open("a", encoding="utf-8") as file:
-            if file.tell():
-                file.write("\n")  # a line torn by a kill ends here, and tears no other
-            for outcome in self._verifier.verify(pending):
-                file.write(json.dumps(_to_json(outcome)) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-                yield outcome
+        for outcome in self._verifier.verify(pending):
+            append_line(self._ledger, _to_json(outcome))
+            yield outcome
 
 
 def relax_all(
@@ -61,12 +52,7 @@ def _to_json(v: Verification) -> dict[str, Any]:
 
 def read_ledger(ledger: Path) -> Iterator[Verification]:
     """Outcomes so far; a last line torn by a kill is left out."""
-    lines: Iterable[str] = ledger.open(encoding="utf-8") if ledger.exists() else ()
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
+    for row in read_lines(ledger):
         row["crystal"] = Crystal.make(**row["crystal"])
         row["failure"] = Failure(row["failure"]) if row["failure"] else None
         yield Verification(**row)

@@ -19,6 +19,9 @@ from gnome_lite.errors import LevelMismatchError, MissingReferenceError, SourceE
 E_FORM_PER_FRACTION_LIMIT_EV = 20.0
 """Of compounds that hold at least a quarter of an element: beyond, it is the element's reference that is wrong."""
 
+LICENCE = "CC-BY-4.0"
+"""Of what this project computes and ships."""
+
 _PERMISSIVE = re.compile(
     r"^(CC ?BY( ?[1-4](\.0)?)?|CC ?0( 1(\.0)?)?|PUBLIC DOMAIN|PDDL.*|ODC ?BY.*|MIT|BSD.*|APACHE.*)$"
 )

@@ -43,8 +43,6 @@ class ReplayNetworks:
 
     def structural(self, model_id: str, progress: Progress = silent) -> Answers:
         """Formation energy and spread, eV/atom, [n] each."""
-        # Asked even where the answer is kept: its errors on the hold-out tell how far it is to be believed.
-        self.predictor.predict(model_id, CrystalBatch.empty(), silent)
         if model_id not in self._said:
             path = self.kept / f"{self.universe.id}-{model_id}.npz"
             said = _read(path, len(self._crystals))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import numpy as np
 
 from gnome_lite.config import Selection
 from gnome_lite.errors import ConfigError
+from gnome_lite.json_lines import append_line, read_lines
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, World, replay
 
@@ -74,7 +74,7 @@ def run_replays(
         if plan not in done:
             done[plan] = replay(world, plan, networks, selection, progress)
             if kept is not None:
-                _append(kept, common, done[plan])
+                append_line(kept, {**common, "replay": asdict(done[plan])})
     progress("replays", len(plans), len(plans), "")
     return [done[plan] for plan in plans]
 
@@ -107,27 +107,15 @@ def as_json(replays: Sequence[Replay]) -> list[dict[str, Any]]:
     return [asdict(one) for one in replays]
 
 
-def _append(kept: Path, common: Mapping[str, Any], one: Replay) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with kept.open("ab+") as file:
-        torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-        file.write(b"\n" * torn + json.dumps({**common, "replay": asdict(one)}).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _read(kept: Path, common: Mapping[str, Any]) -> Iterator[tuple[Plan, Replay]]:
-    """Results of the same world, networks and settings; a line torn by a kill is left out."""
-    if not kept.exists():
-        return
+    """Results of the same world, networks and settings; what another version wrote differently is left out."""
     same = json.loads(json.dumps(common))
-    for line in kept.read_text(encoding="utf-8").splitlines():
+    for row in read_lines(kept):
         try:
-            row = json.loads(line)
             said = row.pop("replay")
             plan = Plan(**said["plan"])
             rounds = tuple(ReplayRound(**r) for r in said["rounds"])
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError):
             continue
         if row == same:
             yield plan, Replay(plan, said["offered"], said["stable"], rounds, tuple(said["hits_at"]))

@@ -82,7 +82,8 @@ class _Pool:
         for chunk in chunks:
             passed = chunk.take([not cause for cause in gate.causes(chunk.crystals)])
             ids = [crystal.content_id for crystal in passed.crystals]
-            new = [i for i, id in enumerate(ids) if id not in self.seen and id not in ids[:i]]
+            first = {id: i for i, id in reversed([*enumerate(ids)]) if id not in self.seen}
+            new = sorted(first.values())
             new = new if most is None else new[: most - n]
             self.seen.update(ids[i] for i in new)
             found.append(passed.take(np.array(new, dtype=np.int64)))

@@ -17,9 +17,8 @@ import numpy as np
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.pipeline import Novelty, Progress
 from gnome_lite.records import Candidate, Verification
-from gnome_lite.references import ReferenceEntry, ReferenceSet, formation_energies
+from gnome_lite.references import LICENCE, ReferenceEntry, ReferenceSet, formation_energies
 
-LICENCE = "CC-BY-4.0"
 E_FORM_MAX_EV_PER_ATOM = 2.0
 """Compounds further above their elements than this are artefacts of a bad start, not phases."""
 

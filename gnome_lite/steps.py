@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,9 @@ from gnome_lite.errors import LevelMismatchError
 from gnome_lite.metrics import calibration_error
 from gnome_lite.pipeline import Outlook, PastPredictions, Screen, Stages
 from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
-from gnome_lite.references import ReferenceSet, formation_energies
+from gnome_lite.references import formation_energies
 from gnome_lite.reverdict import affected, first_verdict, has_moved, moved_to
-from gnome_lite.surroundings import Surroundings, index_of_known
+from gnome_lite.surroundings import Surroundings, index_of_known, near_hull
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
@@ -51,7 +51,7 @@ def generate(stages: Stages, round: int) -> dict[str, Any]:
     """Candidates of this round: made, gated, and stripped of what is already known."""
     config, references = stages.config, stages.source.load()
     verified = _verified(stages)
-    parents, parent_ids = _parents(stages, references, verified)
+    parents, parent_ids = near_hull(config.generate, stages.build_hull, references, verified, stages.further_parents)
     index = index_of_known(stages.novelty, references, verified)
     seen: set[str] = set()
     kept: list[CandidatePool] = []
@@ -347,21 +347,3 @@ def _past_predictions(stages: Stages, round: int) -> PastPredictions:
         formation_energies(crystals.counts, [v.energy_ev for _, v in pairs], references.elemental_ev_per_atom),
         np.array([p.e_above_hull_ev_per_atom for p, _ in pairs]),
     )
-
-
-def _parents(
-    stages: Stages, references: ReferenceSet, verified: Sequence[Verification]
-) -> tuple[CrystalBatch, list[str]]:
-    """Known crystals near the hull, crystals verified in earlier rounds that are, and further parents."""
-    limit = stages.config.generate.parents_e_above_hull_max
-    crystals = CrystalBatch.concatenate([references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)])
-    energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
-    ids = [e.id for e in references.entries] + [v.candidate_id for v in verified]
-    hull = stages.build_hull(references, verified)
-    e_form = formation_energies(crystals.counts, energies, references.elemental_ev_per_atom)
-    near = hull.distances(crystals.counts, e_form) <= limit
-    further = stages.further_parents
-    crystals = CrystalBatch.concatenate([crystals.take(near), further.crystals])
-    ids = [ids[i] for i in np.flatnonzero(near)] + list(further.ids)
-    small = crystals.n_atoms <= stages.config.generate.max_atoms
-    return crystals.take(small), [ids[i] for i in np.flatnonzero(small)]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
+from gnome_lite.config import Generate
 from gnome_lite.crystals import CrystalBatch
-from gnome_lite.pipeline import CrystalIndex, Novelty
+from gnome_lite.pipeline import BuildHull, CrystalIndex, FurtherParents, Novelty
 from gnome_lite.records import Credibility, Verification
-from gnome_lite.references import ReferenceSet
+from gnome_lite.references import ReferenceSet, formation_energies
 
 
 def index_of_known(novelty: Novelty, references: ReferenceSet, verified: Sequence[Verification]) -> CrystalIndex:
@@ -19,6 +22,31 @@ def index_of_known(novelty: Novelty, references: ReferenceSet, verified: Sequenc
     for v in verified:
         index.add(v.candidate_id, v.crystal)
     return index
+
+
+def near_hull(
+    generate: Generate,
+    build_hull: BuildHull,
+    references: ReferenceSet,
+    verified: Sequence[Verification] = (),
+    further: FurtherParents | None = None,
+) -> tuple[CrystalBatch, list[str]]:
+    """Parents of candidates, with their ids: known and verified crystals near the hull and those further ones whose
+    energies nobody knows, as far as they are small enough."""
+    crystals = CrystalBatch.concatenate([references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)])
+    energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
+    ids = [e.id for e in references.entries] + [v.candidate_id for v in verified]
+    e_form = formation_energies(crystals.counts, energies, references.elemental_ev_per_atom)
+    distances = build_hull(references, verified).distances(crystals.counts, e_form)
+    fit = (distances <= generate.parents_e_above_hull_max) & (crystals.n_atoms <= generate.max_atoms)
+    found, names = crystals.take(fit), [ids[i] for i in np.flatnonzero(fit)]
+    if further is None:
+        return found, names
+    small = further.crystals.n_atoms <= generate.max_atoms
+    return (
+        CrystalBatch.concatenate([found, further.crystals.take(small)]),
+        names + [further.ids[i] for i in np.flatnonzero(small)],
+    )
 
 
 class Surroundings:

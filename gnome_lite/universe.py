@@ -12,8 +12,6 @@ from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import LevelMismatchError, SourceError
 from gnome_lite.records import Candidate, Verification
 
-LICENCE = "CC-BY-4.0"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Universe:

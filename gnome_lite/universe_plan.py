@@ -13,7 +13,7 @@ from gnome_lite.errors import ConfigError
 from gnome_lite.pipeline import BuildHull, Candidates, Gate, Novelty, Progress
 from gnome_lite.records import Candidate, CandidatePool
 from gnome_lite.references import ReferenceSet
-from gnome_lite.surroundings import index_of_known
+from gnome_lite.surroundings import index_of_known, near_hull
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,8 @@ def plan_universe(n: int, seed: int, parts: UniverseParts, progress: Progress) -
     Raises:
         ConfigError: if the generators end before.
     """
-    references, small = parts.references, parts.generate.max_atoms
-    hull = parts.build_hull(references, ())
-    near = hull.distances(references.crystals.counts, references.e_form_ev_per_atom)
-    fit = (near <= parts.generate.parents_e_above_hull_max) & (references.crystals.n_atoms <= small)
-    parents, ids = references.crystals.take(fit), [references.entries[i].id for i in np.flatnonzero(fit)]
-    index = index_of_known(parts.novelty, references, ())
+    parents, ids = near_hull(parts.generate, parts.build_hull, parts.references)
+    index = index_of_known(parts.novelty, parts.references, ())
     census: Counter[str] = Counter()
     kept: list[CandidatePool] = []
     n_kept = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,7 @@ class EnsemblePredictor:
         inputs: Callable[[], TrainingSet] | None = None,
     ) -> None:
         self._config = config
-        self._inputs = inputs
+        self._read_inputs = inputs
         self._models_dir = Path(models_dir)
         self._shipped_dir = shipped_dir
         self._level = level
@@ -69,24 +69,12 @@ class EnsemblePredictor:
             if (card.level, card.architecture, card.members) == wanted:
                 return card.record(self._shipped_dir)
         known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-        data, holdout = _with_inputs(known, self._inputs() if self._inputs is not None else None)
         recipe = _base_recipe(self._config, references.level, seed=0)
-        kept = self._kept(recipe.hash(data, ""))
+        kept = self._kept(recipe.hash(_joined(known, self._inputs), ""))
         if kept is not None:
             return kept
         self._models_dir.mkdir(parents=True, exist_ok=True)
-        made = build(
-            data,
-            holdout,
-            recipe,
-            None,
-            self._models_dir,
-            self._config.processes,
-            progress,
-            "prepare",
-            unrelaxed=self._inputs is not None,
-        )
-        return self._keep(made)
+        return self._keep(_build_base(known, self._inputs, recipe, self._models_dir, self._config.processes, progress))
 
     def predict(
         self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
@@ -137,6 +125,10 @@ class EnsemblePredictor:
         error = known.verified_ev_per_atom - known.predicted_ev_per_atom
         return Residuals.fitted(error[near], known.spread_ev_per_atom[near])
 
+    @cached_property
+    def _inputs(self) -> TrainingSet | None:
+        return None if self._read_inputs is None else self._read_inputs()
+
     def _ensemble(self, model_id: str) -> Ensemble:
         if self._loaded is None or self._loaded.card.id != model_id:
             self._loaded = Ensemble(self._read(model_id))
@@ -180,8 +172,7 @@ class EnsemblePredictor:
         base = self._read(begin.card.base_id) if begin.card.base_id else begin
         if base.holdout is None:
             raise CheckpointError(f"model {base.card.id} has no hold-out of its own: name a base model")
-        old, _ = _with_inputs(known, self._inputs() if self._inputs is not None else None)
-        data = join([_some(old, self._config.rehearsal, seed), new])
+        data = join([_some(_joined(known, self._inputs), self._config.rehearsal, seed), new])
         recipe = Recipe(
             base.card.level,
             base.card.architecture,
@@ -263,28 +254,25 @@ def train_base(
         SourceError: if no crystal can be trained on.
         CheckpointError: if `out_dir` cannot be written.
     """
-    data, holdout = _with_inputs(known, inputs)
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     recipe = _base_recipe(config, level, seed)
-    made = build(
-        data,
-        holdout,
-        recipe,
-        None,
-        out_dir.parent,
-        config.processes,
-        progress,
-        "prepare",
-        unrelaxed=inputs is not None,
-    )
+    made = _build_base(known, inputs, recipe, out_dir.parent, config.processes, progress)
     checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
 
 
-def _with_inputs(known: TrainingSet, inputs: TrainingSet | None) -> tuple[TrainingSet, TrainingSet]:
-    """All there is to train on, and the hold-out: of unrelaxed crystals where there are any."""
-    return (known, split(known)[1]) if inputs is None else (join([known, inputs]), split(inputs)[1])
+def _build_base(
+    known: TrainingSet, inputs: TrainingSet | None, recipe: Recipe, place: Path, processes: int, progress: Progress
+) -> Checkpoint:
+    """Trained from nothing; the hold-out is of unrelaxed crystals where there are any."""
+    holdout = split(known if inputs is None else inputs)[1]
+    data, unrelaxed = _joined(known, inputs), inputs is not None
+    return build(data, holdout, recipe, None, place, processes, progress, "prepare", unrelaxed=unrelaxed)
+
+
+def _joined(known: TrainingSet, inputs: TrainingSet | None) -> TrainingSet:
+    return known if inputs is None else join([known, inputs])
 
 
 def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:

@@ -24,7 +24,7 @@ from gnome_lite.chemistry.equations import balanced
 from gnome_lite.errors import ConfigError
 from gnome_lite.known import Known
 from gnome_lite.pipeline import Hull, Progress, silent
-from gnome_lite.references import ReferenceEntry, ReferenceSet
+from gnome_lite.references import LICENCE, ReferenceEntry, ReferenceSet
 from gnome_lite.report.datasheet import datasheet
 from gnome_lite.sources.parquet import write_references
 from gnome_lite.sources.release import ENTRIES, SUMS, file_sum
@@ -64,7 +64,7 @@ def write_release(
     known: Known,
     crystals: Sequence[StoredCrystal],
     *,
-    licence: str = "CC-BY-4.0",
+    licence: str = LICENCE,
     near_hull_ev_per_atom: float = 0.1,
     in_training: Callable[[Sequence[str]], Iterable[bool]] | None = None,
     campaigns: Sequence[Mapping[str, Any]] = (),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import SourceError
 from gnome_lite.records import Candidate, Failure, Verification
+from gnome_lite.references import LICENCE
 from gnome_lite.sources.crystal_tables import (
     check_ids,
     crystals_of,
@@ -26,7 +27,7 @@ from gnome_lite.sources.crystal_tables import (
     table_schema,
     write_whole,
 )
-from gnome_lite.universe import LICENCE, Universe
+from gnome_lite.universe import Universe
 
 if TYPE_CHECKING:
     import pyarrow as pa
