@@ -198,8 +198,8 @@ def test_a_store_of_an_older_version_is_read(call: Call, real: Path) -> None:
 def test_the_documentation_shows_what_is_printed(call: Call, home: Path) -> None:
     """The synthesis table, and the Python of docs/analyses.md, which runs without a store."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "analyses.md").read_text(encoding="utf-8")
-    table = page.split("$ gnome-lite synthesis LiAlO2\n")[1].split("```")[0]
+    table = page.split("$ gnome-lite synthesis BaTiO3\n")[1].split("```")[0]
     (home / "store.sqlite").unlink()
-    said = call("synthesis", "LiAlO2")
+    said = call("synthesis", "BaTiO3")
     assert [line.split() for line in said.out.splitlines()] == [line.split() for line in table.splitlines()]
     exec(page.split("```python\n")[1].split("```")[0], {})

@@ -45,12 +45,19 @@ def by_pymatgen(phases: Phases, route: Route, target: str) -> float:
 @pytest.mark.parametrize(
     ("target", "textbook"),
     [("CaTiO3", "CaO + TiO2 -> CaTiO3"), ("LiFeO2", "Fe2O3 + Li2O -> 2 LiFeO2"), ("NaTiO2", "Na2O + Ti2O3 -> 2 NaTiO2"),
+     ("BaTiO3", "BaO + TiO2 -> BaTiO3"), ("SrTiO3", "SrO + TiO2 -> SrTiO3"),
      ("KMgF3", "KF + MgF2 -> KMgF3"), ("LiAlO2", "Al2O3 + Li2O -> 2 LiAlO2")],
 )  # fmt: skip
 def test_textbook_syntheses_are_found(target: str, textbook: str) -> None:
     found = of(target)
     routes = [str(r.equation) for r in found.routes]
     assert any(set(r.split()) == set(textbook.split()) for r in routes), routes
+
+
+def test_barium_titanate_is_rivalled_by_what_is_seen_when_it_is_made() -> None:
+    (oxides,) = [r for r in of("BaTiO3").routes if str(r.equation) == "BaO + TiO2 -> BaTiO3"]
+    assert oxides.strongest_rival is not None
+    assert oxides.strongest_rival[0] == "Ba2TiO4"
 
 
 def test_lithium_aluminate_comes_first_from_the_oxides() -> None:
