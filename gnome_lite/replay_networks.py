@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.answers import Answers, keep_answers, read_answers
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import ConfigError
 from gnome_lite.pipeline import Predictor, Progress, silent
 from gnome_lite.records import ModelRecord
 from gnome_lite.universe import Universe
-
-Answers = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(slots=True)
@@ -45,10 +43,10 @@ class ReplayNetworks:
         """Formation energy and spread, eV/atom, [n] each."""
         if model_id not in self._said:
             path = self.kept / f"{self.universe.id}-{model_id}.npz"
-            said = _read(path, len(self._crystals))
+            said = read_answers(path, len(self._crystals))
             if said is None:
                 said = self.predictor.predict(model_id, self._crystals, progress)
-                _write(path, said)
+                keep_answers(path, said)
             self._said = {k: v for k, v in self._said.items() if k == self.base.id} | {model_id: said}
         return self._said[model_id]
 
@@ -66,21 +64,3 @@ class ReplayNetworks:
         if "composition" not in self._said:
             self._said["composition"] = self.compositions(self._crystals.counts)
         return self._said["composition"]
-
-
-def _read(path: Path, n: int) -> Answers | None:
-    """None where nothing sound is kept."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            e_form, spread = file["e_form_ev_per_atom"], file["spread_ev_per_atom"]
-    except (OSError, ValueError, KeyError, EOFError):
-        return None
-    return (e_form, spread) if len(e_form) == len(spread) == n else None
-
-
-def _write(path: Path, said: Answers) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.savez(file, e_form_ev_per_atom=said[0], spread_ev_per_atom=said[1])
-    os.replace(partial, path)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.answers import keep_answers, read_answers
 from gnome_lite.config import Predict
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError, MissingReferenceError
@@ -147,8 +148,13 @@ class EnsemblePredictor:
                 return None
             # Relaxed crystals are asked for as they are: their volumes are no guesses.
             scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
-            threads = self._config.processes or os.cpu_count() or 1
-            self._holdout = base.holdout, *ensemble.predict(base.holdout.crystals, scan, threads)
+            path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.npz"
+            said = read_answers(path, len(base.holdout))
+            if said is None:
+                threads = self._config.processes or os.cpu_count() or 1
+                said = ensemble.predict(base.holdout.crystals, scan, threads)
+                keep_answers(path, said)
+            self._holdout = base.holdout, *said
         holdout, predicted, spread = self._holdout
         try:
             away = distances(holdout.crystals.counts, predicted)
