@@ -54,7 +54,8 @@ class Entries:
         groups = by_system(self._counts[inside])
         self.systems = {key_of(elements): inside[rows].tolist() for elements, rows in groups}
         self._total: int | None = None
-        self._lowest = dict(zip(self.systems, self._lowest_each([inside[rows] for _, rows in groups]), strict=True))
+        lowest = self._lowest_each([(elements, inside[rows]) for elements, rows in groups])
+        self._lowest = dict(zip(self.systems, lowest, strict=True))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,7 +107,7 @@ class Entries:
                 self._total += self._digest_of(n)
             members = self.systems.setdefault(key_of(elements), [])
             members.append(n)
-            (self._lowest[key_of(elements)],) = self._lowest_each([np.array(members)])
+            (self._lowest[key_of(elements)],) = self._lowest_each([(elements, np.array(members))])
         return elements
 
     def lowest(self, key: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -144,17 +145,23 @@ class Entries:
     def _hash(self, total: int) -> str:
         return blake2b(f"{self.level} {total % (1 << 128):032x}".encode(), digest_size=8).hexdigest()
 
-    def _lowest_each(self, groups: Sequence[NDArray[np.int64]]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def _lowest_each(
+        self, groups: Sequence[tuple[Elements, NDArray[np.int64]]]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """`lowest` of systems given by their entries."""
         if not groups:
             return []
-        entries = np.concatenate(groups)
-        system = np.repeat(np.arange(len(groups)), [len(g) for g in groups])
-        row, z = np.nonzero(self._counts[entries])
-        starts = np.flatnonzero(np.diff(row, prepend=-1))
-        atoms = self._counts[entries[row], z]
-        reduced = atoms // np.gcd.reduceat(atoms, starts)[row]
-        composition = np.add.reduceat(reduced.astype(np.uint64) * _HASH[z], starts)
+        entries = np.concatenate([rows for _, rows in groups])
+        sizes, widths = np.array([(len(rows), len(elements)) for elements, rows in groups]).T
+        system = np.repeat(np.arange(len(groups)), sizes)
+        composition = np.empty(len(entries), dtype=np.uint64)
+        for width in np.unique(widths):
+            of = np.flatnonzero(widths == width)
+            here = np.flatnonzero(widths[system] == width)
+            z = np.repeat(np.array([groups[k][0] for k in of.tolist()]), sizes[of], axis=0)
+            atoms = self._counts[entries[here, None], z]
+            reduced = atoms // np.gcd.reduce(atoms, axis=1, keepdims=True)
+            composition[here] = (reduced.astype(np.uint64) * _HASH[z]).sum(axis=1)
         energies = self._e_form[entries]
         order = np.lexsort((energies, composition, system))
         same = (np.diff(system[order]) == 0) & (np.diff(composition[order]) == 0)
