@@ -103,34 +103,31 @@ class CHGNetCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None, "ASE sets it"
-        graph = crystal_graph(
-            self.atoms.numbers,
-            self.atoms.get_scaled_positions(wrap=False),
-            self.atoms.cell.array,
-            self.model.graph_converter.atom_graph_cutoff,
-            self.model.graph_converter.bond_graph_cutoff,
-        )
+        frac_coords = self.atoms.get_scaled_positions(wrap=False)
+        energy, forces, s = self.evaluate(self.atoms.numbers, frac_coords, self.atoms.cell.array)
+        stress = np.array([s[0, 0], s[1, 1], s[2, 2], s[1, 2], s[0, 2], s[0, 1]])
+        self.results = {"energy": energy, "free_energy": energy, "forces": forces, "stress": stress}
+
+    def evaluate(
+        self, numbers: NDArray[np.int64], frac_coords: NDArray[np.float64], lattice: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Energy, eV, forces, eV/Å, [n_atoms, 3], and stress, eV/Å^3, [3, 3], without ASE's bookkeeping.
+
+        Raises:
+            NotImplementedError: for an element beyond Pu, or an atom with no neighbour within 6 Å.
+        """
+        converter = self.model.graph_converter
+        graph = crystal_graph(numbers, frac_coords, lattice, converter.atom_graph_cutoff, converter.bond_graph_cutoff)
         if self.device.type != "cpu":
             graph = graph.to(str(self.device))
         batch = BatchedGraph.from_graphs(
             [graph], self.model.bond_basis_expansion, self.model.angle_basis_expansion, compute_stress=True
         )
-        n_atoms = len(self.atoms)
         interaction = self.forward.of_sites(batch).sum()
         minus_forces, virial = torch.autograd.grad(interaction, [*batch.atom_positions, *batch.strains])
-        energy = float(interaction.detach()) + float(self.model.composition_model([graph]).sum()) * n_atoms
-        s = virial.double().cpu().numpy() / self.atoms.get_volume()
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "forces": -minus_forces.double().cpu().numpy(),
-            "stress": np.array([s[0, 0], s[1, 1], s[2, 2], *_symmetric(s)]),
-        }
-
-
-def _symmetric(s: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Off-diagonal yz, xz, xy of a nearly symmetric [3, 3] stress."""
-    return (s[1, 2] + s[2, 1]) / 2, (s[0, 2] + s[2, 0]) / 2, (s[0, 1] + s[1, 0]) / 2
+        energy = float(interaction.detach()) + float(self.model.composition_model([graph]).sum()) * len(numbers)
+        stress = virial.double().cpu().numpy() / abs(float(np.linalg.det(lattice)))
+        return energy, -minus_forces.double().cpu().numpy(), (stress + stress.T) / 2
 
 
 def crystal_graph(

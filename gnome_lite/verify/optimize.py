@@ -36,6 +36,8 @@ RISE_EV_PER_ATOM = 2e-5
 """An energy that rises by less is taken for noise (single precision), not for a bad step."""
 FAR = 1.4
 """A volume that changed by more than this factor may have jumped into another valley: FIRE tries too."""
+CALM_EV_PER_ANG = 1.0
+"""Below this residual FIRE has found its valley, and its long way down there is left to the quasi-Newton method."""
 MAX_ESCAPES = 3
 """Saddles left in one relaxation."""
 MIN_PROBES, MAX_PROBES = 3, 6
@@ -112,6 +114,8 @@ def quasi_newton(
         found = descent.state
         descent.move_to(*origin)
         yield from descent.descend_by_fire()
+        descent.forget()
+        yield from descent.descend()
         if not descent.converged or descent.here.energy_ev > found[2].energy_ev:
             descent.move_to(*found)
         yield descent.report()
@@ -142,11 +146,8 @@ class _Descent:
         self.fmax_ev_per_ang = fmax_ev_per_ang
         self.max_steps = max_steps
         self.n_atoms = len(start)
-        self.hessian = np.diag(
-            np.concatenate(
-                [np.full(3 * self.n_atoms, SPRING_EV_PER_ANG2), np.full(6, MODULUS_EV_PER_ANG3 * start.volume)]
-            )
-        )
+        self.crystal = start
+        self.forget()
         self.n_steps = 0
         self.soft_mode: NDArray[np.float64] | None = None
 
@@ -177,13 +178,21 @@ class _Descent:
     def state(self) -> tuple[NDArray[np.float64], Crystal, Evaluation, NDArray[np.float64]]:
         return self.x, self.crystal, self.here, self.gradient
 
+    def forget(self) -> None:
+        """Begin with the Hessian that every solid has in common."""
+        springs, moduli = (
+            np.full(3 * self.n_atoms, SPRING_EV_PER_ANG2),
+            np.full(6, MODULUS_EV_PER_ANG3 * self.crystal.volume),
+        )
+        self.hessian = np.diag(np.concatenate([springs, moduli]))
+
     def descend_by_fire(self) -> Iterator[Step]:
-        """FIRE with ASE's parameters (Bitzek et al., Physical Review Letters 97, 170201, 2006): slower, but it stays
-        closer to where it began."""
+        """FIRE with ASE's parameters (Bitzek et al., Physical Review Letters 97, 170201, 2006) until no force is large:
+        slower, but it stays in the valley in which it began."""
         scale = np.concatenate([np.ones(3 * self.n_atoms), np.full(6, self.n_atoms)])
         velocity = np.zeros_like(self.x)
         dt, mixing, n_downhill = 0.1, 0.1, 0
-        while not self.converged and self.n_steps < self.max_steps:
+        while self.residual > CALM_EV_PER_ANG and not self.converged and self.n_steps < self.max_steps:
             force = -self.gradient / scale
             if (power := float(force @ velocity)) > 0:
                 velocity = (1 - mixing) * velocity + mixing * force * np.linalg.norm(velocity) / np.linalg.norm(force)
