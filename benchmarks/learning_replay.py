@@ -11,6 +11,7 @@ from benchmarks.rows import Row
 from gnome_lite.replay import Replay
 
 SEEDS, ROUNDS, SHARE = 5, 6, 0.9
+RETRAINED = ("base", "continue")
 
 
 def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
@@ -33,16 +34,18 @@ def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
     with progress_on(sys.stderr) as progress:
         world, networks = open_replay(config, Settings(), directory, progress)
         plans = make_plans(STRATEGIES, ["none"], SEEDS, BUDGET, ROUNDS, until=SHARE)
-        if long:
-            plans += [p for p in make_plans([ours], ["base", "continue"], SEEDS, BUDGET, ROUNDS) if p.retrain != "none"]
+        learning = ["frozen", *RETRAINED] if long else ["frozen"]
+        plans += make_plans([ours], learning, SEEDS, BUDGET, ROUNDS)
         predict = config.predict.model_dump(mode="json")
         arms = by_arm(run_replays(world, plans, networks, config.select, predict, None, progress=progress))
     chosen, random = arms[ours, "none"], arms["random", "none"]
     yield from _promised(f"{ours}, not retrained", chosen, random)
-    for retrain in ("base", "continue") if long else ():
+    yield _gain("learning from errors", chosen, arms[ours, "frozen"], "nothing learnt")
+    for retrain in RETRAINED if long else ():
         retrained = arms[ours, retrain]
         yield _last_hit_rate(f"{ours}, retrained: {retrain}", retrained)
-        yield _gain(retrain, retrained, chosen)
+        yield _gain(f"retraining ({retrain})", retrained, arms[ours, "frozen"], "nothing learnt")
+        yield _gain(f"retraining ({retrain}) and learning from errors", retrained, chosen, "learning from errors alone")
     for (strategy, retrain), of in arms.items():
         yield from _reported(f"{strategy}, retrained: {retrain}", of, random)
 
@@ -72,13 +75,13 @@ def _last_hit_rate(who: str, ours: Sequence[Replay]) -> Row:
     )  # fmt: skip
 
 
-def _gain(retrain: str, retrained: Sequence[Replay], plain: Sequence[Replay]) -> Row:
+def _gain(what: str, ours: Sequence[Replay], plain: Sequence[Replay], over: str) -> Row:
     """Paired by seed: both were offered the same crystals."""
-    more = [a.rounds[ROUNDS - 1].found - b.rounds[ROUNDS - 1].found for a, b in zip(retrained, plain, strict=True)]
+    more = [a.rounds[ROUNDS - 1].found - b.rounds[ROUNDS - 1].found for a, b in zip(ours, plain, strict=True)]
     return Row(
-        f"retraining ({retrain}) over no retraining, stable found in {ROUNDS} rounds", "crystals", median(more),
+        f"{what} over {over}, more stable found in {ROUNDS} rounds", "crystals", median(more),
         _middle(one.rounds[ROUNDS - 1].found for one in plain),
-        f"not retrained, found; differences of {len(more)} seeds {min(more):+d} to {max(more):+d}", None,
+        f"found with {over}; differences of {len(more)} seeds {min(more):+d} to {max(more):+d}", None,
         "all differences above 0", min(more) > 0,
     )  # fmt: skip
 

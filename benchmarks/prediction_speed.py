@@ -100,8 +100,8 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
         formulas = np.array(crystals.reduced_formulas(), dtype=object)
         _, compositions = np.unique(formulas.astype(str), return_inverse=True)
         screen = Screen(
-            ground, compositions, selection.budget + selection.control, selection.per_composition,
-            selection.e_above_hull_max, outlook,
+            ground, np.zeros(len(ground)), compositions, selection.budget + selection.control,
+            selection.per_composition, selection.e_above_hull_max, outlook,
         )  # fmt: skip
         started = time.process_time()
         e_form, spread = predictor.predict(model.id, crystals, silent, screen if cascaded else None)

@@ -149,12 +149,14 @@ class PastPredictions:
         predicted_ev_per_atom, spread_ev_per_atom, verified_ev_per_atom: formation energies before and after, and
             the spread then, [m].
         e_above_hull_ev_per_atom: predicted signed distance to the hull as it was known then, [m].
+        counts: atoms by atomic number, [m, MAX_Z + 1].
     """
 
     predicted_ev_per_atom: NDArray[np.float64]
     spread_ev_per_atom: NDArray[np.float64]
     verified_ev_per_atom: NDArray[np.float64]
     e_above_hull_ev_per_atom: NDArray[np.float64]
+    counts: NDArray[np.integer]
 
 
 Distances = Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.float64]]
@@ -163,6 +165,14 @@ Distances = Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.floa
 
 class Outlook(Protocol):
     """What predictions are worth, from the errors of earlier ones."""
+
+    def shift(self, counts: NDArray[np.integer], /) -> NDArray[np.float64]:
+        """What earlier errors at like compositions say is to be added to a predicted energy, eV/atom, [n].
+
+        Args:
+            counts: atoms by atomic number, [n, MAX_Z + 1].
+        """
+        ...
 
     def p_stable(
         self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
@@ -183,6 +193,7 @@ class Screen:
 
     Attributes:
         hull_ev_per_atom: formation energy of the hull at each composition, [n].
+        shift_ev_per_atom: `Outlook.shift` of each, [n].
         compositions: equal numbers are equal compositions, int64 [n].
         picked: so many are picked, and of one composition `per_composition`; those within `limit_ev_per_atom`
             of the hull before all others.
@@ -190,6 +201,7 @@ class Screen:
     """
 
     hull_ev_per_atom: NDArray[np.float64]
+    shift_ev_per_atom: NDArray[np.float64]
     compositions: NDArray[np.int64]
     picked: int
     per_composition: int

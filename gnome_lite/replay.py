@@ -27,9 +27,10 @@ from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.select import select
 from gnome_lite.universe import Universe
 
-Retrain = Literal["none", "base", "continue"]
-"""Between rounds: the base network stays; it is trained anew from its own weights, as a campaign does; or from the
-weights of the round before."""
+Retrain = Literal["frozen", "none", "base", "continue"]
+"""Between rounds: nothing is learnt at all; the base network stays, and only the errors of its predictions tell what to
+expect (`Outlook`); it is trained anew from its own weights, too, as a campaign does; or from the weights of the
+round before."""
 
 NETWORKED = ("greedy", "p_stable", "expected_improvement")
 """Strategies that ask the structural networks."""
@@ -258,7 +259,7 @@ class _Campaign:
         stable = int(self.world.stable[self.left].sum())
         enough = 0 if plan.until is None else _share(plan.until, stable)
         while len(self.left) and (len(self.rounds) < plan.rounds or len(self.hits_at) < enough):
-            if self.rounds and plan.retrain != "none":
+            if self.rounds and plan.retrain in ("base", "continue"):
                 self.rounds[-1] = replace(self.rounds[-1], promoted=self._learn())
             started = time.perf_counter()
             done = self._round(stable / offered)
@@ -307,9 +308,10 @@ class _Campaign:
         if self.plan.strategy in NETWORKED:
             e_form, spread = self.networks.structural(self.model.id, self.progress)
             outlook = self.networks.predictor.outlook(self.model.id, self.hull.distances, self._past())
-            away = e_form[left] - self.ground[left], spread[left]
-            scores |= {"e_form": e_form[left], "spread": spread[left], "p_stable": outlook.p_stable(*away)}
-            scores["expected_improvement"] = outlook.expected_improvement(*away)
+            scores |= {"e_form": e_form[left], "spread": spread[left]}
+            likely = e_form[left] - self.ground[left] + outlook.shift(world.start.counts[left]), spread[left]
+            scores["p_stable"] = outlook.p_stable(*likely)
+            scores["expected_improvement"] = outlook.expected_improvement(*likely)
         elif self.plan.strategy == "composition":
             e_form, spread = self.networks.composition()
             scores |= {"e_form": e_form[left], "spread": spread[left]}
@@ -351,11 +353,14 @@ class _Campaign:
 
     def _remember(self, e_form: NDArray[np.float64], spread: NDArray[np.float64], chosen: NDArray[np.int64]) -> None:
         """What was predicted, and what was found."""
-        rows = np.stack([e_form, spread, self.world.e_form_ev_per_atom[chosen], e_form - self.ground[chosen]])
+        rows = np.stack([e_form, spread, self.world.e_form_ev_per_atom[chosen], e_form - self.ground[chosen], chosen])
         self.past.append(rows[:, np.isfinite(rows).all(axis=0)])
 
-    def _past(self) -> PastPredictions:
-        return PastPredictions(*np.concatenate([np.empty((4, 0)), *self.past], axis=1))
+    def _past(self) -> PastPredictions | None:
+        if self.plan.retrain == "frozen":
+            return None
+        e_form, spread, verified, away, chosen = np.concatenate([np.empty((5, 0)), *self.past], axis=1)
+        return PastPredictions(e_form, spread, verified, away, self.world.start.counts[chosen.astype(np.int64)])
 
     def _learn(self) -> bool:
         """Retrain on references and everything verified; whether the new network was taken."""

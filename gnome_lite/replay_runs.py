@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from gnome_lite.json_lines import append_line, read_lines
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, World, replay
 
-RETRAIN: tuple[Retrain, ...] = ("none", "base", "continue")
+RETRAIN: tuple[Retrain, ...] = get_args(Retrain)
 
 Arm = tuple[str, str]
 """Strategy and retraining: what replays of several seeds have in common."""

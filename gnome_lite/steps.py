@@ -102,10 +102,12 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
     past = _past_predictions(stages, round)
     outlook = stages.predictor.outlook(model.id, hull.distances, past)
-    screen = _screen(config.select, crystals, ground, outlook)
+    shift = outlook.shift(crystals.counts)
+    screen = _screen(config.select, crystals, ground, shift, outlook)
     e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress, screen)
     distance = e_form - ground
-    p_stable, gain = outlook.p_stable(distance, spread), outlook.expected_improvement(distance, spread)
+    p_stable = outlook.p_stable(distance + shift, spread)
+    gain = outlook.expected_improvement(distance + shift, spread)
     predictions = [
         Prediction(c.id, float(e), float(s), float(d), float(p), model.id, float(g))
         for c, e, s, d, p, g in zip(candidates, e_form, spread, distance, p_stable, gain, strict=True)
@@ -312,6 +314,7 @@ def _screen(
     config: Selection,
     crystals: CrystalBatch,
     hull_ev_per_atom: NDArray[np.float64],
+    shift_ev_per_atom: NDArray[np.float64],
     outlook: Outlook,
 ) -> Screen | None:
     """What the predictor may know of the selection that follows; None where it ranks by something else."""
@@ -322,6 +325,7 @@ def _screen(
     picked = config.budget + config.control
     return Screen(
         hull_ev_per_atom,
+        shift_ev_per_atom,
         compositions,
         picked,
         config.per_composition,
@@ -346,4 +350,5 @@ def _past_predictions(stages: Stages, round: int) -> PastPredictions:
         np.array([p.spread_ev_per_atom for p, _ in pairs]),
         formation_energies(crystals.counts, [v.energy_ev for _, v in pairs], references.elemental_ev_per_atom),
         np.array([p.e_above_hull_ev_per_atom for p, _ in pairs]),
+        crystals.counts,
     )

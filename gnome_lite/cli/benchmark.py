@@ -58,7 +58,7 @@ def replay(
     budget: Annotated[int, typer.Option(min=1, help="Verifications a round.")] = 50,
     seeds: Annotated[int, typer.Option(min=1, help="Replays of each kind: other draws, other parts of it.")] = 5,
     strategies: Annotated[str, typer.Option(metavar="A,B")] = DEFAULT_STRATEGIES,
-    retrain: Annotated[str, typer.Option(metavar="A,B", help="Of none, base, continue.")] = "none",
+    retrain: Annotated[str, typer.Option(metavar="A,B", help="Of frozen, none, base, continue.")] = "none",
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure of every round here.")] = None,
     plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw the figures here, as PNG.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Run what was run before, too.")] = False,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
+from gnome_lite.predict.shift import Shift
 from gnome_lite.records import STABLE_EV_PER_ATOM
 
 IQR_PER_SIGMA = 1.349
@@ -31,11 +32,13 @@ class Residuals:
         sigma^2 = floor^2 + (slope * IQR / 1.349)^2
 
     about predicted + bias. The floor is what all members miss, the slope how far the members' spread is to be believed.
+    `shift` is what compositions have in common.
     """
 
     floor_ev_per_atom: float
     slope: float = 1.0
     bias_ev_per_atom: float = 0.0
+    shift: Shift = field(default_factory=Shift)
 
     @classmethod
     def of_mae(cls, mae_ev_per_atom: float) -> Residuals:

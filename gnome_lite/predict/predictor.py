@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.fit import Schedule
 from gnome_lite.predict.network import Architecture
+from gnome_lite.predict.shift import Shift
 from gnome_lite.records import ModelRecord, TrainingSet
 from gnome_lite.references import ReferenceSet
 
@@ -107,7 +108,8 @@ class EnsemblePredictor:
 
     def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Residuals:
         """Fitted on the errors of the base's hold-out and of what was verified since, where it was predicted near the
-        hull: predictions far above it err more, and would make those near it seem less sure than they are.
+        hull: predictions far above it err more, and would make those near it seem less sure than they are. What was
+        verified since also shifts what is expected of like compositions.
 
         Args:
             distances: of the hull that P(stable) is to be of.
@@ -116,15 +118,19 @@ class EnsemblePredictor:
             CheckpointError: if there is no sound ensemble of that id.
         """
         errors = [e for e in (self._of_holdout(model_id, distances), past) if e is not None]
-        names = [f.name for f in fields(PastPredictions)]
-        known = PastPredictions(*(np.concatenate([np.empty(0), *(getattr(e, name) for e in errors)]) for name in names))
-        near = np.nan_to_num(known.e_above_hull_ev_per_atom, nan=np.inf) < NEAR_EV_PER_ATOM
+        away = np.concatenate([np.empty(0), *(e.e_above_hull_ev_per_atom for e in errors)])
+        error = np.concatenate([np.empty(0), *(e.verified_ev_per_atom - e.predicted_ev_per_atom for e in errors)])
+        spread = np.concatenate([np.empty(0), *(e.spread_ev_per_atom for e in errors)])
+        near = np.nan_to_num(away, nan=np.inf) < NEAR_EV_PER_ATOM
         if near.sum() < FEWEST_RESIDUALS:
             near[:] = True
         if near.sum() < FEWEST_RESIDUALS:
-            return Residuals.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
-        error = known.verified_ev_per_atom - known.predicted_ev_per_atom
-        return Residuals.fitted(error[near], known.spread_ev_per_atom[near])
+            found = Residuals.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
+        else:
+            found = Residuals.fitted(error[near], spread[near])
+        if past is None:
+            return found
+        return replace(found, shift=Shift.fitted(past.counts, past.verified_ev_per_atom - past.predicted_ev_per_atom))
 
     @cached_property
     def _inputs(self) -> TrainingSet | None:
@@ -160,7 +166,7 @@ class EnsemblePredictor:
             away = distances(holdout.crystals.counts, predicted)
         except MissingReferenceError:  # it holds elements that this hull does not know
             away = np.full(len(holdout), np.nan)
-        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away)
+        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away, holdout.crystals.counts)
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
@@ -298,7 +304,7 @@ def _score(
 ) -> NDArray[np.float64]:
     """As `select` ranks: near the hull first, then by P(stable); by distance where that is 0 or 1. [k]"""
     distance = e_form_ev_per_atom - screen.hull_ev_per_atom[which]
-    p = screen.outlook.p_stable(distance, spread_ev_per_atom)
+    p = screen.outlook.p_stable(distance + screen.shift_ev_per_atom[which], spread_ev_per_atom)
     return np.where(np.isnan(distance), -np.inf, p + (distance <= screen.limit_ev_per_atom) - 1e-6 * distance)
 
 

@@ -25,8 +25,8 @@ COLOURS = {
     "perfect": BLACK, "random": GREY, "ion_exchange": ORANGE, "composition": PINK, "greedy": SKY, "p_stable": BLUE,
     "expected_improvement": GREEN,
 }  # fmt: skip
-STYLES = {"none": "-", "base": "--", "continue": ":"}
-MARKERS = {"none": "o", "base": "s", "continue": "D"}
+STYLES = {"frozen": "-.", "none": "-", "base": "--", "continue": ":"}
+MARKERS = {"frozen": "^", "none": "o", "base": "s", "continue": "D"}
 
 FIGURES: Mapping[str, tuple[str, str, Callable[[ReplayRound], float | None]]] = {
     "hit_rate": ("Hit rate: truly stable of verified", "%", lambda r: 100 * r.hit_rate),
