@@ -141,3 +141,16 @@ def test_more_candidates_than_there_are_is_an_error() -> None:
     config = CampaignConfig(space=Space(elements=("Li", "O")), generate=Generate(mix={"prototypes": 1.0}, max_atoms=4))
     with pytest.raises(ConfigError, match="the generators end after"):
         plan_universe(10_000, 0, assemble_universe(config, Settings()), silent)
+
+
+def test_the_shipped_universe_stands_beside_the_bundled_seed() -> None:
+    """Large, of the seed's level, made of this very seed, and every candidate of it new."""
+    from gnome_lite.assemble import load_universe
+
+    references, universe = load_universe()
+    assert universe.references_id == references.id
+    assert universe.level == references.level
+    assert len(universe) >= 5000
+    known = {e.crystal.content_id for e in references.entries}
+    assert not known & {c.crystal.content_id for c in universe.candidates}  # relaxed, some end as a known one
+    assert 0.9 < sum(v.ok for v in universe.outcomes) / len(universe) < 1

@@ -21,7 +21,7 @@ DEFAULT_STRATEGIES = "perfect,random,ion_exchange,composition,greedy,p_stable,ex
 @app.command()
 def universe(
     out: Annotated[Path, typer.Option(help="Directory of universe.parquet.")] = Path("data/replay"),
-    candidates: Annotated[int, typer.Option(min=1, help="Candidates to verify.")] = 5500,
+    candidates: Annotated[int, typer.Option(min=1, help="Candidates to verify.")] = 5050,
     seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml. Default: the default campaign.")] = None,
     home: Home = None,
