@@ -25,6 +25,7 @@ COLOURS = {
     "perfect": BLACK, "random": GREY, "ion_exchange": ORANGE, "composition": PINK, "greedy": SKY, "p_stable": BLUE,
     "expected_improvement": GREEN,
 }  # fmt: skip
+LEARNT = {"frozen": ", nothing learnt", "none": "", "base": ", retrained: base", "continue": ", retrained: continue"}
 STYLES = {"frozen": "-.", "none": "-", "base": "--", "continue": ":"}
 MARKERS = {"frozen": "^", "none": "o", "base": "s", "continue": "D"}
 
@@ -142,7 +143,7 @@ def _line(axes: Axes, arm: Arm, x: Sequence[float], bands: Sequence[tuple[float,
     colour = COLOURS.get(strategy, VERMILION)
     lowest, median, highest = np.array(bands).T
     axes.fill_between(x, lowest, highest, color=colour, alpha=0.13, linewidth=0)
-    label = strategy.replace("_", " ") + ("" if retrain == "none" else f", retrained: {retrain}")
+    label = strategy.replace("_", " ") + LEARNT[retrain]
     marker, width = MARKERS[retrain] if marked else None, 1.0 if strategy == "perfect" else 1.6
     axes.plot(x, median, STYLES[retrain], color=colour, label=label, marker=marker, markersize=4, linewidth=width)
 
