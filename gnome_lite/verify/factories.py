@@ -161,7 +161,10 @@ def _orb(
     from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 
     (path,) = _orb_files(checkpoint, model)
-    network = ORB_PRETRAINED_MODELS[model](weights_path=str(path), device=device, precision=precision)
+    # Compiling takes minutes on a processor, in each worker anew.
+    network = ORB_PRETRAINED_MODELS[model](
+        weights_path=str(path), device=device, precision=precision, compile=device != "cpu"
+    )
     return ORBCalculator(network, device=device), None
 
 
@@ -227,6 +230,8 @@ def _matgl(
 
 def _here(checkpoint: str) -> Path | None:
     """The checkpoint as a file, where it is one and not a name."""
+    if "/" in checkpoint and not Path(checkpoint).exists():
+        raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
     return Path(checkpoint) if checkpoint and Path(checkpoint).is_file() else None
 
 

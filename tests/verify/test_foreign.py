@@ -16,7 +16,7 @@ from gnome_lite.crystals import Crystal
 from gnome_lite.errors import CalculatorError
 from gnome_lite.records import Candidate, Failure
 from gnome_lite.verify.calculators import CALCULATORS, DEBIAN_PYTHON, home_of, level_of, make_calculator
-from gnome_lite.verify.factories import PACKAGES
+from gnome_lite.verify.factories import PACKAGES, _here
 from gnome_lite.verify.foreign import ForeignCalculator, complaint
 from gnome_lite.verify.verifier import ProcessVerifier
 
@@ -138,3 +138,12 @@ def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
     assert levels[0] == levels[1] != levels[2]
     with pytest.raises(CalculatorError, match="there is no checkpoint"):
         level_of("chgnet", {"checkpoint": str(tmp_path / "none")})
+
+
+def test_a_checkpoint_is_a_file_or_a_name(tmp_path: Path) -> None:
+    file = tmp_path / "a.model"
+    file.touch()
+    assert _here(str(file)) == file
+    assert _here("medium-mpa-0") is None
+    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint .*b\.model"):
+        _here(str(tmp_path / "b.model"))
