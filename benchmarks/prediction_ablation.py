@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.rows import Row, data_dir
+from gnome_lite.predict import fit as fitting
 from gnome_lite.predict.build import part
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import build_graphs
@@ -21,6 +22,7 @@ from gnome_lite.sources.labelled import read_labelled
 
 N_CRYSTALS, EPOCHS = 2000, 10
 AVERAGED = "mean of the weights of the last three epochs"
+MIXED = "products in bfloat16, as on a GPU"
 DEFAULT = Architecture()
 SCHEDULE = Schedule(EPOCHS, 3e-3, 32)
 
@@ -48,6 +50,7 @@ VARIANTS = {
     "linear decay of the learning rate": (DEFAULT, Linear(EPOCHS, 3e-3, 32)),
     "the same, at a third of the rate": (DEFAULT, Linear(EPOCHS, 1e-3, 32)),
     AVERAGED: (DEFAULT, SCHEDULE),
+    MIXED: (DEFAULT, SCHEDULE),
     "batches of 64": (DEFAULT, replace(SCHEDULE, batch_size=64, learning_rate=4e-3)),
     "half the crystals at wrong volumes": (DEFAULT, replace(SCHEDULE, volume_jitter=0.2)),
 }
@@ -84,6 +87,7 @@ def measure(long: bool = False) -> list[Row]:
         ) -> None:
             seen.append({name: value.clone() for name, value in network.state_dict().items()})
 
+        fitting.MIXED_ON = {"cpu"} if name == MIXED else {"cuda"}
         fit(
             network,
             graphs.take(known),

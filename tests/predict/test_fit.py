@@ -10,6 +10,7 @@ import torch
 
 from gnome_lite.assemble import load_references
 from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.predict import fit as fitting
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import GraphSet, build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
@@ -73,7 +74,12 @@ def test_a_stopped_training_ends_as_if_it_had_not_stopped(
     assert all(np.array_equal(weights[k], same[k]) for k in weights)
 
 
-def test_training_lowers_the_loss_on_real_crystals(labelled: tuple[GraphSet, np.ndarray]) -> None:
+@pytest.mark.parametrize("mixed_on", ["cuda", "cpu"])
+def test_training_lowers_the_loss_on_real_crystals(
+    labelled: tuple[GraphSet, np.ndarray], mixed_on: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With mixed precision, too, which is for GPUs but runs on a processor."""
+    monkeypatch.setattr(fitting, "MIXED_ON", {mixed_on})
     history, _ = train(labelled, None, epochs=25)
     assert history[-1][0] < 0.5 * history[0][0]
     assert len(history) == 25
