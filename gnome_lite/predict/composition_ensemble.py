@@ -62,10 +62,3 @@ class CompositionEnsemble:
         tensors = CompositionTensors.of(formulas)
         with torch.inference_mode():
             return np.stack([network(tensors).numpy() for network in self.networks]).astype(np.float64)
-
-
-def composition_energies(
-    checkpoint: Checkpoint, counts: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and interquartile range, eV/atom, [n] each, by an ensemble as it was read; see `CompositionEnsemble`."""
-    return CompositionEnsemble(checkpoint).predict(counts)

@@ -25,7 +25,7 @@ from gnome_lite.predict.composition import (
     CompositionTensors,
     lowest_of_formulas,
 )
-from gnome_lite.predict.composition_ensemble import CompositionEnsemble, composition_energies
+from gnome_lite.predict.composition_ensemble import CompositionEnsemble
 from gnome_lite.predict.fit import Schedule, fit
 from gnome_lite.predict.graph import MAX_NETWORK_Z, build_graphs
 from gnome_lite.predict.kinds import AnyArchitecture, energies, network_of
@@ -149,7 +149,7 @@ def test_an_ensemble_is_its_members_one_by_one(monkeypatch: pytest.MonkeyPatch) 
     for row in counts:
         row[rng.choice(np.arange(1, MAX_NETWORK_Z + 1), rng.integers(1, 7), replace=False)] = 1
     monkeypatch.setattr(composition_ensemble, "FORMULAS_AT_ONCE", 7)
-    median, spread = composition_energies(made(), counts)
+    median, spread = CompositionEnsemble(made()).predict(counts)
     alone = []
     for weights in made().weights:
         network = random_network()
@@ -207,7 +207,7 @@ def test_training_disk_and_retraining_are_those_of_structures(real: TrainingSet,
         assert all(np.array_equal(a[k], b[k]) for k in a)
     held, targets = lowest_of_formulas(split(real)[1])
     counts = np.stack([np.bincount(z, w, MAX_Z + 1) for z, w in zip(held.numbers, held.fractions, strict=True)])
-    median, _ = composition_energies(read, counts)
+    median, _ = CompositionEnsemble(read).predict(counts)
     assert read.card.n_holdout == len(targets)
     assert np.abs(median - targets).mean() == pytest.approx(read.card.holdout_mae_ev_per_atom, abs=1e-5)
     again = build(real, read.holdout, recipe, read, tmp_path, 2, silent, "learn")
