@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from benchmarks.rows import Row
 
@@ -54,7 +55,7 @@ def main() -> int:
             _keep(name, measured)
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
+            json.dump([asdict(row) for row in rows], file, indent=1, default=_plain)
     return 0 if all(row.ok is not False for row in rows) else 1
 
 
@@ -85,7 +86,12 @@ def _keep(name: str, rows: list[Row]) -> None:
         full_name = row.name if subject == row.name else f"{subject}; {row.name}"
         fresh[full_name, row.peer_name] = asdict(row) | {"name": full_name} | origin
     kept = [fresh.pop((row["name"], row["peer_name"]), row) for row in kept] + list(fresh.values())
-    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(kept, indent=1, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Of what numpy worked out: a number or bool of Python's."""
+    return value.item()
 
 
 if __name__ == "__main__":
