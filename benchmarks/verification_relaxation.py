@@ -124,7 +124,7 @@ def _other_minima(
         if not ours[i].failure and (ours[i].energy_ev - theirs[i]) / len(crystal) > WORST_EV_PER_ATOM
     ]
     moved = [abs(_stock_energy(stock, crystal, MOVED_ANG) - e) / len(crystal) for crystal, e in higher]
-    name = f"of the {len(higher)} that end more than 2 meV/atom above stock's, share where stock's own energy differs by as much"
+    name = f"{len(higher)} that end more than 2 meV/atom above stock's: share where stock's own differs by as much"
     elsewhere = float(np.mean(np.array(moved) > WORST_EV_PER_ATOM)) if moved else 0.0
     yield Row(f"{name} after atoms moved by {MOVED_ANG} Å", "share", elsewhere, None, STOCK, None)
 
