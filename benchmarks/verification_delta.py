@@ -226,7 +226,7 @@ def _apart(
         yield Row(f"MAE, {int(which.sum())} {title}", "eV/atom", of, theirs, "CHGNet as it is", theirs / of)
         if stable[which].any():
             ap, raw_ap = average_precision(stable[which], p[which]), average_precision(stable[which], -raw_away[which])
-            name = f"average precision, the same ({int(stable[which].sum())} stable)"
+            name = f"average precision, {title} ({int(stable[which].sum())} stable)"
             yield Row(name, "", ap, raw_ap, "CHGNet as it is", ap - raw_ap)
 
 
