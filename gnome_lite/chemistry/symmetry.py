@@ -1,4 +1,4 @@
-"""Symmetry of a crystal, through moyopy: one call, failures as None."""
+"""Symmetry of a crystal, through moyopy, or spglib where the tolerance is loose: one call, failures as None."""
 
 from __future__ import annotations
 
@@ -33,6 +33,22 @@ def symmetry(crystal: Crystal, symprec_ang: float) -> MoyoDataset | None:
         raise
     finally:
         log.removeFilter(_not_the_remark)
+
+
+def symmetrised(crystal: Crystal, symprec_ang: float) -> Crystal | None:
+    """The conventional cell with the symmetry that a loose tolerance finds made exact; None where none is found.
+
+    Of spglib: at 0.3 Å moyopy 0.21 does not end on some crystals whose near-symmetries make no group, and takes all
+    memory meanwhile; nothing can stop it from within the process.
+    """
+    import spglib
+
+    cell = crystal.lattice.tolist(), crystal.frac_coords.tolist(), crystal.numbers.tolist()
+    try:
+        found = spglib.get_symmetry_dataset(cell, symprec_ang)
+    except spglib.SpglibError:
+        return None
+    return None if found is None else Crystal.make(found.std_types, found.std_positions, found.std_lattice)
 
 
 def primitive(dataset: MoyoDataset) -> Crystal:

@@ -15,7 +15,7 @@ from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.chemistry.charge_grid import ANIONS
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.chemistry.states import electronegativities, states
-from gnome_lite.chemistry.symmetry import symmetry
+from gnome_lite.chemistry.symmetry import symmetrised, symmetry
 from gnome_lite.crystals import Crystal, atomic_number, symbol
 from gnome_lite.novelty.disorder import symmetry_per_atom
 from gnome_lite.novelty.fingerprint import SYMPREC_ANG, at_reference_volume
@@ -43,10 +43,11 @@ def pseudosymmetry(crystal: Crystal) -> str:
     scaled = at_reference_volume(crystal)
     if scaled is None:
         return ""
-    tight, loose = symmetry(scaled, SYMPREC_ANG), symmetry(scaled, LOOSE_SYMPREC_ANG)
-    if tight is None or loose is None:
+    ideal = symmetrised(scaled, LOOSE_SYMPREC_ANG)
+    tight, loose = symmetry(scaled, SYMPREC_ANG), None if ideal is None else symmetry(ideal, SYMPREC_ANG)
+    if tight is None or ideal is None or loose is None:
         return ""
-    if symmetry_per_atom(scaled, LOOSE_SYMPREC_ANG) <= symmetry_per_atom(scaled, SYMPREC_ANG) * (1 + 1e-9):
+    if symmetry_per_atom(ideal, SYMPREC_ANG) <= symmetry_per_atom(scaled, SYMPREC_ANG) * (1 + 1e-9):
         return ""
     return f"pseudosymmetry: {_name(tight.number)} is {_name(loose.number)} at {LOOSE_SYMPREC_ANG:g} Å"
 
