@@ -24,10 +24,10 @@ help:
 run: .venv/installed
 	$(BIN)/gnome-lite run
 
-# Files side by side in two processes; the slow ones use both cores by themselves.
+# Files side by side in two processes, the slow ones as well: half of those use one core only.
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
-	$(BIN)/pytest -m "slow and not soak"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not soak"
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ fast: .venv/installed
 	$(BIN)/pytest -n 2 --dist loadfile
 
 slow: .venv/installed
-	$(BIN)/pytest -m "slow and not soak"
+	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not soak"
 
 soak: .venv/installed
 	$(BIN)/pytest -m soak
