@@ -58,8 +58,12 @@ def test_the_campaigns_own_screen_prefers_what_lies_near_the_hull(references: Re
         best.setdefault(formulas[i], i)
     which = np.array(list(best.values()))
     near, passes = distances[which] <= 0.05, passed(crystals.counts[which])
-    assert 0.5 < passes.mean() / near.mean() < 2  # 0.20 pass, 0.28 are near
-    assert near[passes].mean() > 1.5 * near.mean()  # 0.62 of those that pass
+    # 0.20 pass, 0.28 are near: as the seed's hull fell with its growth, fewer formulas came to lie near it.
+    assert 0.5 < passes.mean() / near.mean() < 2
+    assert passes.mean() < 0.8
+    assert near[passes].mean() > near.mean() + 0.1  # 0.62 of those that pass
+    assert near[passes].mean() > 1.5 * near.mean()
+    assert passes[near].mean() > 0.4  # 0.44: more than half of what is near the hull is not let pass
 
 
 def test_a_campaign_may_do_without(references: ReferenceSet) -> None:
