@@ -13,7 +13,6 @@ import torch
 
 from benchmarks.rows import Row, data_dir
 from gnome_lite.predict import fit as fitting
-from gnome_lite.predict.build import part
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
@@ -64,7 +63,7 @@ def measure(long: bool = False) -> list[Row]:
     data = read_labelled(data_dir() / "mp20_val.csv.gz")
     chosen = np.zeros(len(data), dtype=bool)
     chosen[np.linspace(0, len(data) - 1, N_CRYSTALS).astype(int)] = True
-    data = part(data, chosen)
+    data = data.take(chosen)
     training = in_training(data.crystals.reduced_formulas())
     errors: dict[str, float] = {}
     for name, (architecture, schedule) in VARIANTS.items():

@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 
 def measure(long: bool = False) -> list[Row]:
     from gnome_lite.predict import checkpoint
-    from gnome_lite.predict.build import join, part, split
+    from gnome_lite.predict.build import join, split
     from gnome_lite.predict.composition import lowest_of_formulas
     from gnome_lite.predict.composition_ensemble import CompositionEnsemble
     from gnome_lite.settings import bundled
@@ -33,7 +33,7 @@ def measure(long: bool = False) -> list[Row]:
     training, unseen = split(join([mp20, mpts52]))
     # A lower energy of the same formula in the other part counts: hence the whole, of the formulas of this part.
     judged = np.isin(unseen.crystals.reduced_formulas(), mp20.crystals.reduced_formulas())
-    unseen = part(unseen, judged)
+    unseen = unseen.take(judged)
     ensemble = CompositionEnsemble(checkpoint.read(bundled("models", f"composition-{LEVEL}")))
     members = len(ensemble.networks)
 

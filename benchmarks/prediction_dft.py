@@ -28,7 +28,7 @@ def measure(long: bool = False) -> Iterator[Row]:
     from gnome_lite.assemble import shipped_model
     from gnome_lite.metrics import spread_correlation
     from gnome_lite.predict import checkpoint
-    from gnome_lite.predict.build import join, part, split
+    from gnome_lite.predict.build import join, split
     from gnome_lite.predict.train import in_training
     from gnome_lite.sources.labelled import read_labelled
 
@@ -42,7 +42,7 @@ def measure(long: bool = False) -> Iterator[Row]:
     cgcnn = prediction_cgcnn.train(training) if long else None
     spreads, errors = [], []
     for title, data in sets.items():
-        held = part(data, ~in_training(data.crystals.reduced_formulas()))
+        held = data.take(~in_training(data.crystals.reduced_formulas()))
         truth = held.e_form_ev_per_atom
         predicted, spread = ensemble.predict(held.crystals)
         known = np.isfinite(predicted)

@@ -131,7 +131,7 @@ class Predict(Section):
     retrain_epochs: Annotated[int, Field(ge=1)] = 6
     rehearsal: Annotated[int, Field(ge=0)] = 4000
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
-    retrain_learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    retrain_learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
     jitter_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     batch_size: Annotated[int, Field(ge=1)] = 32
@@ -150,6 +150,7 @@ class Selection(Section):
 
     Attributes:
         budget_s: a round also ends when its relaxations have taken so many seconds together, whatever the processes.
+        likely: share of the budget for the likeliest ionic substitutions, whatever the networks say of them.
         explore: share of the budget for candidates that could be stable and of which the networks know least.
         per_system: candidates chosen of one chemical system; 0 = any number.
     """
@@ -158,10 +159,19 @@ class Selection(Section):
     budget: Annotated[int, Field(ge=1)] = 24
     budget_s: Annotated[float, Field(gt=0)] | None = None
     control: Annotated[int, Field(ge=0)] = 4
+    likely: Annotated[float, Field(ge=0, le=1)] = 0.0
     explore: Annotated[float, Field(ge=0, le=1)] = 0.0
     e_above_hull_max: float = 0.05
     per_composition: Annotated[int, Field(ge=1)] = 1
     per_system: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.likely + self.explore > 1:
+            raise ValueError(
+                f"likely ({self.likely:g}) and explore ({self.explore:g}) are shares of one budget: lower one"
+            )
+        return self
 
 
 class Stop(Section):

@@ -150,6 +150,8 @@ class PastPredictions:
             the spread then, [m].
         e_above_hull_ev_per_atom: predicted signed distance to the hull as it was known then, [m].
         counts: atoms by atomic number, [m, MAX_Z + 1].
+        now_ev_per_atom: what the model in force says of the same unrelaxed crystals, [m]. It may have learnt from
+            them: errors of the model before it would correct a second time what it knows by now.
     """
 
     predicted_ev_per_atom: NDArray[np.float64]
@@ -157,6 +159,7 @@ class PastPredictions:
     verified_ev_per_atom: NDArray[np.float64]
     e_above_hull_ev_per_atom: NDArray[np.float64]
     counts: NDArray[np.integer]
+    now_ev_per_atom: NDArray[np.float64]
 
 
 Distances = Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.float64]]

@@ -228,6 +228,10 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.crystals)
 
+    def take(self, which: NDArray[np.bool_]) -> TrainingSet:
+        """The crystals where a mask [n] is true."""
+        return TrainingSet(self.crystals.take(which), self.e_form_ev_per_atom[which])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SurrogateFeatures:

@@ -48,7 +48,7 @@ class World:
 
     Attributes:
         start: unrelaxed crystals, [n].
-        formulas, systems: of each candidate, [n].
+        formulas, systems, generators: of each candidate, [n].
         e_form_ev_per_atom: of the relaxed crystal; NaN where relaxation failed, [n].
         ground_ev_per_atom: formation energy of the references' hull at each composition, [n].
         probability: of the substitution that made it, NaN where there was none, [n].
@@ -62,6 +62,7 @@ class World:
     start: CrystalBatch
     formulas: NDArray[np.object_]
     systems: NDArray[np.object_]
+    generators: NDArray[np.object_]
     e_form_ev_per_atom: NDArray[np.float64]
     ground_ev_per_atom: NDArray[np.float64]
     probability: NDArray[np.float64]
@@ -206,6 +207,7 @@ def make_world(
         start,
         np.array(start.reduced_formulas(), dtype=object),
         np.array([chemical_system(crystal.numbers) for crystal in start], dtype=object),
+        np.array([c.generator for c in universe.candidates], dtype=object),
         e_form,
         ground,
         np.array([c.probability for c in universe.candidates]),
@@ -322,6 +324,7 @@ class _Campaign:
             "probability": world.probability[left],
             "formula": world.formulas[left],
             "system": world.systems[left],
+            "generator": world.generators[left],
         }
 
     def _choose(self, scores: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
@@ -360,7 +363,9 @@ class _Campaign:
         if self.plan.retrain == "frozen":
             return None
         e_form, spread, verified, away, chosen = np.concatenate([np.empty((5, 0)), *self.past], axis=1)
-        return PastPredictions(e_form, spread, verified, away, self.world.start.counts[chosen.astype(np.int64)])
+        which = chosen.astype(np.int64)
+        now = self.networks.structural(self.model.id, self.progress)[0][which]
+        return PastPredictions(e_form, spread, verified, away, self.world.start.counts[which], now)
 
     def _learn(self) -> bool:
         """Retrain on references and everything verified; whether the new network was taken."""

@@ -7,7 +7,7 @@ Scores are parallel arrays [n] by name:
 - "expected_improvement": by how much the hull is expected to be lowered, eV/atom;
 - "spread": how far the ensemble is apart, eV/atom;
 - "probability": of the ionic substitution that made the candidate, NaN where another generator did;
-- "formula" and "system": reduced formula and chemical system.
+- "formula", "system", "generator": reduced formula, chemical system and what made it.
 """
 
 from __future__ import annotations
@@ -71,8 +71,11 @@ def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple
     ranked: a batch is verified at once, and of near copies the second tells little. Candidates within
     `config.e_above_hull_max` of the hull come first; where they do not fill the budget, the next best
     ranked follow, so that a round always spends its budget and the network learns where it is wrong.
-    A share `config.explore` of the budget goes to those that could be stable for all that is known (predicted distance
-    less spread) where the networks are apart most.
+    A share `config.likely` of the budget goes to the likeliest ionic substitutions (whole sites, not parts of them),
+    whatever the networks say of them: chemical likeness is evidence of another kind, and holds where networks are wrong
+    about a whole system.
+    A share `config.explore` goes to those that could be stable for all that is known (predicted distance less spread)
+    where the networks are apart most. What either leaves over is filled by rank.
     The control is drawn before anything is chosen, from all n: it measures what the pool is worth.
     A candidate that is drawn for the control and would be chosen too counts for the control only, and
     the next in rank takes its place.
@@ -83,7 +86,7 @@ def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple
         config: budget, control size, strategy.
 
     Returns:
-        Indices chosen, best first and explorers last, and indices of the control; disjoint.
+        Indices chosen, best first, then the likely, then explorers, and indices of the control; disjoint.
     """
     n = len(scores["p_stable"])
     control = rng.choice(n, size=min(config.control, n), replace=False).astype(np.int64)
@@ -91,12 +94,17 @@ def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple
     if config.strategy not in WITHOUT_NETWORK:
         near = scores["e_above_hull"][order] <= config.e_above_hull_max
         order = np.concatenate([order[near], order[~near]])
-    explorers = round(config.explore * config.budget)
+    likely, explorers = (round(share * config.budget) for share in (config.likely, config.explore))
     batch = _Batch(scores, config, set(control.tolist()))
-    batch.fill(order, config.budget - explorers)
+    batch.fill(order, config.budget - explorers - likely)
+    if likely:
+        by_chemistry = by_ion_exchange(scores, rng)
+        substituted = scores["generator"][by_chemistry] == "substitution"
+        batch.fill(by_chemistry[substituted], config.budget - explorers)
     if explorers:
         hopeful = scores["e_above_hull"] <= scores["spread"]
         batch.fill(np.lexsort((-scores["spread"], ~hopeful)), config.budget)
+    batch.fill(order, config.budget)
     return np.array(batch.chosen, dtype=np.int64), control
 
 

@@ -100,7 +100,7 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
     hull = stages.build_hull(stages.source.load(), _verified(stages))
     ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
-    past = _past_predictions(stages, round)
+    past = _past_predictions(stages, round, model.id)
     outlook = stages.predictor.outlook(model.id, hull.distances, past)
     shift = outlook.shift(crystals.counts)
     screen = _screen(config.select, crystals, ground, shift, outlook)
@@ -129,6 +129,7 @@ def select(stages: Stages, round: int) -> dict[str, Any]:
         "probability": np.array([c.probability for c, _ in pool]),
         "formula": np.array([c.crystal.reduced_formula for c, _ in pool], dtype=object),
         "system": np.array([c.crystal.chemical_system for c, _ in pool], dtype=object),
+        "generator": np.array([c.generator for c, _ in pool], dtype=object),
     }
     chosen, control = stages.select(scores, np.random.default_rng(_seed(stages, round, "select")))
     screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
@@ -334,21 +335,28 @@ def _screen(
     )
 
 
-def _past_predictions(stages: Stages, round: int) -> PastPredictions:
-    """What was predicted of the crystals verified in earlier rounds of this campaign, and what was found."""
+def _past_predictions(stages: Stages, round: int, model_id: str) -> PastPredictions:
+    """What was predicted of the crystals verified in earlier rounds of this campaign, what was found, and what the
+    model in force would predict."""
     store, name, references = stages.store, stages.config.name, stages.source.load()
     pairs = [
-        (predicted[v.candidate_id], v)
+        (*predicted[v.candidate_id], v)
         for earlier in range(1, round)
-        for predicted in [{c.id: p for c, p in store.predictions(name, earlier)}]
+        for predicted in [{c.id: (c, p) for c, p in store.predictions(name, earlier)}]
         for v in _outcomes(stages, earlier)
         if v.ok and v.candidate_id in predicted
     ]
-    crystals = CrystalBatch.from_crystals(v.crystal for _, v in pairs)
+    crystals = CrystalBatch.from_crystals(v.crystal for *_, v in pairs)
+    predicted = np.array([p.e_form_ev_per_atom for _, p, _ in pairs])
+    now, other = predicted.copy(), np.array([p.model_id != model_id for _, p, _ in pairs], dtype=bool)
+    if other.any():
+        inputs = CrystalBatch.from_crystals(c.crystal for c, p, _ in pairs if p.model_id != model_id)
+        now[other], _ = stages.predictor.predict(model_id, inputs, stages.progress)
     return PastPredictions(
-        np.array([p.e_form_ev_per_atom for p, _ in pairs]),
-        np.array([p.spread_ev_per_atom for p, _ in pairs]),
-        formation_energies(crystals.counts, [v.energy_ev for _, v in pairs], references.elemental_ev_per_atom),
-        np.array([p.e_above_hull_ev_per_atom for p, _ in pairs]),
+        predicted,
+        np.array([p.spread_ev_per_atom for _, p, _ in pairs]),
+        formation_energies(crystals.counts, [v.energy_ev for *_, v in pairs], references.elemental_ev_per_atom),
+        np.array([p.e_above_hull_ev_per_atom for _, p, _ in pairs]),
         crystals.counts,
+        now,
     )

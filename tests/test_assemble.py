@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from cli.test_generate import PEROVSKITE
+from pymatgen.core import Composition
 
-from gnome_lite.assemble import assemble, load_references, make_gate, make_mix, read_parents
+from gnome_lite.assemble import assemble, load_references, make_gate, make_mix, make_predictor, read_parents
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.errors import SourceError
 from gnome_lite.settings import Settings
@@ -62,3 +63,18 @@ def test_each_generator_makes_candidates_that_pass_the_gate(name: GeneratorName)
     assert set(chunk.generators) == {name}
     passed = [not cause for cause in make_gate(config).causes(chunk.crystals)]
     assert sum(passed) > len(passed) / 2
+
+
+def test_unrelaxed_crystals_are_rehearsed_whatever_the_references(tmp_path: Path) -> None:
+    """Also without the seed among the references; compounds of a hidden system never; nothing of another level."""
+    config, settings = CampaignConfig.model_validate({"sources": {"seed": False}}), Settings(home=tmp_path)
+    seed = SeedSource().inputs()
+    every = make_predictor(config, settings, "chgnet-0.3.0")._inputs
+    assert every is not None
+    assert len(every) == len(seed)
+    hidden = make_predictor(config, settings, "chgnet-0.3.0", hidden=("Ca", "Ti", "O"))._inputs
+    assert hidden is not None
+    gone = {c.reduced_formula for c in seed.crystals} - {c.reduced_formula for c in hidden.crystals}
+    assert "CaTiO3" in gone
+    assert {Composition(formula).chemical_system for formula in gone} == {"Ca-O-Ti"}
+    assert make_predictor(config, settings, "emt")._inputs is None

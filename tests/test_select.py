@@ -21,6 +21,7 @@ def scores(n: int, seed: int = 0, formulas: int = 1000) -> dict:
         "probability": np.where(rng.random(n) < 0.5, rng.random(n), np.nan),
         "system": np.array([f"S{i}" for i in rng.integers(0, 8, n)], dtype=object),
         "formula": np.array([f"A{i}" for i in rng.integers(0, formulas, n)], dtype=object),
+        "generator": rng.choice(np.array(["substitution", "partial", "random"], dtype=object), n),
     }
 
 
@@ -85,3 +86,32 @@ def test_explorers_are_the_most_uncertain_that_could_be_stable() -> None:
     hopeful = (pool["e_above_hull"] <= pool["spread"]) & ~np.isin(np.arange(300), chosen)
     formulas = ~np.isin(pool["formula"], pool["formula"][chosen])
     assert pool["spread"][hopeful & formulas].max() <= pool["spread"][explorers].min()
+
+
+def test_the_likeliest_substitutions_take_their_share_whatever_the_networks_say() -> None:
+    pool = scores(300)
+    pool["probability"][pool["generator"] == "random"] = np.nan
+    best, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0))
+    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0, likely=0.25, explore=0.1))
+    assert (chosen[:13] == best[:13]).all()
+    likely = chosen[13:18]
+    assert (pool["generator"][likely] == "substitution").all()
+    passed_over = (pool["generator"] == "substitution") & ~np.isin(pool["formula"], pool["formula"][chosen])
+    assert np.nanmax(pool["probability"][passed_over]) <= np.nanmin(pool["probability"][likely])
+    silent = pool | {name: np.zeros(300) for name in ("p_stable", "e_above_hull")}
+    every = Selection(budget=20, control=0, likely=1.0)
+    assert (
+        select(silent, np.random.default_rng(0), every)[0] == select(pool, np.random.default_rng(0), every)[0]
+    ).all()
+
+
+def test_what_no_substitution_fills_goes_by_rank() -> None:
+    pool = scores(100) | {"generator": np.full(100, "random", dtype=object)}
+    best, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0))
+    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0, likely=0.5))
+    assert chosen.tolist() == best.tolist()
+
+
+def test_shares_of_one_budget_are_no_more_than_it() -> None:
+    with pytest.raises(ValueError, match="lower one"):
+        Selection(likely=0.7, explore=0.4)

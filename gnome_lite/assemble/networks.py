@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import ConfigError
+from gnome_lite.records import TrainingSet
+from gnome_lite.rediscover import concealed
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
@@ -17,13 +19,27 @@ if TYPE_CHECKING:
     from gnome_lite.predict.predictor import EnsemblePredictor
 
 
-def make_predictor(config: CampaignConfig, settings: Settings, level: str) -> EnsemblePredictor:
-    """The network ensemble, with the shipped one as its base where that is of this level."""
+def make_predictor(
+    config: CampaignConfig, settings: Settings, level: str, hidden: Sequence[str] = ()
+) -> EnsemblePredictor:
+    """The network ensemble, with the shipped one as its base where that is of this level.
+
+    Whatever the campaign's references, the seed's unrelaxed crystals are trained on beside them where they are of this
+    level: the shipped networks know them, and forget how to read a candidate when they are retrained without any.
+
+    Args:
+        hidden: elements of a system whose compounds are not to be learnt from; see `rediscover.concealed`.
+    """
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.sources.seed import SeedSource
 
-    # All entries of one campaign are of one level, so that where the seed is among them its inputs are too.
-    inputs = SeedSource().inputs if config.sources.seed else None
+    def inputs() -> TrainingSet | None:
+        seed = SeedSource()
+        if seed.load().level != level:
+            return None
+        known = seed.inputs()
+        return known.take(~concealed(known.crystals, hidden)) if hidden else known
+
     return EnsemblePredictor(config.predict, settings.models_dir, shipped_model(level), level, inputs)
 
 

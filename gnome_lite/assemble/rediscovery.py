@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.assemble.calculators import level_of, make_verifier
 from gnome_lite.assemble.candidates import make_gate, make_generator
-from gnome_lite.assemble.networks import shipped_model
+from gnome_lite.assemble.networks import make_predictor, shipped_model
 from gnome_lite.campaign import run_campaign
 from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import Crystal, CrystalBatch, chemical_system
@@ -58,6 +58,8 @@ CARRY_OVER = 2000
 """In one chemical system few substitutions are new after the first rounds: those not picked stay in the race."""
 PER_COMPOSITION = 3
 """Polymorphs a round: in one chemical system there are few compositions."""
+LIKELY = 0.5
+"""Of a single system the networks may be wrong as a whole: half of the budget goes by chemical likeness."""
 MAX_SYSTEM = 6
 MAX_ENTRIES_BYTES = 500_000_000
 OF_DFT = "DFT entries"
@@ -267,7 +269,8 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
     generate: dict[str, Any] = {"candidates": CANDIDATES, "max_atoms": max_atoms, "parents": task.parents}
     select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
     if arm == "campaign":
-        select["per_composition"], carry_over = PER_COMPOSITION, CARRY_OVER
+        select |= {"per_composition": PER_COMPOSITION, "likely": LIKELY}
+        carry_over = CARRY_OVER
     else:
         # No limit for polymorphs, and no network that decides which candidates are kept for another round.
         select |= {"strategy": arm, "per_composition": CANDIDATES * rounds}
@@ -298,7 +301,10 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     stages = assemble(config, settings, progress)
     store, level = stages.store, level_of(config)
     stages = replace(stages, verifier=LedgerVerifier(stages.verifier, _ledger(task.home)))
-    if arm != "campaign":
+    if arm == "campaign":
+        # The seed's unrelaxed crystals are learnt from, too, but for those of what is hidden.
+        stages = replace(stages, predictor=make_predictor(config, settings, level, hidden=task.elements))
+    else:
         blind = BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
         stages = replace(stages, predictor=blind)
     run_campaign(stages)

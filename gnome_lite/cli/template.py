@@ -57,6 +57,7 @@ _COMMENTS = {
     "select.strategy": '"p_stable", "expected_improvement", "greedy" (as GNoME), "ion_exchange" or "random"',
     "select.budget": "crystals relaxed in each round",
     "select.budget_s": "seconds of relaxation in each round, all processes together",
+    "select.likely": "share of the budget for the likeliest ionic substitutions, whatever the networks say",
     "select.explore": "share of the budget for what the networks know least about",
     "select.per_system": "of one chemical system; 0 = any number",
     "select.control": "and so many picked at random, to compare with",

@@ -57,17 +57,12 @@ def join(sets: Sequence[TrainingSet]) -> TrainingSet:
     )
 
 
-def part(data: TrainingSet, which: NDArray[np.bool_]) -> TrainingSet:
-    """The crystals where a mask [n] is true."""
-    return TrainingSet(data.crystals.take(which), data.e_form_ev_per_atom[which])
-
-
 def split(data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
     """(for training, held out), by reduced formula; labels that are not finite or no physics are in neither."""
     with np.errstate(invalid="ignore"):
         sound = np.abs(data.e_form_ev_per_atom) <= MAX_ABS_E_FORM_EV_PER_ATOM
     training = in_training(data.crystals.reduced_formulas())
-    return part(data, sound & training), part(data, sound & ~training)
+    return data.take(sound & training), data.take(sound & ~training)
 
 
 def build(

@@ -17,7 +17,7 @@ from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError, MissingReferenceError
 from gnome_lite.pipeline import Distances, PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.build import Recipe, build, join, part, split
+from gnome_lite.predict.build import Recipe, build, join, split
 from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, Residuals
 from gnome_lite.predict.cascade import cascade
 from gnome_lite.predict.checkpoint import Checkpoint
@@ -47,7 +47,7 @@ class EnsemblePredictor:
         models_dir: Path,
         shipped_dir: Path | None,
         level: str,
-        inputs: Callable[[], TrainingSet] | None = None,
+        inputs: Callable[[], TrainingSet | None] | None = None,
     ) -> None:
         self._config = config
         self._read_inputs = inputs
@@ -109,7 +109,7 @@ class EnsemblePredictor:
     def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Residuals:
         """Fitted on the errors of the base's hold-out and of what was verified since, where it was predicted near the
         hull: predictions far above it err more, and would make those near it seem less sure than they are. What was
-        verified since also shifts what is expected of like compositions.
+        verified since also shifts what is expected of like compositions, as far as this model has not learnt it.
 
         Args:
             distances: of the hull that P(stable) is to be of.
@@ -130,7 +130,7 @@ class EnsemblePredictor:
             found = Residuals.fitted(error[near], spread[near])
         if past is None:
             return found
-        return replace(found, shift=Shift.fitted(past.counts, past.verified_ev_per_atom - past.predicted_ev_per_atom))
+        return replace(found, shift=Shift.fitted(past.counts, past.verified_ev_per_atom - past.now_ev_per_atom))
 
     @cached_property
     def _inputs(self) -> TrainingSet | None:
@@ -166,7 +166,7 @@ class EnsemblePredictor:
             away = distances(holdout.crystals.counts, predicted)
         except MissingReferenceError:  # it holds elements that this hull does not know
             away = np.full(len(holdout), np.nan)
-        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away, holdout.crystals.counts)
+        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away, holdout.crystals.counts, predicted)
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
@@ -293,7 +293,7 @@ def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:
         return data
     which = np.zeros(len(data), dtype=bool)
     which[np.random.default_rng((seed, n)).choice(len(data), n, replace=False)] = True
-    return part(data, which)
+    return data.take(which)
 
 
 def _score(

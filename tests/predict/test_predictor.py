@@ -16,9 +16,9 @@ import pytest
 from gnome_lite.config import Predict
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.errors import CheckpointError, GnomeLiteError, SourceError
-from gnome_lite.pipeline import Predictor, silent
+from gnome_lite.pipeline import PastPredictions, Predictor, silent
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.build import part, split
+from gnome_lite.predict.build import split
 from gnome_lite.predict.predictor import EnsemblePredictor, train_base
 from gnome_lite.predict.train import in_training
 from gnome_lite.records import ModelRecord, TrainingSet
@@ -62,7 +62,7 @@ def known(references: ReferenceSet) -> TrainingSet:
 def halves(references: ReferenceSet) -> tuple[TrainingSet, TrainingSet]:
     data = known(references)
     first = np.arange(len(data)) < len(data) // 2
-    return part(data, first), part(data, ~first)
+    return data.take(first), data.take(~first)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,21 @@ def test_the_shipped_ensemble_learns_and_is_the_base(
     assert ((p >= 0) & (p <= 1)).all()
 
 
+def test_errors_that_the_model_has_learnt_since_shift_nothing(
+    references: ReferenceSet, predictor: Predictor, shipped: ModelRecord
+) -> None:
+    """Only what the model in force still gets wrong is added; how sure it is comes from what was said before."""
+    some = references.crystals.take(references.crystals.n_atoms > 1).take(np.arange(50))
+    truth, off = np.zeros(50), np.full(50, 0.2)
+    past = PastPredictions(truth - off, np.zeros(50), truth, truth, some.counts, truth)
+    outlook = predictor.outlook(shipped.id, lambda counts, e: e, past)
+    assert (outlook.shift(some.counts) == 0).all()
+    still_wrong = replace(past, now_ev_per_atom=truth - off)
+    assert predictor.outlook(shipped.id, lambda counts, e: e, still_wrong).shift(some.counts) == pytest.approx(
+        0.2, abs=0.1
+    )
+
+
 def test_retraining_is_idempotent_and_keeps_the_hold_out(
     references: ReferenceSet, predictor: Predictor, shipped: ModelRecord, tmp_path: Path
 ) -> None:
@@ -150,7 +165,7 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
 
 def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: ReferenceSet, tmp_path: Path) -> None:
     data = known(references)
-    compounds = part(data, data.crystals.n_atoms > 1)
+    compounds = data.take(data.crystals.n_atoms > 1)
     inputs = TrainingSet(compounds.crystals.scaled(np.full(len(compounds), 1.1)), compounds.e_form_ev_per_atom)
     config = SMALL.model_copy(update={"epochs": 2})
     record = train_base(data, LEVEL, config, tmp_path / "base", 0, silent, inputs)
