@@ -23,7 +23,8 @@ _CHUNK_NUMBERS = 1 << 20
 
 _QHULL_OPTIONS = ("Qt Q0 Q5 E1e-12", "Qt")
 """Without merging of nearly coplanar facets first: up to three times as fast, and seldom refused by the check. With
-Qhull's own estimate of the roundoff it would find the walls over the simplex' edges concave one time in ten."""
+Qhull's own estimate of the roundoff it would find the walls over the simplex' edges concave one time in ten (to go on
+all the same, its Po, ends the whole process at worst)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

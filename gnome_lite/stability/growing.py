@@ -124,12 +124,13 @@ class GrowingSystems:
     def _work_out(self, elements: Elements) -> System:
         whole = key_of(elements)
         self._require(elements)
-        parts = [self._entries.lowest([1 << z])[0][0] for z in elements]
-        parts += [self._corners_of(k) for k in self._entries.within(elements) if k != whole and k & (k - 1)]
+        inside = self._entries.within(elements)
+        lowest = dict(zip(inside, self._entries.lowest(inside), strict=True))
+        parts = [lowest[1 << z][0] for z in elements]
+        parts += [self._corners_of(k) for k in inside if k != whole and k & (k - 1)]
         n_others = sum(map(len, parts))
-        own, runners_up = np.empty(0, np.int64), np.empty(0, np.int64)
-        if len(elements) > 1 and whole in self._entries.systems:
-            ((own, runners_up),) = self._entries.lowest([whole])
+        nothing = np.empty(0, np.int64), np.empty(0, np.int64)
+        own, runners_up = lowest.get(whole, nothing) if len(elements) > 1 else nothing
         entries = np.concatenate([*parts, own])
         fractions, energies = self._entries.fractions(entries, elements), self._entries.e_form[entries]
         facets = lower_hull(fractions, energies) if len(elements) <= FACETS_MAX_ELEMENTS else None
