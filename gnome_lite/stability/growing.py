@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gnome_lite.crystals import symbol
 from gnome_lite.errors import MissingReferenceError
 from gnome_lite.stability.entries import Elements, Entries, elements_of, fractions_of, key_of
-from gnome_lite.stability.facets import LowerHull, lower_hull, lower_hulls
+from gnome_lite.stability.facets import LowerHull, lower_hulls
 from gnome_lite.stability.systems import System
 
 FACETS_MAX_ELEMENTS = 5
@@ -41,14 +41,16 @@ class GrowingSystems:
         Raises:
             MissingReferenceError: if one of them has no entry of its own.
         """
-        key = key_of(elements)
-        found = self._systems.get(key)
-        if found is None:
-            found = self._work_out(elements)
-            _make_room(self._systems)
-            self._systems[key] = found
-            self._corners[key] = found.corners
-        return found
+        return self._all([elements])[0]
+
+    def each(
+        self, groups: Iterable[tuple[Elements, NDArray[np.int64]]]
+    ) -> Iterator[tuple[Elements, NDArray[np.int64], System]]:
+        """Groups of `by_system`, each with what is `of` it, the small ones first."""
+        rows = dict(groups)
+        for some in _alike(rows):
+            for elements, system in zip(some, self._all(some), strict=True):
+                yield elements, rows[elements], system
 
     def append(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[int]:
         """Add an entry with atom counts [MAX_Z + 1].
@@ -79,7 +81,7 @@ class GrowingSystems:
         return [k for k in self._entries.systems if k & key == key]
 
     def hull_energies(
-        self, counts: NDArray[np.integer], groups: Sequence[tuple[Elements, NDArray[np.int64]]]
+        self, counts: NDArray[np.integer], groups: Iterable[tuple[Elements, NDArray[np.int64]]]
     ) -> NDArray[np.float64]:
         """Energy of the hull at compositions [n, MAX_Z + 1] that are grouped `by_system`, eV/atom, [n].
 
@@ -87,15 +89,16 @@ class GrowingSystems:
             MissingReferenceError: if an element has no entry of its own.
         """
         out = np.empty(len(counts))
-        for some in _alike(groups):
-            sizes = [len(rows) for _, rows in some]
-            rows = np.concatenate([rows for _, rows in some])
-            targets = fractions_of(counts, rows, np.repeat([elements for elements, _ in some], sizes, axis=0))
+        rows = dict(groups)
+        for some in _alike(rows):
+            sizes = [len(rows[elements]) for elements in some]
+            together = np.concatenate([rows[elements] for elements in some])
+            targets = fractions_of(counts, together, np.repeat(some, sizes, axis=0))
             start = 0
-            for (elements, own), facets in zip(some, self._enumerated([elements for elements, _ in some]), strict=True):
-                here = targets[start : start + len(own)]
-                out[own] = self.of(elements).hull_energies(here) if facets is None else facets.energies(here)
-                start += len(own)
+            for elements, size, facets in zip(some, sizes, self._enumerated(some), strict=True):
+                here = targets[start : start + size]
+                out[rows[elements]] = self.of(elements).hull_energies(here) if facets is None else facets.energies(here)
+                start += size
         return out
 
     def _enumerated(self, systems: Sequence[Elements]) -> list[LowerHull | None]:
@@ -111,30 +114,59 @@ class GrowingSystems:
             inside = [self._entries.within(elements) for elements in missing]
             lowest = iter(self._entries.lowest(list(chain.from_iterable(inside))))
             phases = [np.concatenate([next(lowest)[0] for _ in parts]) for parts in inside]
-            sizes = list(map(len, phases))
-            entries = np.concatenate(phases)
-            fractions = self._entries.fractions(entries, np.repeat(missing, sizes, axis=0))
-            hulls = lower_hulls(fractions, self._entries.e_form[entries], sizes)
-            new = dict(zip(map(key_of, missing), hulls, strict=True))
-            _make_room(self._facets, len(new))
-            self._facets.update(new)
+            fractions, energies, sizes = self._together(missing, phases)
+            new = dict(zip(map(key_of, missing), lower_hulls(fractions, energies, sizes), strict=True))
+            _keep(self._facets, new)
             found.update(new)
         return [found[key] for key in keys]
 
-    def _work_out(self, elements: Elements) -> System:
-        whole = key_of(elements)
-        self._require(elements)
-        inside = self._entries.within(elements)
-        lowest = dict(zip(inside, self._entries.lowest(inside), strict=True))
-        parts = [lowest[1 << z][0] for z in elements]
-        parts += [self._corners_of(k) for k in inside if k != whole and k & (k - 1)]
-        n_others = sum(map(len, parts))
+    def _all(self, systems: Sequence[Elements]) -> list[System]:
+        """`of` systems of as many elements each."""
+        keys = [key_of(elements) for elements in systems]
+        found = {key: self._systems[key] for key in keys if key in self._systems}
+        missing = [elements for elements, key in zip(systems, keys, strict=True) if key not in found]
+        if missing:
+            self._require({z for elements in missing for z in elements})
+            inside = [self._entries.within(elements) for elements in missing]
+            parts = {key for some in inside for key in some if key & (key - 1) and key not in self._corners}
+            for some in _alike(map(elements_of, parts.difference(keys))):
+                self._all(some)
+            new = dict(zip(map(key_of, missing), self._work_out(missing, inside), strict=True))
+            _keep(self._systems, new)
+            self._corners.update((key, system.corners) for key, system in new.items())
+            found.update(new)
+        return [found[key] for key in keys]
+
+    def _work_out(self, systems: Sequence[Elements], inside: Sequence[Sequence[int]]) -> list[System]:
+        """Systems of as many elements each, given what is within them, of which all corners are known."""
+        keys = list(chain.from_iterable(inside))
+        lowest = dict(zip(keys, self._entries.lowest(keys), strict=True))
         nothing = np.empty(0, np.int64), np.empty(0, np.int64)
-        own, runners_up = lowest.get(whole, nothing) if len(elements) > 1 else nothing
-        entries = np.concatenate([*parts, own])
-        fractions, energies = self._entries.fractions(entries, elements), self._entries.e_form[entries]
-        facets = lower_hull(fractions, energies) if len(elements) <= FACETS_MAX_ELEMENTS else None
-        return System(elements, entries, n_others, runners_up, fractions, energies, facets)
+        others, own = [], []
+        for elements, parts in zip(systems, inside, strict=True):
+            whole = key_of(elements)
+            corners = [self._corners[key] for key in parts if key & (key - 1) and key != whole]
+            others.append(np.concatenate([*(lowest[1 << z][0] for z in elements), *corners]))
+            own.append(lowest.get(whole, nothing) if len(elements) > 1 else nothing)
+        phases = [np.concatenate([rest, new]) for rest, (new, _) in zip(others, own, strict=True)]
+        fractions, energies, sizes = self._together(systems, phases)
+        enumerated = len(systems[0]) <= FACETS_MAX_ELEMENTS
+        facets = lower_hulls(fractions, energies, sizes) if enumerated else [None] * len(systems)
+        starts = (np.cumsum(sizes) - sizes).tolist()
+        return [
+            System(elements, all_, len(rest), second, fractions[a : a + n], energies[a : a + n], hull)
+            for elements, all_, rest, (_, second), a, n, hull in zip(
+                systems, phases, others, own, starts, sizes, facets, strict=True
+            )
+        ]
+
+    def _together(
+        self, systems: Sequence[Elements], phases: Sequence[NDArray[np.int64]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
+        """Fractions [n, d] and energies [n] of the phases of systems, one system after the other, and how many each."""
+        sizes = list(map(len, phases))
+        entries = np.concatenate(phases)
+        return self._entries.fractions(entries, np.repeat(systems, sizes, axis=0)), self._entries.e_form[entries], sizes
 
     def _require(self, elements: Iterable[int]) -> None:
         for z in elements:
@@ -155,16 +187,15 @@ class GrowingSystems:
         self._corners.pop(key, None)
 
 
-def _make_room(kept: dict[int, Any], n: int = 1) -> None:
-    """Drop the oldest, so that n more may be kept."""
-    for key in list(islice(kept, max(0, len(kept) + n - _SYSTEMS_KEPT))):
+def _keep(kept: dict[int, Any], new: dict[int, Any]) -> None:
+    """Add new ones, and drop the oldest where there are too many."""
+    for key in list(islice(kept, max(0, len(kept) + len(new) - _SYSTEMS_KEPT))):
         del kept[key]
+    kept.update(new)
 
 
-def _alike(
-    groups: Sequence[tuple[Elements, NDArray[np.int64]]],
-) -> Iterator[Sequence[tuple[Elements, NDArray[np.int64]]]]:
-    """Systems of as many elements, not too many at once."""
-    for _, alike in groupby(sorted(groups, key=lambda group: len(group[0])), key=lambda group: len(group[0])):
+def _alike(systems: Iterable[Elements]) -> Iterator[list[Elements]]:
+    """Systems of as many elements, small ones first, and not too many at once."""
+    for _, alike in groupby(sorted(systems, key=len), key=len):
         while some := list(islice(alike, _SYSTEMS_AT_ONCE)):
             yield some

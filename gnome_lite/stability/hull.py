@@ -146,8 +146,7 @@ class ChemicalHull:
         """
         groups = by_system(counts)
         out = Decompositions.blank(len(counts), groups)
-        for elements, rows in groups:
-            system = self._systems.of(elements)
+        for elements, rows, system in self._systems.each(groups):
             targets = fractions_of(counts, rows, elements)
             energies, products, weights = system.mixtures(targets)
             out.put(rows, energies, system.entries[products], weights)
@@ -158,8 +157,7 @@ class ChemicalHull:
         groups = by_system(self._entries.counts[entries])
         out = Decompositions.blank(len(entries), groups)
         at_corners: dict[int, list[tuple[System, NDArray[np.int64]]]] = {}
-        for elements, rows in groups:
-            system = self._systems.of(elements)
+        for elements, rows, system in self._systems.each(groups):
             if len(elements) == 1:
                 lowest, second = (found[0] for found in self._entries.lowest([key_of(elements)])[0])
                 other = np.where(entries[rows] == lowest, second, lowest)
