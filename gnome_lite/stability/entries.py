@@ -50,12 +50,9 @@ class Entries:
             raise ValueError(f"entry {Counter(ids).most_common(1)[0][0]} is twice in one hull")
         self._counts = np.asarray(counts, dtype=np.int32)
         self._e_form = np.array(e_form_ev_per_atom, dtype=np.float64)
-        inside = np.flatnonzero(self.let_in)
-        groups = by_system(self._counts[inside])
-        self.systems = {key_of(elements): inside[rows].tolist() for elements, rows in groups}
+        self.systems = by_key(self._counts, np.flatnonzero(self.let_in))
         self._total: int | None = None
-        lowest = self._lowest_each([(elements, inside[rows]) for elements, rows in groups])
-        self._lowest = dict(zip(self.systems, lowest, strict=True))
+        self._lowest: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -105,28 +102,31 @@ class Entries:
         if abs(e_form_ev_per_atom) <= E_FORM_LIMIT_EV_PER_ATOM:
             if self._total is not None:
                 self._total += self._digest_of(n)
-            members = self.systems.setdefault(key_of(elements), [])
-            members.append(n)
-            (self._lowest[key_of(elements)],) = self._lowest_each([(elements, np.array(members))])
+            key = key_of(elements)
+            self.systems[key] = np.append(self.systems.get(key, np.empty(0, np.int64)), n)
+            self._lowest.pop(key, None)
         return elements
 
-    def lowest(self, key: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The lowest entry of each composition of a system, [m], and the second lowest, [m] (NONE = no other)."""
-        return self._lowest[key]
+    def lowest(self, keys: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Of systems: the lowest entry of each composition, [m], and the second lowest, [m] (NONE = no other)."""
+        missing = list({key: None for key in keys if key not in self._lowest})
+        if missing:
+            self._lowest.update(zip(missing, self._lowest_each(missing), strict=True))
+        return [self._lowest[key] for key in keys]
 
-    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
-        """Atomic fractions of entries [q] that hold no other elements, [q, d]."""
+    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Atomic fractions of entries [q] that hold no other elements, [d] for all or [q, d] for each, [q, d]."""
         return fractions_of(self._counts, entries, elements)
 
     def within(self, elements: Elements) -> list[int]:
-        """Systems that have entries and no other elements, subsets before their supersets."""
+        """Systems that have entries and no other elements: pure ones in order, subsets before their supersets."""
         whole = key_of(elements)
         if 1 << len(elements) > len(self.systems):
-            return sorted((key for key in self.systems if not key & ~whole), key=int.bit_count)
+            return sorted((key for key in self.systems if not key & ~whole), key=lambda key: (key.bit_count(), key))
         subsets = [0]
         for z in elements:
             subsets += [key | 1 << z for key in subsets]
-        return [key for key in subsets if key in self.systems]
+        return sorted((key for key in subsets if key in self.systems), key=int.bit_count)
 
     def digest(self, entries: Iterable[int]) -> str:
         """Hash of the level and of ids and formation energies of entries in any order."""
@@ -145,20 +145,17 @@ class Entries:
     def _hash(self, total: int) -> str:
         return blake2b(f"{self.level} {total % (1 << 128):032x}".encode(), digest_size=8).hexdigest()
 
-    def _lowest_each(
-        self, groups: Sequence[tuple[Elements, NDArray[np.int64]]]
-    ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """`lowest` of systems given by their entries."""
-        if not groups:
-            return []
-        entries = np.concatenate([rows for _, rows in groups])
-        sizes, widths = np.array([(len(rows), len(elements)) for elements, rows in groups]).T
-        system = np.repeat(np.arange(len(groups)), sizes)
+    def _lowest_each(self, keys: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """`lowest` of some systems, worked out together."""
+        members = [self.systems[key] for key in keys]
+        entries = np.concatenate(members)
+        sizes, widths = np.array([(len(rows), key.bit_count()) for key, rows in zip(keys, members, strict=True)]).T
+        system = np.repeat(np.arange(len(keys)), sizes)
         composition = np.empty(len(entries), dtype=np.uint64)
         for width in np.unique(widths):
             of = np.flatnonzero(widths == width)
             here = np.flatnonzero(widths[system] == width)
-            z = np.repeat(np.array([groups[k][0] for k in of.tolist()]), sizes[of], axis=0)
+            z = np.repeat(np.array([elements_of(keys[k]) for k in of.tolist()]), sizes[of], axis=0)
             atoms = self._counts[entries[here, None], z]
             reduced = atoms // np.gcd.reduce(atoms, axis=1, keepdims=True)
             composition[here] = (reduced.astype(np.uint64) * _HASH[z]).sum(axis=1)
@@ -170,7 +167,7 @@ class Entries:
         first = np.flatnonzero(np.concatenate([[True], ~same]))
         followed = np.concatenate([same, [False]])[first]
         second = np.where(followed, entries[order[np.minimum(first + 1, len(order) - 1)]], NONE)
-        cuts = np.cumsum(np.bincount(system[order[first]]))
+        cuts = np.cumsum(np.bincount(system[order[first]])).tolist()
         return list(zip(_cut(entries[order[first]], cuts), _cut(second, cuts), strict=True))
 
 
@@ -191,8 +188,10 @@ def elements_of(key: int) -> Elements:
     return tuple(numbers)
 
 
-def fractions_of(counts: NDArray[np.integer], rows: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
-    """Atomic fractions of some rows of atom counts that hold no other elements, [q, d]."""
+def fractions_of(
+    counts: NDArray[np.integer], rows: NDArray[np.int64], elements: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Atomic fractions of rows [q] of atom counts with no other elements, [d] for all or [q, d] for each, [q, d]."""
     amounts = counts[rows[:, None], np.asarray(elements)]
     return amounts / amounts.sum(axis=1, keepdims=True)
 
@@ -203,25 +202,32 @@ def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, NDArray[np.in
     Raises:
         ValueError: for another shape, or a composition without atoms.
     """
+    return [(elements_of(key), rows) for key, rows in by_key(counts, np.arange(len(counts))).items()]
+
+
+def by_key(counts: NDArray[np.integer], rows: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    """The same of some rows, [m], by system.
+
+    Raises:
+        ValueError: for another shape, or a composition without atoms.
+    """
     if counts.ndim != 2 or counts.shape[1] != MAX_Z + 1:
         raise ValueError(f"compositions must be atom counts of shape [n, {MAX_Z + 1}], not {list(counts.shape)}")
-    if not len(counts):
-        return []
-    present = counts > 0
-    packed = np.zeros((len(counts), 16), dtype=np.uint8)
-    packed[:, : (MAX_Z + 8) // 8] = np.packbits(present, axis=1)
-    words = packed.view(np.uint64)
-    if not words.any(axis=1).all():
-        raise ValueError(f"composition {np.flatnonzero(~words.any(axis=1))[0]} has no atom: give each at least one")
-    order = np.lexsort((words[:, 0], words[:, 1]))
-    last = np.append((words[order[1:]] != words[order[:-1]]).any(axis=1), True)
-    elements = np.nonzero(present[order[last]])
-    cuts = np.cumsum(np.bincount(elements[0]))
-    groups = _cut(order, np.flatnonzero(last) + 1)
-    return [(tuple(zs.tolist()), rows) for zs, rows in zip(_cut(elements[1], cuts), groups, strict=True)]
+    if not len(rows):
+        return {}
+    present = (counts if len(rows) == len(counts) else counts[rows]) > 0
+    packed = np.zeros((len(rows), 16), dtype=np.uint8)
+    packed[:, : (MAX_Z + 8) // 8] = np.packbits(present, axis=1, bitorder="little")
+    low, high = packed.view("<u8").T
+    if not (low | high).all():
+        raise ValueError(f"composition {rows[(low | high) == 0][0]} has no atom: give each at least one")
+    order = np.lexsort((low, high))
+    low, high = low[order], high[order]
+    last = np.flatnonzero(np.append((low[1:] != low[:-1]) | (high[1:] != high[:-1]), True))
+    keys = [a | b << 64 for a, b in zip(low[last].tolist(), high[last].tolist(), strict=True)]
+    return dict(zip(keys, _cut(rows[order], (last + 1).tolist()), strict=True))
 
 
-def _cut(array: NDArray[np.int64], stops: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+def _cut(array: NDArray[np.int64], stops: Sequence[int]) -> list[NDArray[np.int64]]:
     """Parts of an array that end at these positions (`np.split` takes ten times as long for many)."""
-    ends = stops.tolist()
-    return [array[start:stop] for start, stop in zip([0, *ends], ends, strict=False)]
+    return [array[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]

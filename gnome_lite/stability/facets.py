@@ -8,6 +8,7 @@ is checked: no phase lies below a facet, and the facets tile the composition sim
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,10 @@ _UPRIGHT, _FLAT = 1e-9, 1e-9
 _FEASIBLE_EV_PER_ATOM, _TILED = 1e-9, 1e-7
 _CHUNK_NUMBERS = 1 << 20
 
-_QHULL_OPTIONS = ("Qt Q0 Q5", "Qt")
-"""Without merging of nearly coplanar facets first: up to three times as fast, and seldom refused by the check."""
+_QHULL_OPTIONS = ("Qt Q0 Q5 E1e-12", "Qt")
+"""Without merging of nearly coplanar facets first: up to three times as fast, and seldom refused by the check. With
+Qhull's own estimate of the roundoff it would find the walls over the simplex' edges concave one time in ten (to go on
+all the same, its Po, ends the whole process at worst)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +45,7 @@ class LowerHull:
         """Hull energy at atomic fractions [q, d], eV/atom, [q]."""
         chunk = max(64, _CHUNK_NUMBERS // len(self.potentials))
         if len(targets) <= chunk:
-            return (targets @ self.potentials.T).max(axis=1)
+            return (self.potentials @ targets.T).max(axis=0)
         return np.concatenate([self.energies(targets[i : i + chunk]) for i in range(0, len(targets), chunk)])
 
     def mixtures(
@@ -65,50 +68,89 @@ class LowerHull:
 
 
 def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) -> LowerHull | None:
-    """Enumerate the facets; None where that fails its check.
+    """Enumerate the facets of one system; arguments and answer as those of `lower_hulls`."""
+    return lower_hulls(fractions, energies, [len(energies)])[0]
+
+
+def lower_hulls(
+    fractions: NDArray[np.float64], energies: NDArray[np.float64], sizes: Sequence[int]
+) -> list[LowerHull | None]:
+    """Enumerate the facets of s systems of d elements; None for each that fails its check.
 
     Args:
-        fractions: atomic fractions of the phases, [n, d]; the first d are the pure elements in order.
+        fractions: atomic fractions of the phases, one system after the other, [n, d]; in each the first d are the pure
+            elements in order.
         energies: energy of each phase, eV/atom, [n].
+        sizes: how many phases each system has, [s].
     """
     n_elements = fractions.shape[1]
-    elemental = energies[:n_elements]
-    relative = energies - fractions @ elemental
-    inner = np.flatnonzero(relative < -BELOW_ELEMENTS_EV_PER_ATOM)
-    kept = np.concatenate([np.arange(n_elements), inner])
+    stops = np.cumsum(sizes)
+    starts = stops - sizes
+    pure = starts[:, None] + np.arange(n_elements)
+    elemental = energies[pure]
+    relative = energies - np.einsum("nd,nd->n", fractions, np.repeat(elemental, sizes, axis=0))
+    below = relative < -BELOW_ELEMENTS_EV_PER_ATOM
+    below[pure] = True
+    kept = np.flatnonzero(below)
     points, depths = fractions[kept], relative[kept]
-    if not len(inner):
-        flat = np.zeros((1, n_elements)), np.arange(n_elements)[None]
-        return LowerHull(flat[0] + elemental, flat[1], fractions)
+    cuts = np.searchsorted(kept, [starts, stops]).T.tolist()
+    hulls: list[LowerHull | None] = [None] * len(cuts)
     for options in _QHULL_OPTIONS:
-        found = _enumerate(points, depths, options)
-        if found is not None:
-            potentials, corners = found
-            areas = np.abs(np.linalg.det(points[corners]))
-            # Coplanar phases and the walls over the simplex' edges leave facets without area: nothing rests on them.
-            real = areas > _FLAT
-            potentials, corners = potentials[real], corners[real]
-            feasible = (depths - potentials @ points.T).min(initial=0.0) >= -_FEASIBLE_EV_PER_ATOM
-            if feasible and abs(areas[real].sum() - 1.0) <= _TILED:
-                return LowerHull(potentials + elemental, kept[corners], fractions)
-    return None
+        missing = [k for k, hull in enumerate(hulls) if hull is None]
+        if not missing:
+            break
+        found = _enumerate(points, depths, [slice(*cuts[k]) for k in missing], options)
+        for k, facets in zip(missing, found, strict=True):
+            if facets is not None:
+                potentials, corners = facets
+                whole = fractions[starts[k] : stops[k]]
+                hulls[k] = LowerHull(potentials + elemental[k], kept[corners] - starts[k], whole)
+    return hulls
 
 
 def _enumerate(
-    points: NDArray[np.float64], depths: NDArray[np.float64], options: str
-) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
-    """Potentials [f, d] and corners [f, d] of phases on or below the elements, which come first and are at zero."""
+    points: NDArray[np.float64], depths: NDArray[np.float64], systems: Sequence[slice], options: str
+) -> list[tuple[NDArray[np.float64], NDArray[np.int64]] | None]:
+    """Potentials [f, d] and corners [f, d] of systems of phases on or below their elements, which come first at zero.
+
+    Of systems side by side all but Qhull is one array operation; None for each that fails its check.
+    """
+    # The plane of the elements closes the hull from above: no roof is needed.
+    coordinates = np.concatenate([points[:, 1:], depths[:, None]], axis=1)
+    planes, simplices = zip(*(_qhull(coordinates[of], options) for of in systems), strict=True)
+    n_facets = list(map(len, planes))
+    system = np.repeat(np.arange(len(systems)), n_facets)
+    equations = np.concatenate(planes)
+    corners = np.concatenate(simplices) + np.repeat([of.start for of in systems], n_facets)[:, None]
+    areas = np.abs(np.linalg.det(points[corners]))
+    # Coplanar phases and the walls over the simplex' edges leave facets without area: nothing rests on them.
+    real = np.flatnonzero((equations[:, -2] < -_UPRIGHT) & (areas > _FLAT))
+    system, equations, corners = system[real], equations[real], corners[real]
+    # A facet n_x . x + n_e e + b = 0 is the line of energies e = -(n_x . x + b) / n_e, x without the first element.
+    equations /= -equations[:, -2:-1]
+    potentials = equations[:, [-1, *range(points.shape[1] - 1)]]
+    potentials[:, 1:] += potentials[:, :1]
+    tiled = np.abs(np.bincount(system, areas[real], len(systems)) - 1.0) <= _TILED
+    ends = np.cumsum(np.bincount(system, minlength=len(systems))).tolist()
+    found: list[tuple[NDArray[np.float64], NDArray[np.int64]] | None] = []
+    for of, start, stop, whole in zip(systems, [0, *ends], ends, tiled.tolist(), strict=False):
+        own = potentials[start:stop]
+        feasible = whole and (depths[of] - own @ points[of].T).min() >= -_FEASIBLE_EV_PER_ATOM
+        found.append((own, corners[start:stop]) if feasible else None)
+    return found
+
+
+def _qhull(coordinates: NDArray[np.float64], options: str) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Planes [f, d + 1] and corners [f, d] of the convex hull of points [n, d]; of none where all but flat."""
     from scipy.spatial import ConvexHull, QhullError
 
+    n_points, n_elements = coordinates.shape
+    if n_points == n_elements:
+        level = np.zeros((1, n_elements + 1))
+        level[0, -2] = -1.0
+        return level, np.arange(n_elements, dtype=np.int32)[None]
     try:
-        # The plane of the elements closes the hull from above: no roof is needed.
-        hull = ConvexHull(np.concatenate([points[:, 1:], depths[:, None]], axis=1), qhull_options=options)
-    except QhullError:  # all but flat
-        return None
-    # A facet n_x . x + n_e e + b = 0 is the line of energies e = -(n_x . x + b) / n_e, x without the first element.
-    downward = np.flatnonzero(hull.equations[:, -2] < -_UPRIGHT)
-    planes = hull.equations[downward]
-    planes /= -planes[:, -2:-1]
-    potentials = planes[:, [-1, *range(points.shape[1] - 1)]]
-    potentials[:, 1:] += potentials[:, :1]
-    return potentials, hull.simplices[downward].astype(np.int64)
+        hull = ConvexHull(coordinates, qhull_options=options)
+    except QhullError:
+        return np.empty((0, n_elements + 1)), np.empty((0, n_elements), np.int32)
+    return hull.equations, hull.simplices

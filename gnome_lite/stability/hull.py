@@ -7,11 +7,10 @@ the products are that mixture. Of pymatgen's figures, d is `get_decomp_and_e_abo
 allow_negative=True)` on a diagram without the entry; `get_phase_separation_energy`, which leaves out
 polymorphs too, is equal where there are none.
 
-A system is worked out when it is first asked for, after its subsystems, because on a face of the composition simplex
-its hull is theirs: of their phases only the corners matter. So it rests on these and on the entries of all its
-elements; it is kept until one of them changes, and its id is their hash. Up to FACETS_MAX_ELEMENTS elements its facets
-are enumerated, and only the phases at their corners need a linear programme, because without any other the hull is the
-same; beyond, the number of facets explodes and every distance is a linear programme.
+A system rests on the corners of its subsystems and on the entries of all its elements (see `growing`), and its id is
+their hash. Up to FACETS_MAX_ELEMENTS elements its facets are enumerated, and only the phases at their corners need a
+linear programme, because without any other the hull is the same; beyond, the number of facets explodes and every
+distance is a linear programme.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import CrystalBatch, atomic_number, reduced_formula, symbol
-from gnome_lite.errors import ConfigError, LevelMismatchError, MissingReferenceError
+from gnome_lite.crystals import CrystalBatch, atomic_number, reduced_formula
+from gnome_lite.errors import ConfigError, LevelMismatchError
 from gnome_lite.pipeline import HullVerdict
 from gnome_lite.records import STABLE_EV_PER_ATOM, Verification
 from gnome_lite.references import ReferenceSet, formation_energies
@@ -32,19 +31,16 @@ from gnome_lite.stability.entries import (
     Elements,
     Entries,
     by_system,
-    elements_of,
     fractions_of,
     key_of,
 )
-from gnome_lite.stability.facets import LowerHull, lower_hull
+from gnome_lite.stability.facets import lower_hull
+from gnome_lite.stability.growing import GrowingSystems
 from gnome_lite.stability.systems import Decompositions, HullSystem, System, mixtures_without_themselves
 
 __all__ = ["E_FORM_LIMIT_EV_PER_ATOM", "ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
 
-FACETS_MAX_ELEMENTS = 5
-
 _TRACE = 1e-8
-_SYSTEMS_KEPT = 4096
 
 
 class ChemicalHull:
@@ -63,10 +59,8 @@ class ChemicalHull:
             ValueError: if ids repeat.
         """
         self._entries = Entries(level, ids, counts, e_form_ev_per_atom)
+        self._systems = GrowingSystems(self._entries)
         self._left_out: dict[str, int] = {}
-        self._systems: dict[int, System] = {}
-        self._corners: dict[int, NDArray[np.int64]] = {}
-        self._facets: dict[int, LowerHull | None] = {}
         self._formulas: dict[int, str] = {}
 
     @property
@@ -114,9 +108,9 @@ class ChemicalHull:
         Raises:
             MissingReferenceError: if one of them has no entry of its own.
         """
-        system = self.columns(elements)
-        own = self._entries.systems.get(key_of(elements), [])
-        return self._entries.digest([*system.entries[: system.n_others].tolist(), *own])
+        system = self._systems.of(elements)
+        own = self._entries.systems.get(key_of(elements), np.empty(0, np.int64))
+        return self._entries.digest([*system.entries[: system.n_others].tolist(), *own.tolist()])
 
     def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
         """Add an entry with atom counts [MAX_Z + 1]; only systems that it changes are built again when asked for.
@@ -129,23 +123,8 @@ class ChemicalHull:
             MissingReferenceError: if one of its elements has no entry.
             ValueError: if the id is an entry's already.
         """
-        elements = elements_of(key_of(np.flatnonzero(counts).tolist()))
-        key = key_of(elements)
-        if len(elements) > 1:
-            self._require_elements(elements)
-        before = self._corners_of(key) if key in self._entries.systems else np.empty(0, np.int64)
-        self._entries.append(entry_id, counts, e_form_ev_per_atom)
-        if not self._entries.let_in[-1]:
-            return [entry_id]
-        self._facets = {k: facets for k, facets in self._facets.items() if k & key != key}
-        self._forget(key)
-        after = self._corners_of(key)
-        changed = [key]
-        if len(elements) == 1 or not np.array_equal(np.sort(before), np.sort(after)):
-            changed = [k for k in self._entries.systems if k & key == key]
-            for wider in [k for k in self._corners if k & key == key and k != key]:
-                self._forget(wider)
-        return [self.ids[i] for k in changed for i in self._entries.systems[k]]
+        changed = self._systems.append(entry_id, counts, e_form_ev_per_atom)
+        return [self.ids[i] for key in changed for i in self._entries.systems[key].tolist()] or [entry_id]
 
     def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Signed distance to the hull of known phases, eV/atom, [n] (NaN where the energy is).
@@ -157,30 +136,7 @@ class ChemicalHull:
         Raises:
             MissingReferenceError: if an element has no entry of its own.
         """
-        ground = np.empty(len(counts))
-        for elements, rows in by_system(counts):
-            ground[rows] = self._hull_energies(elements, fractions_of(counts, rows, elements))
-        return np.asarray(e_form_ev_per_atom, dtype=np.float64) - ground
-
-    def _hull_energies(self, elements: Elements, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Energy of the hull at atomic fractions [q, d], eV/atom, [q].
-
-        For energies alone a system need not rest on its subsystems: one enumeration of all its phases is quicker than
-        theirs and its own.
-        """
-        key = key_of(elements)
-        if key in self._systems or len(elements) > FACETS_MAX_ELEMENTS:
-            return self.columns(elements).hull_energies(targets)
-        if key not in self._facets:
-            self._require_elements(elements)
-            pure = [self._entries.lowest(1 << z)[0] for z in elements]
-            others = [self._entries.lowest(k)[0] for k in self._entries.within(elements) if k & (k - 1)]
-            entries = np.concatenate([*pure, *others])
-            while len(self._facets) >= _SYSTEMS_KEPT:
-                del self._facets[next(iter(self._facets))]
-            self._facets[key] = lower_hull(self._entries.fractions(entries, elements), self._entries.e_form[entries])
-        facets = self._facets[key]
-        return self.columns(elements).hull_energies(targets) if facets is None else facets.energies(targets)
+        return np.asarray(e_form_ev_per_atom, dtype=np.float64) - self._systems.hull_energies(counts, by_system(counts))
 
     def mixtures(self, counts: NDArray[np.int64]) -> Decompositions:
         """What compositions [n, MAX_Z + 1] would consist of in equilibrium.
@@ -190,8 +146,7 @@ class ChemicalHull:
         """
         groups = by_system(counts)
         out = Decompositions.blank(len(counts), groups)
-        for elements, rows in groups:
-            system = self.columns(elements)
+        for elements, rows, system in self._systems.each(groups):
             targets = fractions_of(counts, rows, elements)
             energies, products, weights = system.mixtures(targets)
             out.put(rows, energies, system.entries[products], weights)
@@ -202,10 +157,9 @@ class ChemicalHull:
         groups = by_system(self._entries.counts[entries])
         out = Decompositions.blank(len(entries), groups)
         at_corners: dict[int, list[tuple[System, NDArray[np.int64]]]] = {}
-        for elements, rows in groups:
-            system = self.columns(elements)
+        for elements, rows, system in self._systems.each(groups):
             if len(elements) == 1:
-                lowest, second = (found[0] for found in self._entries.lowest(key_of(elements)))
+                lowest, second = (found[0] for found in self._entries.lowest([key_of(elements)])[0])
                 other = np.where(entries[rows] == lowest, second, lowest)
                 energies = np.where(other == NONE, np.inf, self._entries.e_form[other])
                 out.put(rows, energies, other[:, None], (other != NONE)[:, None].astype(np.float64))
@@ -282,27 +236,13 @@ class ChemicalHull:
 
     def inside(self, elements: Elements) -> NDArray[np.int64]:
         """Entries let in that hold no other atomic numbers, by index, ascending, [n]."""
-        return np.array(sorted(i for k in self._entries.within(elements) for i in self._entries.systems[k]), np.int64)
+        return np.sort(
+            np.concatenate([np.empty(0, np.int64), *map(self._entries.systems.get, self._entries.within(elements))])
+        )
 
     def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
         """Atomic fractions of entries [q] that hold no other atomic numbers, [q, d]."""
         return self._entries.fractions(entries, elements)
-
-    def columns(self, elements: Elements) -> System:
-        """The phases that can matter within some atomic numbers, ascending.
-
-        Raises:
-            MissingReferenceError: if one of them has no entry of its own.
-        """
-        key = key_of(elements)
-        found = self._systems.get(key)
-        if found is None:
-            found = self._build(elements)
-            while len(self._systems) >= _SYSTEMS_KEPT:
-                del self._systems[next(iter(self._systems))]
-            self._systems[key] = found
-            self._corners[key] = found.corners
-        return found
 
     def system(self, elements: Iterable[str]) -> HullSystem:
         """All entries within some elements, e.g. ("Li", "Fe", "O"), for plots.
@@ -317,7 +257,7 @@ class ChemicalHull:
             raise ConfigError("a hull of no elements was asked for: name a chemical system, e.g. Li-Fe-O")
         z = tuple(atomic_number(s) for s in symbols)
         ascending = tuple(sorted(z))
-        system = self.columns(ascending)
+        system = self._systems.of(ascending)
         facets = system.facets or lower_hull(system.fractions, system.energies)
         inside = self.inside(ascending)
         e_form = self._entries.e_form[inside]
@@ -337,38 +277,6 @@ class ChemicalHull:
             np.sort(place[system.entries[facets.corners]], axis=1) if facets else np.empty((0, len(z)), np.int64),
             facets.potentials[:, order] if facets else np.empty((0, len(z))),
         )
-
-    def _build(self, elements: Elements) -> System:
-        whole = key_of(elements)
-        self._require_elements(elements)
-        parts = [self._entries.lowest(1 << z)[0] for z in elements]
-        parts += [self._corners_of(k) for k in self._entries.within(elements) if k != whole and k & (k - 1)]
-        n_others = sum(map(len, parts))
-        own, runners_up = np.empty(0, np.int64), np.empty(0, np.int64)
-        if len(elements) > 1 and whole in self._entries.systems:
-            own, runners_up = self._entries.lowest(whole)
-        entries = np.concatenate([*parts, own])
-        fractions, energies = self._entries.fractions(entries, elements), self._entries.e_form[entries]
-        facets = lower_hull(fractions, energies) if len(elements) <= FACETS_MAX_ELEMENTS else None
-        return System(elements, entries, n_others, runners_up, fractions, energies, facets)
-
-    def _require_elements(self, elements: Elements) -> None:
-        for z in elements:
-            if 1 << z not in self._entries.systems:
-                raise MissingReferenceError(
-                    f"no phase of pure {symbol(z)} in the hull at level {self.level}: "
-                    f"add a crystal of {symbol(z)} at this level to the sources"
-                )
-
-    def _corners_of(self, key: int) -> NDArray[np.int64]:
-        """`System.corners` of a system, [m]."""
-        if key not in self._corners:
-            self.columns(elements_of(key))
-        return self._corners[key]
-
-    def _forget(self, key: int) -> None:
-        self._systems.pop(key, None)
-        self._corners.pop(key, None)
 
     def _named(self, products: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[tuple[str, str, float], ...]:
         """(id, formula, fraction of atoms) of products, the most first."""
