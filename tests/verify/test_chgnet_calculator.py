@@ -83,7 +83,7 @@ def _moved(atoms: Atoms, by_ang: float) -> Atoms:
 def test_forces_are_exact_where_single_precision_loses_digits(
     name: str, calculators: tuple[Calculator, Calculator]
 ) -> None:
-    """Angles of 180° and bonds near their cutoff: in single precision the stock model is off by 1e-4 eV/Å on one of these."""
+    """Straight angles, bonds near their cutoff: in single precision the stock model is off by 1e-4 eV/Å on one."""
     atoms = STRAIGHT[name]()
     found = []
     for calculator in (calculators[0], ExactCHGNet()):
