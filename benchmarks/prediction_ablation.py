@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from benchmarks.rows import Row, data_dir
-from gnome_lite.predict import fit as fitting
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
@@ -86,7 +85,6 @@ def measure(long: bool = False) -> list[Row]:
         ) -> None:
             seen.append({name: value.clone() for name, value in network.state_dict().items()})
 
-        fitting.MIXED_ON = {"cpu"} if name == MIXED else {"cuda"}
         fit(
             network,
             graphs.take(known),
@@ -96,6 +94,7 @@ def measure(long: bool = False) -> list[Row]:
             schedule,
             (0,),
             remember,
+            mixed=name == MIXED,
         )
         if name == AVERAGED:
             network.load_state_dict({k: sum(state[k] for state in seen[-3:]) / 3 for k in seen[-1]})

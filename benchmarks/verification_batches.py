@@ -53,16 +53,13 @@ def _rate(calculator: Any, crystals: list[Crystal], size: int) -> float:
 def _evaluate(calculator: Any, crystals: list[Crystal]) -> tuple[Any, list[Any], list[Any]]:
     """Energies (eV), gradients by position and virials of several crystals in one pass."""
     import torch
-    from chgnet.model.model import BatchedGraph
 
-    from gnome_lite.verify.chgnet_calculator import crystal_graph
+    from gnome_lite.verify.chgnet_graph import crystal_graph
 
     model = calculator.model
     cutoffs = model.graph_converter.atom_graph_cutoff, model.graph_converter.bond_graph_cutoff
     graphs = [crystal_graph(c.numbers, c.frac_coords, c.lattice, *cutoffs) for c in crystals]
-    batch = BatchedGraph.from_graphs(
-        graphs, model.bond_basis_expansion, model.angle_basis_expansion, compute_stress=True
-    )
+    batch = calculator.bases(graphs, compute_stress=True)
     sites = calculator.forward.of_sites(batch)
     gradients = torch.autograd.grad(sites.sum(), [*batch.atom_positions, *batch.strains])
     n_atoms = torch.tensor([float(len(c)) for c in crystals])

@@ -111,13 +111,15 @@ class Gates(Section):
 class Predict(Section):
     """The structural graph network and its ensemble. `processes = 0` means one a core.
 
+    Where no `width` is given, networks trained from nothing get one by the device, and any others keep theirs.
+
     Each round retrains from the base's weights or from those in force, on what is known and what was verified.
     Of the known so many are drawn for each `rehearsal`: enough not to forget them, at a fraction of the price of all
     (0).
     """
 
     members: Annotated[int, Field(ge=1, le=32)] = 4
-    width: Annotated[int, Field(ge=8)] = 64
+    width: Annotated[int, Field(ge=8)] | None = None
     steps: Annotated[int, Field(ge=1, le=8)] = 3
     cutoff_ang: Annotated[float, Field(gt=1, le=8)] = 4.0
     residual: bool = True

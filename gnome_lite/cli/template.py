@@ -47,6 +47,7 @@ _COMMENTS = {
     "gates.volume_per_atom_max": "Å^3",
     "gates.charge_balance": '"strict" (states common in the ICSD), "relaxed" (as GNoME) or "off"; alloys pass',
     "predict.members": "networks in the ensemble",
+    "predict.width": "of networks trained from nothing: 256 on a CUDA GPU, else 64",
     "predict.cutoff_ang": "Å",
     "predict.volume_scan": "0: the median over three volumes; n: the lowest of n volumes, 80-120 % (GNoME: 20)",
     "predict.cascade": "the whole ensemble only for what can still be picked",

@@ -6,6 +6,8 @@ elements that mix freely (two lanthanides, Zr and Hf, ...) and are artefacts of 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from gnome_lite.chemistry.elements import merged
@@ -13,6 +15,9 @@ from gnome_lite.chemistry.symmetry import primitive, symmetry
 from gnome_lite.crystals import Crystal
 from gnome_lite.novelty.index import SameCrystals
 from gnome_lite.novelty.match import same
+
+if TYPE_CHECKING:
+    from moyopy import MoyoDataset
 
 SYMPREC_ANG = 0.1
 
@@ -37,17 +42,17 @@ class Disorder:
         blurred = _blur(crystal)
         if len(np.unique(blurred.numbers)) == len(np.unique(crystal.numbers)):
             return False
-        if symmetry_per_atom(blurred, SYMPREC_ANG) > symmetry_per_atom(crystal, SYMPREC_ANG) * (1 + 1e-9):
+        risen, as_is = (symmetry_per_atom(symmetry(c, SYMPREC_ANG), SYMPREC_ANG) for c in (blurred, crystal))
+        if risen > as_is * (1 + 1e-9):
             return True
         return any(not same(self._known[id], crystal) for id in self._blurred.matches(blurred))
 
 
-def symmetry_per_atom(crystal: Crystal, symprec_ang: float) -> float:
+def symmetry_per_atom(found: MoyoDataset | None, symprec_ang: float) -> float:
     """Symmetry operations of the primitive cell over its atoms, 0 where no symmetry can be found.
 
     Grows with point symmetry and with translations, whatever the cell.
     """
-    found = symmetry(crystal, symprec_ang)
     if found is None:
         return 0.0
     cell = primitive(found)

@@ -45,9 +45,9 @@ def pseudosymmetry(crystal: Crystal) -> str:
         return ""
     ideal = symmetrised(scaled, LOOSE_SYMPREC_ANG)
     tight, loose = symmetry(scaled, SYMPREC_ANG), None if ideal is None else symmetry(ideal, SYMPREC_ANG)
-    if tight is None or ideal is None or loose is None:
+    if tight is None or loose is None:
         return ""
-    if symmetry_per_atom(ideal, SYMPREC_ANG) <= symmetry_per_atom(scaled, SYMPREC_ANG) * (1 + 1e-9):
+    if symmetry_per_atom(loose, SYMPREC_ANG) <= symmetry_per_atom(tight, SYMPREC_ANG) * (1 + 1e-9):
         return ""
     return f"pseudosymmetry: {_name(tight.number)} is {_name(loose.number)} at {LOOSE_SYMPREC_ANG:g} Å"
 

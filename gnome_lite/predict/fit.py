@@ -20,10 +20,6 @@ START_OF_PEAK, END_OF_PEAK = 1 / 25, 1e-5
 """Learning rate at the start and the end of the cycle, of its peak."""
 EVALUATED_AT_ONCE = 64
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-MIXED_ON = {"cuda"}
-"""Kinds of device on which training multiplies in bfloat16, where that is several times faster than float32. Weights,
-gradients and sums stay float32, and what is predicted is always worked out in float32. It costs no accuracy
-(`benchmarks/prediction_ablation.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +73,7 @@ def fit(
     seed: tuple[int, ...],
     on_epoch: Callable[[int, float], None],
     state: Path | None = None,
+    mixed: bool | None = None,
 ) -> History:
     """Train a network in place, on its device; the same arguments give the same weights on the same machine, stopped or
     not.
@@ -88,6 +85,9 @@ def fit(
         cutoff_ang: of graphs; formulas have none.
         on_epoch: told epochs done and the epoch's mean loss, eV/atom.
         state: file in which each epoch's end is kept; training goes on from it where it exists.
+        mixed: multiply in bfloat16; None = on a CUDA GPU, where that is several times faster than float32. Weights,
+            gradients and sums stay float32, and what is predicted is always worked out in float32. It costs no
+            accuracy (`benchmarks/prediction_ablation.py`).
 
     Raises:
         FloatingPointError: if the loss stops being finite.
@@ -95,6 +95,7 @@ def fit(
     n_batches = max(1, len(inputs) // schedule.batch_size)
     optimiser = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
     targets = torch.from_numpy(np.asarray(e_form_ev_per_atom, dtype=np.float32)).to(device_of(network))
+    kind = targets.device.type
     run = _Run(network, optimiser)
     if state is not None and state.exists():
         run.load(state)
@@ -108,7 +109,7 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = schedule.rate((epoch + k / n_batches) / schedule.epochs)
             some = _jittered(inputs.take(index), cutoff_ang, schedule, rng)
-            with _mixed(targets.device.type):
+            with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" if mixed is None else mixed):
                 predicted = energies(network, some)
             loss = (predicted.float() - targets[index]).abs().mean()
             optimiser.zero_grad()
@@ -138,10 +139,6 @@ def evaluate(network: AnyNetwork, inputs: Inputs) -> NDArray[np.float64]:
     with torch.inference_mode():
         some = [energies(network, inputs.take(index)).cpu().numpy() for index in parts if len(index)]
     return np.concatenate([np.empty(0), *some])
-
-
-def _mixed(device: str) -> torch.autocast:
-    return torch.autocast(device, torch.bfloat16, enabled=device in MIXED_ON)
 
 
 def _jittered(inputs: Inputs, cutoff_ang: float, schedule: Schedule, rng: np.random.Generator) -> Inputs:

@@ -28,6 +28,9 @@ from gnome_lite.predict.shift import Shift
 from gnome_lite.records import ModelRecord, TrainingSet
 from gnome_lite.references import ReferenceSet
 
+GPU_WIDTH, CPU_WIDTH = 256, 64
+"""Of networks trained from nothing where the campaign gives none; 256 is GNoME's."""
+
 
 class EnsemblePredictor:
     """Predicts with ensembles kept on disk by id; trains them on references and on what was verified.
@@ -67,14 +70,18 @@ class EnsemblePredictor:
         """
         if self._shipped_dir is not None and self._shipped_dir.is_dir():
             card = checkpoint.read_card(self._shipped_dir)
-            wanted = (references.level, _architecture(self._config), self._config.members)
+            wanted = (references.level, _architecture(self._config, card.architecture.width), self._config.members)
             if (card.level, card.architecture, card.members) == wanted:
                 return card.record(self._shipped_dir)
         known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-        recipe = _base_recipe(self._config, references.level, seed=0)
-        kept = self._kept(recipe.hash(_joined(known, self._inputs), ""))
-        if kept is not None:
-            return kept
+        data = _joined(known, self._inputs)
+        # One of the other width is as good: it was made before the campaign moved to this machine.
+        recipes = [_base_recipe(self._config, references.level, 0, width) for width in _widths()]
+        for recipe in recipes:
+            kept = self._kept(recipe.hash(data, ""))
+            if kept is not None:
+                return kept
+        recipe = recipes[0]
         self._models_dir.mkdir(parents=True, exist_ok=True)
         return self._keep(_build_base(known, self._inputs, recipe, self._models_dir, self._config.processes, progress))
 
@@ -268,7 +275,7 @@ def train_base(
     """
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    recipe = _base_recipe(config, level, seed)
+    recipe = _base_recipe(config, level, seed, _widths()[0])
     made = _build_base(known, inputs, recipe, out_dir.parent, config.processes, progress)
     checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
@@ -308,12 +315,20 @@ def _score(
     return np.where(np.isnan(distance), -np.inf, p + (distance <= screen.limit_ev_per_atom) - 1e-6 * distance)
 
 
-def _architecture(config: Predict) -> Architecture:
-    names = Architecture.__dataclass_fields__
-    return Architecture(**{name: getattr(config, name) for name in names})
+def _widths() -> tuple[int, int]:
+    """This device's own first."""
+    import torch
+
+    return (GPU_WIDTH, CPU_WIDTH) if torch.cuda.is_available() else (CPU_WIDTH, GPU_WIDTH)
 
 
-def _base_recipe(config: Predict, level: str, seed: int) -> Recipe:
+def _architecture(config: Predict, width: int) -> Architecture:
+    """As configured, of this width where none is."""
+    given = {name: getattr(config, name) for name in Architecture.__dataclass_fields__}
+    return Architecture(**given | {"width": config.width or width})
+
+
+def _base_recipe(config: Predict, level: str, seed: int, width: int) -> Recipe:
     schedule = Schedule(
         config.epochs,
         config.learning_rate,
@@ -322,4 +337,4 @@ def _base_recipe(config: Predict, level: str, seed: int) -> Recipe:
         jitter_share=config.jitter_share,
         patience=config.patience,
     )
-    return Recipe(level, _architecture(config), schedule, config.members, seed)
+    return Recipe(level, _architecture(config, width), schedule, config.members, seed)

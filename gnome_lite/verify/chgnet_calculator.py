@@ -1,10 +1,10 @@
-"""CHGNet as an ASE calculator, equal in its numbers to the stock one and several times faster.
+"""CHGNet as an ASE calculator, equal in its numbers to the stock model and several times faster.
 
 CHGNet (Deng et al., Nature Machine Intelligence 5, 1031, 2023) predicts energies that already are on
 the MP2020-corrected GGA/GGA+U scale: no correction is ever applied here. The stock calculator builds
 its graph in Python loops and differentiates twice, keeping the graph of the derivative for training;
 here the graph is made by array operations and one backward pass through frozen weights gives forces
-and stress together.
+and stress together. Distances and angles are worked out in double precision (see `chgnet_graph`).
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ import io
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from chgnet.graph.crystalgraph import CrystalGraph
-from chgnet.model.model import BatchedGraph, CHGNet
+from chgnet.model.model import CHGNet
 from numpy.typing import NDArray
-from vesin import NeighborList
 
-from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.errors import CalculatorError
 from gnome_lite.verify.chgnet_forward import Forward
+from gnome_lite.verify.chgnet_graph import Bases, crystal_graph
 
 CHECKPOINTS = {
     "0.2.0": (
@@ -88,6 +85,7 @@ class CHGNetCalculator(Calculator):
         super().__init__()
         self.device = torch.device(device)
         self.model = load_model(version).to(self.device)
+        self.bases = Bases(self.model)
         self.forward = Forward(self.model)
 
     def calculate(
@@ -120,74 +118,9 @@ class CHGNetCalculator(Calculator):
         graph = crystal_graph(numbers, frac_coords, lattice, converter.atom_graph_cutoff, converter.bond_graph_cutoff)
         if self.device.type != "cpu":
             graph = graph.to(str(self.device))
-        batch = BatchedGraph.from_graphs(
-            [graph], self.model.bond_basis_expansion, self.model.angle_basis_expansion, compute_stress=True
-        )
+        batch = self.bases([graph], compute_stress=True)
         interaction = self.forward.of_sites(batch).sum()
         minus_forces, virial = torch.autograd.grad(interaction, [*batch.atom_positions, *batch.strains])
         energy = float(interaction.detach()) + float(self.model.composition_model([graph]).sum()) * len(numbers)
         stress = virial.double().cpu().numpy() / abs(float(np.linalg.det(lattice)))
         return energy, -minus_forces.double().cpu().numpy(), (stress + stress.T) / 2
-
-
-def crystal_graph(
-    numbers: NDArray[np.int64],
-    frac_coords: NDArray[np.float64],
-    lattice: NDArray[np.float64],
-    atom_cutoff_ang: float,
-    bond_cutoff_ang: float,
-) -> CrystalGraph:
-    """CHGNet's atom graph (pairs within one cutoff) and bond graph (pairs of short bonds at one atom).
-
-    Args:
-        numbers: atomic numbers, [n_atoms].
-        frac_coords: fractional coordinates, [n_atoms, 3].
-        lattice: lattice vectors as rows, Å, [3, 3].
-        atom_cutoff_ang: longest edge, Å.
-        bond_cutoff_ang: longest bond that takes part in an angle, Å.
-
-    Raises:
-        NotImplementedError: for an element beyond Pu, or an atom with no neighbour.
-    """
-    if numbers.max() > CHGNET_MAX_Z:
-        raise NotImplementedError(f"CHGNet knows elements up to Z = {CHGNET_MAX_Z}, not Z = {numbers.max()}")
-    half = NeighborList(cutoff=atom_cutoff_ang, full_list=False)
-    first, second, image, length = half.compute(
-        points=frac_coords @ lattice, box=lattice, periodic=True, quantities="ijSd"
-    )
-    first, second, image = first.astype(np.int32), second.astype(np.int32), image.astype(np.float32)
-    # Every pair comes once: edge k and edge n_pairs + k are its two directions.
-    n_pairs = len(first)
-    pair = np.arange(n_pairs, dtype=np.int32)
-    center = np.concatenate([first, second])
-    if np.bincount(center, minlength=len(numbers)).min() == 0:
-        raise NotImplementedError(f"an atom has no neighbour within {atom_cutoff_ang} Å: CHGNet knows only crystals")
-    return CrystalGraph(
-        atomic_number=torch.from_numpy(numbers.astype(np.int32)),
-        atom_frac_coord=torch.from_numpy(frac_coords.astype(np.float32)),
-        atom_graph=torch.from_numpy(np.stack([center, np.concatenate([second, first])], axis=1)),
-        atom_graph_cutoff=atom_cutoff_ang,
-        neighbor_image=torch.from_numpy(np.concatenate([image, -image])),
-        directed2undirected=torch.from_numpy(np.concatenate([pair, pair])),
-        undirected2directed=torch.from_numpy(pair),
-        bond_graph=torch.from_numpy(_bond_graph(center, np.concatenate([length, length]) < bond_cutoff_ang, n_pairs)),
-        bond_graph_cutoff=bond_cutoff_ang,
-        lattice=torch.from_numpy(np.ascontiguousarray(lattice, dtype=np.float32)),
-    )
-
-
-def _bond_graph(center: NDArray[np.int32], short: NDArray[np.bool_], n_pairs: int) -> NDArray[np.int32]:
-    """All ordered pairs of different short edges that leave the same atom, [n_angles, 5].
-
-    Columns as CHGNet wants them: atom, first pair, first edge, second pair, second edge.
-    """
-    edges: NDArray[Any] = np.flatnonzero(short)
-    edges = edges[np.argsort(center[edges], kind="stable")]
-    degree = np.bincount(center[edges], minlength=1)
-    start = np.cumsum(degree) - degree
-    mine = degree[center[edges]]
-    left = np.repeat(edges, mine)
-    within = np.arange(len(left)) - np.repeat(np.cumsum(mine) - mine, mine)
-    right = edges[np.repeat(start[center[edges]], mine) + within]
-    left, right = left[left != right], right[left != right]
-    return np.stack([center[left], left % n_pairs, left, right % n_pairs, right], axis=1).astype(np.int32)

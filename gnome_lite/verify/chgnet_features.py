@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from chgnet.graph.crystalgraph import CrystalGraph
-from chgnet.model.model import BatchedGraph, CHGNet
+from chgnet.model.model import CHGNet
 from numpy.typing import NDArray
 
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.records import SurrogateFeatures
-from gnome_lite.verify.chgnet_calculator import crystal_graph, load_model
+from gnome_lite.verify.chgnet_calculator import load_model
+from gnome_lite.verify.chgnet_graph import Bases, crystal_graph
 
 WIDTH = 64
 ATOM_FEATURES = 2 * WIDTH + 4
@@ -95,9 +96,7 @@ def _judge(model: CHGNet, crystals: CrystalBatch, rows: Sequence[int]) -> dict[i
 def _compute(model: CHGNet, graphs: dict[int, CrystalGraph]) -> dict[int, tuple[float, NDArray[np.float32]]]:
     if not graphs:
         return {}
-    batch = BatchedGraph.from_graphs(
-        list(graphs.values()), model.bond_basis_expansion, model.angle_basis_expansion, compute_stress=False
-    )
+    batch = Bases(model)(list(graphs.values()))
     last: list[torch.Tensor] = []
     hook = model.mlp.register_forward_pre_hook(lambda _, inputs: last.append(inputs[0]))
     try:

@@ -10,7 +10,6 @@ import torch
 
 from gnome_lite.assemble import load_references
 from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.predict import fit as fitting
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import GraphSet, build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
@@ -45,7 +44,12 @@ class StoppedError(Exception):
 
 
 def train(
-    labelled: tuple[GraphSet, np.ndarray], state: Path | None, stop_after: int = 0, patience: int = 0, epochs: int = 6
+    labelled: tuple[GraphSet, np.ndarray],
+    state: Path | None,
+    stop_after: int = 0,
+    patience: int = 0,
+    epochs: int = 6,
+    mixed: bool | None = None,
 ):
     graphs, targets = labelled
     torch.manual_seed(0)
@@ -58,7 +62,7 @@ def train(
 
     schedule = Schedule(epochs, 3e-3, 16, volume_jitter=0.2, patience=patience)
     history = fit(
-        network, graphs.take(np.arange(8, len(graphs))), targets[8:], held, 4.0, schedule, (1, 2), tell, state
+        network, graphs.take(np.arange(8, len(graphs))), targets[8:], held, 4.0, schedule, (1, 2), tell, state, mixed
     )
     return history, {k: v.numpy() for k, v in network.state_dict().items()}
 
@@ -74,15 +78,17 @@ def test_a_stopped_training_ends_as_if_it_had_not_stopped(
     assert all(np.array_equal(weights[k], same[k]) for k in weights)
 
 
-@pytest.mark.parametrize("mixed_on", ["cuda", "cpu"])
-def test_training_lowers_the_loss_on_real_crystals(
-    labelled: tuple[GraphSet, np.ndarray], mixed_on: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("mixed", [False, True])
+def test_training_lowers_the_loss_on_real_crystals(labelled: tuple[GraphSet, np.ndarray], mixed: bool) -> None:
     """With mixed precision, too, which is for GPUs but runs on a processor."""
-    monkeypatch.setattr(fitting, "MIXED_ON", {mixed_on})
-    history, _ = train(labelled, None, epochs=25)
+    history, _ = train(labelled, None, epochs=25, mixed=mixed)
     assert history[-1][0] < 0.5 * history[0][0]
     assert len(history) == 25
+
+
+def test_precision_is_mixed_on_no_processor_unless_asked(labelled: tuple[GraphSet, np.ndarray]) -> None:
+    by_default, single, mixed = (train(labelled, None, epochs=1, mixed=m)[0] for m in (None, False, True))
+    assert by_default == single != mixed
 
 
 def test_patience_stops_and_keeps_the_best(labelled: tuple[GraphSet, np.ndarray]) -> None:

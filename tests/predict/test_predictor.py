@@ -19,7 +19,7 @@ from gnome_lite.errors import CheckpointError, GnomeLiteError, SourceError
 from gnome_lite.pipeline import PastPredictions, Predictor, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import split
-from gnome_lite.predict.predictor import EnsemblePredictor, train_base
+from gnome_lite.predict.predictor import CPU_WIDTH, GPU_WIDTH, EnsemblePredictor, train_base
 from gnome_lite.predict.train import in_training
 from gnome_lite.records import ModelRecord, TrainingSet
 from gnome_lite.references import ReferenceEntry, ReferenceSet
@@ -200,6 +200,34 @@ def test_another_architecture_is_trained_once_and_again_when_damaged(
         EnsemblePredictor(SMALL, tmp_path, None, LEVEL).predict(base.id, references.crystals, silent)
     assert small.base(references, silent) == base
     checkpoint.read(Path(base.path))
+
+
+def test_the_width_goes_by_the_device_unless_given(
+    references: ReferenceSet, shipped: ModelRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The children train where they can; only the choice of the width is told that there is a GPU."""
+    import torch
+
+    config = CONFIG.model_copy(update={"members": 1, "width": None, "steps": 1, "epochs": 1, "retrain_epochs": 1})
+
+    def base(home: str, config: Predict = config, models: Path | None = None) -> tuple[EnsemblePredictor, ModelRecord]:
+        predictor = EnsemblePredictor(config, tmp_path / home, models, LEVEL)
+        return predictor, predictor.base(references, silent)
+
+    def width(model: ModelRecord) -> int:
+        return checkpoint.read_card(Path(model.path)).architecture.width
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    on_gpu = base("gpu")[1]
+    assert width(on_gpu) == GPU_WIDTH
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert width(base("cpu")[1]) == CPU_WIDTH
+    # A campaign moved here keeps its base, and what it learns keeps the width; so does what is shipped.
+    moved, same = base("gpu")
+    assert same == on_gpu
+    assert width(moved.retrain(same, known(references), known(references), 1, silent)) == GPU_WIDTH
+    as_shipped = CONFIG.model_copy(update={"width": None})
+    assert base("shipped", as_shipped, Path(shipped.path))[1] == shipped
 
 
 def test_an_unknown_model_is_named(predictor: Predictor) -> None:

@@ -1,0 +1,45 @@
+"""The stock CHGNet in double precision: what its forces are without rounding. For comparisons; it is slow."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from ase import Atoms
+from ase.calculators.calculator import all_changes
+from chgnet.graph import converter
+from chgnet.model import CHGNet, model
+from chgnet.model.dynamics import CHGNetCalculator
+
+
+class ExactCHGNet(CHGNetCalculator):
+    """The stock calculator, all of whose numbers have 64 bits: weights, coordinates, graph and network."""
+
+    def __init__(self) -> None:
+        stock = CHGNet.load(use_device="cpu", verbose=False).double()
+        # The one conversion to single precision that no setting changes is taken back.
+        stock.composition_model.fc.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+        super().__init__(model=stock, use_device="cpu", on_isolated_atoms="ignore")
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+        **kwargs: object,
+    ) -> None:
+        with _in_double():
+            super().calculate(atoms, properties, system_changes, **kwargs)
+
+
+@contextlib.contextmanager
+def _in_double() -> Iterator[None]:
+    before = torch.get_default_dtype(), converter.TORCH_DTYPE, model.TORCH_DTYPE
+    torch.set_default_dtype(torch.float64)
+    converter.TORCH_DTYPE = model.TORCH_DTYPE = torch.float64
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before[0])
+        converter.TORCH_DTYPE, model.TORCH_DTYPE = before[1:]
