@@ -55,6 +55,8 @@ def generate(stages: Stages, round: int) -> dict[str, Any]:
     index = index_of_known(stages.novelty, references, verified)
     seen: set[str] = set()
     kept: list[CandidatePool] = []
+    probability: dict[str, float] = {}
+    likelier: dict[str, CandidatePool] = {}
     causes: Counter[str] = Counter()
     n_made = n_duplicates = n_kept = 0
     stream = stages.candidates.stream(parents, parent_ids, round, _seed(stages, round, "generate"))
@@ -69,15 +71,24 @@ def generate(stages: Stages, round: int) -> dict[str, Any]:
                 index.add(c.id, c.crystal)
         seen.update(formulas)
         ids = [crystal.content_id for crystal in chunk.crystals]
-        fresh = [i for i, equal in enumerate(index.admit(ids, chunk.crystals)) if equal is None]
+        equal = index.admit(ids, chunk.crystals)
+        fresh = [i for i, other in enumerate(equal) if other is None]
         n_duplicates += len(chunk) - len(fresh)
         fresh = fresh[: config.generate.candidates - n_kept]
+        weights = np.nan_to_num(chunk.probabilities, nan=-1.0).tolist()
+        probability |= {ids[i]: weights[i] for i in fresh}
+        for i, other in enumerate(equal):
+            if other in probability and weights[i] > probability[other]:
+                probability[other], likelier[other] = weights[i], chunk.take([i])
         n_kept += len(fresh)
         kept.append(chunk.take(np.array(fresh, dtype=np.int64)))
         stages.progress("generate", n_kept, config.generate.candidates, f"{n_made} made")
         if n_kept == config.generate.candidates:
             break
     pool = CandidatePool.concatenate(kept, round)
+    # Two ways may lead to one crystal: it keeps the likelier one's provenance, whichever came first.
+    stay = [i for i, crystal in enumerate(pool.crystals) if crystal.content_id not in likelier]
+    pool = CandidatePool.concatenate([pool.take(np.array(stay, dtype=np.int64)), *likelier.values()], round)
     figures = {
         "parents": len(parents),
         "generated": n_made,
