@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from ase import Atoms
-from ase.calculators.calculator import all_changes
 from chgnet.graph import converter
 from chgnet.model import CHGNet, model
 from chgnet.model.dynamics import CHGNetCalculator
@@ -22,15 +21,9 @@ class ExactCHGNet(CHGNetCalculator):
         stock.composition_model.fc.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
         super().__init__(model=stock, use_device="cpu", on_isolated_atoms="ignore")
 
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: list[str] | None = None,
-        system_changes: list[str] = all_changes,
-        **kwargs: object,
-    ) -> None:
+    def calculate(self, *asked: Any, **options: Any) -> None:
         with _in_double():
-            super().calculate(atoms, properties, system_changes, **kwargs)
+            super().calculate(*asked, **options)
 
 
 @contextlib.contextmanager

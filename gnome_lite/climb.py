@@ -14,6 +14,7 @@ from typing import Any
 
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.ledger import relax_all
+from gnome_lite.past import all_verified
 from gnome_lite.pipeline import BuildHull, HullVerdict, Progress, Rung, Stages, Verifier
 from gnome_lite.records import STABLE_EV_PER_ATOM, Candidate, Verification
 from gnome_lite.references import ReferenceEntry, ReferenceSet, formation_energies
@@ -86,7 +87,7 @@ def climb(stages: Stages, round: int) -> dict[str, Any]:
     """Survivors of each level, verified and judged at the next; figures by level, with the standing of each crystal."""
     store, name = stages.store, stages.config.name
     references = stages.source.load()
-    below = [v for v in store.verifications(stages.verifier.level) if v.ok]
+    below = all_verified(stages)
     crystals = {v.candidate_id: v for v in below}
     standing = {
         i: (v.e_above_hull_ev_per_atom, v.decomposition_ev_per_atom)

@@ -19,8 +19,9 @@ from gnome_lite.config import Selection
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import LevelMismatchError
 from gnome_lite.metrics import calibration_error
-from gnome_lite.pipeline import Outlook, PastPredictions, Screen, Stages
-from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict, Verification
+from gnome_lite.past import all_verified, outcomes_of, past_predictions
+from gnome_lite.pipeline import Outlook, Screen, Stages
+from gnome_lite.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict
 from gnome_lite.references import formation_energies
 from gnome_lite.reverdict import affected, first_verdict, has_moved, moved_to
 from gnome_lite.surroundings import Surroundings, index_of_known, near_hull
@@ -50,7 +51,7 @@ def prepare(stages: Stages) -> dict[str, Any]:
 def generate(stages: Stages, round: int) -> dict[str, Any]:
     """Candidates of this round: made, gated, and stripped of what is already known."""
     config, references = stages.config, stages.source.load()
-    verified = _verified(stages)
+    verified = all_verified(stages)
     parents, parent_ids = near_hull(config.generate, stages.build_hull, references, verified, stages.further_parents)
     index = index_of_known(stages.novelty, references, verified)
     seen: set[str] = set()
@@ -109,9 +110,9 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     candidates = store.unverified(config.name, round, stages.verifier.level, config.predict.carry_over)
     model = store.model(config.name, round)
     crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
-    hull = stages.build_hull(stages.source.load(), _verified(stages))
+    hull = stages.build_hull(stages.source.load(), all_verified(stages))
     ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
-    past = _past_predictions(stages, round, model.id)
+    past = past_predictions(stages, round, model.id)
     outlook = stages.predictor.outlook(model.id, hull.distances, past)
     shift = outlook.shift(crystals.counts)
     screen = _screen(config.select, crystals, ground, shift, outlook)
@@ -164,7 +165,7 @@ def verify(stages: Stages, round: int) -> dict[str, Any]:
     pending = [c for c in selected if c.id not in done]
     n_done = len(selected) - len(pending)
     limit_s = stages.config.select.budget_s or float("inf")
-    spent_s = sum(v.seconds for v in _outcomes(stages, round))
+    spent_s = sum(v.seconds for v in outcomes_of(stages, round))
     # A verifier takes the dearest first; where not all may be reached, rank goes before.
     at_once = len(pending) if stages.config.select.budget_s is None else RANKED_AT_ONCE
     while pending and spent_s < limit_s:
@@ -175,7 +176,7 @@ def verify(stages: Stages, round: int) -> dict[str, Any]:
             note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
             stages.progress("verify", n_done, len(selected), note)
         pending = pending[at_once:]
-    outcomes = _outcomes(stages, round)
+    outcomes = outcomes_of(stages, round)
     causes = Counter(str(v.failure) for v in outcomes if v.failure)
     return {"verified": len(outcomes), "failed": sum(causes.values()), "failures": dict(causes)}
 
@@ -183,7 +184,7 @@ def verify(stages: Stages, round: int) -> dict[str, Any]:
 def judge(stages: Stages, round: int) -> dict[str, Any]:
     """Verdicts of the crystals just verified, and again of earlier ones that these have moved."""
     store, name, references = stages.store, stages.config.name, stages.source.load()
-    known = _verified(stages)
+    known = all_verified(stages)
     hull = stages.build_hull(references, known)
     mine = {v.candidate_id: v for v in store.verifications(stages.verifier.level, name) if v.ok}
     rank = {c.id: i for i, (c, _) in enumerate(store.selected(name, round))}
@@ -219,7 +220,7 @@ def learn(stages: Stages, round: int) -> dict[str, Any]:
     store, name, references = stages.store, stages.config.name, stages.source.load()
     origin = store.model(name, round) if stages.config.predict.retrain_from == "last" else store.base_model(name)
     assert origin is not None, "prepare records the base model"
-    verified = _verified(stages)
+    verified = all_verified(stages)
     inputs = {c.id: c.crystal for r in range(1, round + 1) for c, _ in store.selected(name, r)}
     relaxed = CrystalBatch.from_crystals(v.crystal for v in verified)
     e_form = formation_energies(relaxed.counts, [v.energy_ev for v in verified], references.elemental_ev_per_atom)
@@ -245,7 +246,7 @@ def report(stages: Stages, round: int) -> dict[str, Any]:
     verdicts = store.verdicts(name, round)
     role = {c.id: r for c, r in store.selected(name, round)}
     predicted = {c.id: p for c, p in store.predictions(name, round)}
-    outcomes = _outcomes(stages, round)
+    outcomes = outcomes_of(stages, round)
     judged = [verdicts[v.candidate_id] for v in outcomes if v.candidate_id in verdicts]
     hits = {v.candidate_id for v in judged if v.stable and v.novel}
     new_prototypes = {v.prototype for v in judged if v.candidate_id in hits and v.credibility.new_prototype}
@@ -311,17 +312,6 @@ def _seed(stages: Stages, round: int, step: str) -> tuple[int, int, int]:
     return stages.config.seed, round, zlib.crc32(step.encode())
 
 
-def _verified(stages: Stages) -> list[Verification]:
-    """Everything verified without failure at this level, by any campaign of this store."""
-    return [v for v in stages.store.verifications(stages.verifier.level) if v.ok]
-
-
-def _outcomes(stages: Stages, round: int) -> list[Verification]:
-    """Verifications of this round's selection, in rank order."""
-    done = {v.candidate_id: v for v in stages.store.verifications(stages.verifier.level)}
-    return [done[c.id] for c, _ in stages.store.selected(stages.config.name, round) if c.id in done]
-
-
 def _screen(
     config: Selection,
     crystals: CrystalBatch,
@@ -343,31 +333,4 @@ def _screen(
         config.per_composition,
         config.e_above_hull_max,
         outlook,
-    )
-
-
-def _past_predictions(stages: Stages, round: int, model_id: str) -> PastPredictions:
-    """What was predicted of the crystals verified in earlier rounds of this campaign, what was found, and what the
-    model in force would predict."""
-    store, name, references = stages.store, stages.config.name, stages.source.load()
-    pairs = [
-        (*predicted[v.candidate_id], v)
-        for earlier in range(1, round)
-        for predicted in [{c.id: (c, p) for c, p in store.predictions(name, earlier)}]
-        for v in _outcomes(stages, earlier)
-        if v.ok and v.candidate_id in predicted
-    ]
-    crystals = CrystalBatch.from_crystals(v.crystal for *_, v in pairs)
-    predicted = np.array([p.e_form_ev_per_atom for _, p, _ in pairs])
-    now, other = predicted.copy(), np.array([p.model_id != model_id for _, p, _ in pairs], dtype=bool)
-    if other.any():
-        inputs = CrystalBatch.from_crystals(c.crystal for c, p, _ in pairs if p.model_id != model_id)
-        now[other], _ = stages.predictor.predict(model_id, inputs, stages.progress)
-    return PastPredictions(
-        predicted,
-        np.array([p.spread_ev_per_atom for _, p, _ in pairs]),
-        formation_energies(crystals.counts, [v.energy_ev for *_, v in pairs], references.elemental_ev_per_atom),
-        np.array([p.e_above_hull_ev_per_atom for _, p, _ in pairs]),
-        crystals.counts,
-        now,
     )

@@ -38,7 +38,7 @@ def make_predictor(
         if seed.load().level != level:
             return None
         known = seed.inputs()
-        return known.take(~concealed(known.crystals, hidden)) if hidden else known
+        return known.take(~concealed(known.crystals, hidden))
 
     return EnsemblePredictor(config.predict, settings.models_dir, shipped_model(level), level, inputs)
 

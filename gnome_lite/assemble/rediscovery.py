@@ -300,13 +300,13 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     settings = Settings(home=task.home / arm, database_url=None)
     stages = assemble(config, settings, progress)
     store, level = stages.store, level_of(config)
-    stages = replace(stages, verifier=LedgerVerifier(stages.verifier, _ledger(task.home)))
-    if arm == "campaign":
-        # The seed's unrelaxed crystals are learnt from, too, but for those of what is hidden.
-        stages = replace(stages, predictor=make_predictor(config, settings, level, hidden=task.elements))
-    else:
-        blind = BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
-        stages = replace(stages, predictor=blind)
+    verifier = LedgerVerifier(stages.verifier, _ledger(task.home))
+    predictor = (
+        make_predictor(config, settings, level, hidden=task.elements)
+        if arm == "campaign"
+        else BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
+    )
+    stages = replace(stages, verifier=verifier, predictor=predictor)
     run_campaign(stages)
     tried = trials(store, config.name, level)
     formulas = {h.crystal.reduced_formula for h in task.hidden}

@@ -54,15 +54,18 @@ def calculators() -> tuple[Calculator, Calculator]:
 
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_equals_the_stock_calculator(name: str, calculators: tuple[Calculator, Calculator]) -> None:
-    atoms = _distorted(CRYSTALS[name], 3)
+    assert_equal(_distorted(CRYSTALS[name], 3), calculators, FORCE_TOL_EV_PER_ANG)
+
+
+def assert_equal(atoms: Atoms, calculators: tuple[Calculator, Calculator], force_tol_ev_per_ang: float) -> None:
     results = []
     for calculator in calculators:
         atoms.calc = calculator
         results.append((atoms.get_potential_energy() / len(atoms), atoms.get_forces(), atoms.get_stress()))
-    (e, f, s), (e_stock, f_stock, s_stock) = results
-    assert e == pytest.approx(float(e_stock), abs=ENERGY_TOL_EV_PER_ATOM)
-    np.testing.assert_allclose(f, f_stock, rtol=0, atol=FORCE_TOL_EV_PER_ANG)
-    np.testing.assert_allclose(s, s_stock, rtol=0, atol=STRESS_TOL_EV_PER_ANG3)
+    (e, f, s), (e_other, f_other, s_other) = results
+    assert e == pytest.approx(float(e_other), abs=ENERGY_TOL_EV_PER_ATOM)
+    np.testing.assert_allclose(f, f_other, rtol=0, atol=force_tol_ev_per_ang)
+    np.testing.assert_allclose(s, s_other, rtol=0, atol=STRESS_TOL_EV_PER_ANG3)
 
 
 STRAIGHT = {
@@ -84,15 +87,7 @@ def test_forces_are_exact_where_single_precision_loses_digits(
     name: str, calculators: tuple[Calculator, Calculator]
 ) -> None:
     """Straight angles, bonds near their cutoff: in single precision the stock model is off by 1e-4 eV/Å on one."""
-    atoms = STRAIGHT[name]()
-    found = []
-    for calculator in (calculators[0], ExactCHGNet()):
-        atoms.calc = calculator
-        found.append((atoms.get_potential_energy() / len(atoms), atoms.get_forces(), atoms.get_stress()))
-    (e, f, s), (e_exact, f_exact, s_exact) = found
-    assert e == pytest.approx(float(e_exact), abs=ENERGY_TOL_EV_PER_ATOM)
-    np.testing.assert_allclose(f, f_exact, rtol=0, atol=EXACT_FORCE_TOL_EV_PER_ANG)
-    np.testing.assert_allclose(s, s_exact, rtol=0, atol=STRESS_TOL_EV_PER_ANG3)
+    assert_equal(STRAIGHT[name](), (calculators[0], ExactCHGNet()), EXACT_FORCE_TOL_EV_PER_ANG)
 
 
 def test_domain_ends_at_plutonium_and_at_lone_atoms(calculators: tuple[Calculator, Calculator]) -> None:
