@@ -64,15 +64,16 @@ class Sources(Section):
     licences: Literal["any", "permissive"] = "any"
 
 
-GeneratorName = Literal["substitution", "partial", "prototypes", "random", "intermetallic"]
+GeneratorName = Literal["substitution", "partial", "prototypes", "random", "intermetallic", "vacancies"]
 
 
 class Generate(Section):
     """Candidates: a weighted mix of generators.
 
-    Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Intermetallic substitution is off
-    by default: the default space is one of ionic compounds. Random search takes
-    formulas that the composition networks put within `composition_e_above_hull_max` of the hull (inf: all).
+    Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Off by default are intermetallic
+    substitution, as the default space is one of ionic compounds, and vacancies: the replay universe and the kept
+    figures are of the other four. Random search takes formulas that the composition networks put within
+    `composition_e_above_hull_max` of the hull (inf: all).
     """
 
     candidates: Annotated[int, Field(ge=1)] = 1000

@@ -49,7 +49,7 @@ def test_parents_may_be_our_own_files_of_any_level(tmp_path: Path) -> None:
     assert not found.skipped
 
 
-@pytest.mark.parametrize("name", ["substitution", "partial", "prototypes", "random", "intermetallic"])
+@pytest.mark.parametrize("name", ["substitution", "partial", "prototypes", "random", "intermetallic", "vacancies"])
 def test_each_generator_makes_candidates_that_pass_the_gate(name: GeneratorName) -> None:
     config = CampaignConfig.model_validate(
         {

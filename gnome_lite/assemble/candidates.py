@@ -69,6 +69,11 @@ def make_generator(
 
             balance = config.gates.charge_balance != "off"
             return PartialSubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+        case "vacancies":
+            from gnome_lite.generate.vacancies import VacancySubstitution
+
+            balance = config.gates.charge_balance != "off"
+            return VacancySubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
         case "intermetallic":
             from gnome_lite.generate.intermetallics import IntermetallicSubstitution
 

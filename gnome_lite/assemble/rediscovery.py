@@ -22,7 +22,7 @@ from gnome_lite.assemble.calculators import level_of, make_verifier
 from gnome_lite.assemble.candidates import make_gate, make_generator
 from gnome_lite.assemble.networks import make_predictor, shipped_model
 from gnome_lite.campaign import run_campaign
-from gnome_lite.config import CampaignConfig
+from gnome_lite.config import CampaignConfig, Generate
 from gnome_lite.crystals import Crystal, CrystalBatch, chemical_system
 from gnome_lite.errors import ConfigError, SourceError
 from gnome_lite.ledger import LedgerVerifier, relax_all
@@ -60,6 +60,8 @@ PER_COMPOSITION = 3
 """Polymorphs a round: in one chemical system there are few compositions."""
 LIKELY = 0.5
 """Of a single system the networks may be wrong as a whole: half of the budget goes by chemical likeness."""
+VACANCIES = 1.0
+"""Weight of that generator beside the default mix: what has no parent may be another crystal with ions left out."""
 MAX_SYSTEM = 6
 MAX_ENTRIES_BYTES = 500_000_000
 OF_DFT = "DFT entries"
@@ -270,6 +272,7 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
     select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
     if arm == "campaign":
         select |= {"per_composition": PER_COMPOSITION, "likely": LIKELY}
+        generate["mix"] = {**Generate().mix, "vacancies": VACANCIES}
         carry_over = CARRY_OVER
     else:
         # No limit for polymorphs, and no network that decides which candidates are kept for another round.

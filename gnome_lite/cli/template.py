@@ -33,7 +33,7 @@ _COMMENTS = {
     "sources.include_gnome": "entries under CC BY-NC",
     "sources.licences": '"permissive" leaves out entries that not everyone may use: CC BY-NC, not stated',
     "generate.candidates": "kept in each round",
-    "generate.mix": "shares: substitution, partial, prototypes, random, intermetallic",
+    "generate.mix": "shares: substitution, partial, prototypes, random, intermetallic, vacancies",
     "generate.threshold": "least probability of a substitution",
     "generate.floor": "least exponent of the probability model (GNoME: 0)",
     "generate.max_atoms": "in a cell",

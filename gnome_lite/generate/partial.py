@@ -29,8 +29,6 @@ from gnome_lite.generate.substitution import CHUNK
 from gnome_lite.generate.supercells import SiteSymmetry
 from gnome_lite.records import CandidatePool
 
-BLOCK = 64
-"""Most parents whose possibilities are held, and drawn from, at once."""
 BLOCK_POSSIBILITIES = 4_000_000
 """A block with so many takes no further parent (some 30 bytes each)."""
 REFINE_SYMPREC_ANG = 0.1
@@ -62,6 +60,10 @@ class PartialSubstitution:
     """
 
     name = "partial"
+    vacant = False
+    """Whether the sites that are not chosen are left empty."""
+    block = 64
+    """Most parents whose possibilities are held, and drawn from, at once."""
 
     def __init__(
         self, space: Space, generate: Generate, chunk: int = CHUNK, *, charge_balance: bool = True, max_index: int = 4
@@ -102,7 +104,7 @@ class PartialSubstitution:
         seed = int(rng.integers(1 << 62))
         order = np.random.default_rng(seed).permutation(len(parents))
         for number, usable in enumerate(self._blocks(parents, order)):
-            block = Block.make(usable, self._allowed)
+            block = Block.make(usable, self._allowed, self.vacant)
             n_chunks = -(-len(block) // self._chunk)
             if start >= n_chunks:
                 start -= n_chunks
@@ -121,7 +123,7 @@ class PartialSubstitution:
                 self.skipped[found] += 1
                 continue
             block.append(found)
-            if len(block) == BLOCK or sum(p.n_possibilities for p in block) >= BLOCK_POSSIBILITIES:
+            if len(block) == self.block or sum(p.n_possibilities for p in block) >= BLOCK_POSSIBILITIES:
                 yield block
                 block = []
         if block:
@@ -175,12 +177,16 @@ class PartialSubstitution:
                 continue
             log_p = table.log_p[row]
             opposite = [k for k, q in zip(parent.z, parent.charges, strict=True) if q * charge < 0]
-            fits = (log_p > np.log(self._config.threshold)) & (table.z != z) & (table.charges * charge > 0)
-            fits &= ~np.isin(table.z, opposite) & self._in_space(parent.z, table.z)
+            stay = [k for i, k in enumerate(parent.z) if i != species or not self.vacant]
+            # Where sites are left empty the new ion brings more charge, and may be of the same element (Fe2+ -> Fe3+).
+            other = np.abs(table.charges) > abs(charge) if self.vacant else table.z != z
+            fits = (log_p > np.log(self._config.threshold)) & other & (table.charges * charge > 0)
+            fits &= ~np.isin(table.z, opposite) & self._in_space(stay, table.z)
             new = np.flatnonzero(fits)
             # Each element at its likeliest charge, or the nearest of equally likely ones.
             new = new[np.lexsort((np.abs(table.charges[new] - charge), -log_p[new]))]
-            new = new[np.sort(np.unique(table.z[new], return_index=True)[1])]
+            if not self.vacant:  # there the charge decides how many sites stay empty: each is a change of its own
+                new = new[np.sort(np.unique(table.z[new], return_index=True)[1])]
             found.append(Changes(np.full(len(new), species), table.z[new], table.charges[new], log_p[new]))
         return Changes.concatenate(found)
 

@@ -128,15 +128,16 @@ class _Species:
             padded[:, i, : len(p.species.z)] = p.species.z, p.species.charges, p.species.atoms
         return cls(*padded)
 
-    def after(self, groups: _Groups) -> tuple[_Species, _Species]:
+    def after(self, groups: _Groups, vacant: bool = False) -> tuple[_Species, _Species]:
         """Species before and after each group's change, [g, k + 1], in the smallest cell of whole atoms.
 
-        The last column is the new species; before the change it is the rest of the old one.
+        The last column is the new species; before the change it is the rest of the old one, which is gone where its
+        other sites become vacant.
         """
         row, old = np.arange(len(groups.parent)), groups.species
         atoms = self.atoms[groups.parent] * groups.denominator[:, None]
         replaced = self.atoms[groups.parent, old] * groups.numerator
-        atoms[row, old] -= replaced
+        atoms[row, old] = 0 if vacant else atoms[row, old] - replaced
         atoms = np.column_stack([atoms, replaced])
         z, charges = self.z[groups.parent], self.charges[groups.parent]
         before = _Species(np.column_stack([z, z[row, old]]), np.column_stack([charges, charges[row, old]]), atoms)
@@ -160,6 +161,7 @@ class Block:
         volume_ratio: new over old volume, [g].
         group: of each possibility, int32 [N].
         choice: in the concatenated decorations of the parents, int32 [N].
+        vacant: sites that are not chosen are left empty.
     """
 
     parents: Sequence[Parent]
@@ -167,22 +169,35 @@ class Block:
     volume_ratio: NDArray[np.float64]
     group: NDArray[np.int32]
     choice: NDArray[np.int32]
+    vacant: bool
 
     @classmethod
-    def make(cls, parents: Sequence[Parent], allowed: Callable[[NDArray[np.int64]], NDArray[np.bool_]]) -> Block:
-        """Every possibility of at least one parent whose composition is `allowed`, counts [n, MAX_Z + 1] -> [n]."""
+    def make(
+        cls,
+        parents: Sequence[Parent],
+        allowed: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
+        vacant: bool = False,
+    ) -> Block:
+        """Every possibility of at least one parent whose composition is `allowed`, counts [n, MAX_Z + 1] -> [n].
+
+        Where sites are left empty, the new ions bring the charge of those that were there.
+        """
         first_change = _starts([len(p.changes.species) for p in parents])
         first_choice = _starts([len(p.decorations.choices) for p in parents])
         groups = _Groups.concatenate(
             [_Groups.of(i, p, first_change[i], first_choice[i]) for i, p in enumerate(parents)]
         )
         species = _Species.of(parents)
-        groups = groups.take(allowed(species.after(groups)[1].counts))
+        if vacant:
+            old = species.charges[groups.parent, groups.species]
+            groups = groups.take(groups.charges * groups.numerator == old * groups.denominator)
+        groups = groups.take(allowed(species.after(groups, vacant)[1].counts))
+        # Empty sites are as large as they were: what is around them does not close in on them.
         before, after = species.after(groups)
         ratio = estimate_volume(1.0, before.z, before.charges, after.z, after.charges, after.atoms)
         group = np.repeat(np.arange(len(groups.parent), dtype=np.int32), groups.n_choices)
         within = np.arange(len(group)) - _starts(groups.n_choices)[group]
-        return cls(parents, groups, ratio, group, (groups.first[group] + within).astype(np.int32))
+        return cls(parents, groups, ratio, group, (groups.first[group] + within).astype(np.int32), vacant)
 
     def __len__(self) -> int:
         return len(self.group)
@@ -201,14 +216,17 @@ class Block:
         batch = self._cells.take(sites.cell)
         owner = batch.crystal_of_atom
         kind, rank = batch.numbers >> RANK_BITS, batch.numbers & ((1 << RANK_BITS) - 1)
-        chosen = (kind == self.groups.species[group][owner]) & (sites.mask[owner] >> rank & 1).astype(bool)
+        of_species = kind == self.groups.species[group][owner]
+        chosen = of_species & (sites.mask[owner] >> rank & 1).astype(bool)
         numbers = np.where(chosen, self.groups.z[group][owner], self._species.z[parent[owner], kind])
-        crystals = CrystalBatch(numbers, batch.frac_coords, batch.lattices, batch.offsets)
+        occupied = chosen | ~of_species if self.vacant else np.ones(len(chosen), dtype=bool)
+        offsets = np.concatenate([[0], np.cumsum(occupied)])[batch.offsets]
+        crystals = CrystalBatch(numbers[occupied], batch.frac_coords[occupied], batch.lattices, offsets)
         said = zip(group.tolist(), sites.size.tolist(), sites.n_sites.tolist(), strict=True)
         return CandidatePool(
             crystals.scaled(self.volume_ratio[group]),
             tuple(parent_ids[self.parents[p].index] for p in parent.tolist()),
-            tuple(f"{self._changes[g]} ({k} of {n})" for g, k, n in said),
+            tuple(f"{self._changes[g]} ({k} of {n}{', else empty' * self.vacant})" for g, k, n in said),
             (generator,) * len(pick),
             np.exp(self.groups.log_p[group]),
             sites.multiplicity,

@@ -192,7 +192,7 @@ def test_the_seed_decides_the_order_and_nothing_else(pool: CandidatePool) -> Non
 
 @pytest.mark.parametrize("start", [0, 1, 3, 8, 10**6])
 def test_the_stream_resumes_exactly(start: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "BLOCK", 2)
+    monkeypatch.setattr(PartialSubstitution, "block", 2)
     whole = pools(PARENTS, max_index=2)
     assert len(whole) > 12
     rest = pools(PARENTS, max_index=2, start=start)
