@@ -45,7 +45,8 @@ class _Parents:
 
 def _candidates() -> Iterator[Row]:
     """What can be made, with the given phases as DFT has them."""
-    from gnome_lite.assemble.rediscovery import MAX_ATOMS, read_entries, read_parents_of
+    from gnome_lite.assemble.rediscovery import read_entries, read_parents_of
+    from gnome_lite.assemble.rediscovery_arms import MAX_ATOMS
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.rediscover import StructureTypes, concealed, dft_distances, given_phases, stable_compounds
     from gnome_lite.sources.seed import SeedSource
@@ -114,7 +115,8 @@ def _made(
 def _campaigns() -> Iterator[Row]:
     import sys
 
-    from gnome_lite.assemble.rediscovery import ARMS, arm_config, prepare_rediscovery, run_arm
+    from gnome_lite.assemble.rediscovery import prepare_rediscovery
+    from gnome_lite.assemble.rediscovery_arms import ARMS, arm_config, run_arm
     from gnome_lite.report.progress import progress_on
 
     home = Path(os.environ.get("GNOME_LITE_REDISCOVERY_HOME", "data/local/rediscovery"))

@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.rows import Row
 from gnome_lite.pipeline import silent
-from gnome_lite.replay import Networks, Replay, World
+from gnome_lite.replay import Networks, Replay
+from gnome_lite.replay_world import World
 
 SEEDS, ROUNDS, SHARE = 5, 6, 0.9
 RETRAINED = ("base",)

@@ -15,7 +15,8 @@ from gnome_lite.config import Selection
 from gnome_lite.errors import ConfigError
 from gnome_lite.json_lines import append_line, read_lines
 from gnome_lite.pipeline import Progress, silent
-from gnome_lite.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, World, replay
+from gnome_lite.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, replay
+from gnome_lite.replay_world import World
 
 RETRAIN: tuple[Retrain, ...] = get_args(Retrain)
 

@@ -10,15 +10,8 @@ import numpy as np
 import pytest
 
 from gnome_lite.assemble import load_references
-from gnome_lite.assemble.rediscovery import (
-    Rediscovery,
-    arm_config,
-    prepare_rediscovery,
-    read_entries,
-    read_parents_of,
-    run_arm,
-    why_not_made,
-)
+from gnome_lite.assemble.rediscovery import Rediscovery, prepare_rediscovery, read_entries, read_parents_of
+from gnome_lite.assemble.rediscovery_arms import arm_config, run_arm, why_not_made
 from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
 from gnome_lite.errors import ConfigError, SourceError

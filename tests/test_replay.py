@@ -19,8 +19,9 @@ from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import ConfigError, LevelMismatchError
 from gnome_lite.pipeline import silent
 from gnome_lite.records import STABLE_EV_PER_ATOM
-from gnome_lite.replay import Networks, Plan, Replay, World, _Campaign, make_world, replay
+from gnome_lite.replay import Networks, Plan, Replay, _Campaign, replay
 from gnome_lite.replay_runs import band, by_arm, make_plans, run_replays
+from gnome_lite.replay_world import World, make_world
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 from gnome_lite.universe import Universe

@@ -8,60 +8,31 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.assemble.calculators import level_of, make_verifier
-from gnome_lite.assemble.candidates import make_gate, make_generator
-from gnome_lite.assemble.networks import make_predictor, shipped_model
-from gnome_lite.campaign import run_campaign
-from gnome_lite.config import CampaignConfig, Generate
+from gnome_lite.assemble.calculators import make_verifier
+from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import Crystal, CrystalBatch, chemical_system
 from gnome_lite.errors import ConfigError, SourceError
-from gnome_lite.ledger import LedgerVerifier, relax_all
+from gnome_lite.ledger import relax_all
 from gnome_lite.pipeline import Novelty, Progress, silent
 from gnome_lite.records import Candidate
 from gnome_lite.rediscover import (
-    Claims,
     Hidden,
-    Return,
     StructureTypes,
-    Trial,
     concealed,
-    count_claims,
     dft_distances,
     given_phases,
-    last_ranks,
-    returns,
     stable_compounds,
-    trials,
 )
 from gnome_lite.references import ReferenceEntry, ReferenceSet
-from gnome_lite.settings import Settings
 
-Arm = Literal["campaign", "ion_exchange", "random"]
-"""The product's own strategy and mix; plain ionic substitution by its probability; by chance from the product's mix."""
-ARMS: tuple[Arm, ...] = get_args(Arm)
-
-MAX_ATOMS = 40
-"""A campaign's default is 20; LiFePO4 has 28 and Fe(PO3)2 36."""
-CANDIDATES = 1000
-"""New ones a round, a campaign's default."""
-CARRY_OVER = 2000
-"""In one chemical system few substitutions are new after the first rounds: those not picked stay in the race."""
-PER_COMPOSITION = 3
-"""Polymorphs a round: in one chemical system there are few compositions."""
-LIKELY = 0.5
-"""Of a single system the networks may be wrong as a whole: half of the budget goes by chemical likeness."""
-VACANCIES = 1.0
-"""Weight of that generator beside the default mix: what has no parent may be another crystal with ions left out."""
 MAX_SYSTEM = 6
 MAX_ENTRIES_BYTES = 500_000_000
 OF_DFT = "DFT entries"
@@ -88,35 +59,6 @@ class Rediscovery:
     crystals: dict[str, Crystal]
     leaks: tuple[str, ...]
     not_given: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ArmResult:
-    """One campaign's figures."""
-
-    arm: str
-    trials: tuple[Trial, ...]
-    returns: tuple[Return, ...]
-    claims: Claims
-
-    def found_within(self, verifications: int) -> int:
-        """Hidden crystals that had come back after so many verifications."""
-        return sum(r.found and r.rank is not None and r.rank <= verifications for r in self.returns)
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "arm": self.arm,
-            "verified": len(self.trials),
-            "failed": sum(not t.verification.ok for t in self.trials),
-            "seconds": round(sum(t.verification.seconds for t in self.trials), 1),
-            "found": sum(r.found for r in self.returns),
-            "found_stable": sum(r.stable for r in self.returns),
-            "with_parent": sum(r.parents > 0 for r in self.returns),
-            "found_with_parent": sum(r.found and r.parents > 0 for r in self.returns),
-            "found_without_parent": sum(r.found and not r.parents for r in self.returns),
-            "claims": asdict(self.claims),
-            "returns": [asdict(r) for r in self.returns],
-        }
 
 
 def read_entries(path: Path) -> ReferenceSet:
@@ -240,7 +182,7 @@ def _relaxed(
     candidates = [Candidate(e.crystal.content_id, e.crystal, e.id, "entries", "", 0) for e in phases]
     elemental = ReferenceSet.make(seed).elemental_ev_per_atom
     with make_verifier(config, elemental) as verifier:
-        outcomes = relax_all(candidates, verifier, _ledger(home), progress)
+        outcomes = relax_all(candidates, verifier, ledger_of(home), progress)
     good = [(e, outcomes[c.id]) for e, c in zip(phases, candidates, strict=True) if outcomes[c.id].ok]
     keys = CrystalNovelty().fingerprints(CrystalBatch.from_crystals(v.crystal for _, v in good))
     given = [
@@ -255,7 +197,8 @@ def _relaxed(
     return given, tuple(missing)
 
 
-def _ledger(home: Path) -> Path:
+def ledger_of(home: Path) -> Path:
+    """Where every relaxation of a rediscovery is kept."""
     return home / "verified.jsonl"
 
 
@@ -264,95 +207,3 @@ def _equal_to(novelty: Novelty, hidden: Sequence[Hidden], crystals: CrystalBatch
     index = novelty.index()
     index.admit([crystal.content_id for crystal in crystals], crystals)
     return tuple(h.id for h in hidden if index.find(h.crystal) is not None)
-
-
-def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms: int = MAX_ATOMS) -> CampaignConfig:
-    """The campaign of one arm: what it does not say is the product's default. A round has budget // rounds."""
-    generate: dict[str, Any] = {"candidates": CANDIDATES, "max_atoms": max_atoms, "parents": task.parents}
-    select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
-    if arm == "campaign":
-        select |= {"per_composition": PER_COMPOSITION, "likely": LIKELY}
-        generate["mix"] = {**Generate().mix, "vacancies": VACANCIES}
-        carry_over = CARRY_OVER
-    else:
-        # No limit for polymorphs, and no network that decides which candidates are kept for another round.
-        select |= {"strategy": arm, "per_composition": CANDIDATES * rounds}
-        carry_over = CANDIDATES * rounds
-    if arm == "ion_exchange":
-        generate["mix"] = {"substitution": 1.0}
-    space = {"chemical_systems": ("-".join(task.elements),), "min_elements": 3, "max_elements": len(task.elements)}
-    return CampaignConfig.model_validate(
-        {
-            "name": arm,
-            "rounds": rounds,
-            "space": space,
-            "sources": {"seed": False, "files": (task.known,)},
-            "generate": generate,
-            "predict": {"carry_over": carry_over},
-            "select": select,
-            "stop": {"patience": 0},
-        }
-    )
-
-
-def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progress = silent) -> ArmResult:
-    """Run one arm, or go on with it, and count what has come back."""
-    from gnome_lite.assemble import assemble
-    from gnome_lite.predict.blind import BlindPredictor
-
-    settings = Settings(home=task.home / arm, database_url=None)
-    stages = assemble(config, settings, progress)
-    store, level = stages.store, level_of(config)
-    verifier = LedgerVerifier(stages.verifier, _ledger(task.home))
-    predictor = (
-        make_predictor(config, settings, level, hidden=task.elements)
-        if arm == "campaign"
-        else BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
-    )
-    stages = replace(stages, verifier=verifier, predictor=predictor)
-    run_campaign(stages)
-    tried = trials(store, config.name, level)
-    formulas = {h.crystal.reduced_formula for h in task.hidden}
-    made = [c for of in store.candidates_with_formulas(formulas).values() for c in of]
-    ranks = last_ranks(store, config.name) if arm == "campaign" else {}
-    if arm != "campaign":
-        tried = [replace(t, prediction=None) for t in tried]
-    why = partial(why_not_made, task=task, config=config)
-    found = returns(task.hidden, tried, made, ranks, stages.novelty, why)
-    claims = count_claims(tried, task.dft, task.distances, stages.novelty)
-    return ArmResult(arm, tuple(tried), tuple(found), claims)
-
-
-def why_not_made(hidden: Hidden, task: Rediscovery, config: CampaignConfig) -> str:
-    """Why ionic substitution into its parents did not make a hidden crystal, told by lifting all limits."""
-    from gnome_lite.chemistry.oxidation import cause_of_no_states
-
-    parents = [(i, task.crystals[i]) for i in hidden.parents]
-    small = [(i, c) for i, c in parents if len(c) <= config.generate.max_atoms]
-    if not small:
-        return f"parents have more than {config.generate.max_atoms} atoms"
-    lifted = config.generate.model_copy(update={"threshold": 1e-300})
-    generator = make_generator("substitution", config.model_copy(update={"generate": lifted}))
-    gate, best = make_gate(config), dict[str, float]()
-    for crystal, probability in _into(hidden, generator, small):
-        (cause,) = gate.causes(CrystalBatch.from_crystals([crystal]))
-        best[cause] = max(best.get(cause, 0.0), probability)
-    if best:
-        cause = max(best, key=lambda c: best[c])
-        if best[cause] <= config.generate.threshold:
-            return f"substitution of probability {best[cause]:.1e} (threshold {config.generate.threshold:g})"
-        return f"gate: {cause}" if cause else "parents too far above the hull, or the stream ended before"
-    causes = {cause_of_no_states(c) for _, c in small} - {""}
-    return f"its parents have {sorted(causes)[0]}" if causes else "no neutral substitution leads to it"
-
-
-def _into(hidden: Hidden, generator: Any, parents: Sequence[tuple[str, Crystal]]) -> Iterator[tuple[Crystal, float]]:
-    """Candidates from some parents that are a hidden crystal, with their probabilities."""
-    from gnome_lite.novelty.match import same
-
-    ids, batch = [i for i, _ in parents], CrystalBatch.from_crystals(c for _, c in parents)
-    formula = hidden.crystal.reduced_formula
-    for pool in generator.generate(batch, ids, 1, np.random.default_rng(0)):
-        for i in np.flatnonzero(np.array(pool.crystals.reduced_formulas()) == formula):
-            if same(hidden.crystal, pool.crystals[int(i)]):
-                yield pool.crystals[int(i)], float(pool.probabilities[i])

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gnome_lite.replay import World
     from gnome_lite.replay_networks import ReplayNetworks
+    from gnome_lite.replay_world import World
     from gnome_lite.universe import Universe
     from gnome_lite.universe_plan import UniverseParts
 
@@ -72,8 +72,8 @@ def open_replay(
         SourceError: if the universe cannot be read.
         LevelMismatchError: if universe and references are of two levels.
     """
-    from gnome_lite.replay import make_world
     from gnome_lite.replay_networks import ReplayNetworks
+    from gnome_lite.replay_world import make_world
     from gnome_lite.stability.hull import build_hull
 
     references, universe = load_universe(directory)

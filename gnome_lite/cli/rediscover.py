@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from gnome_lite.assemble.rediscovery import Arm, ArmResult, Rediscovery
+    from gnome_lite.assemble.rediscovery import Rediscovery
+    from gnome_lite.assemble.rediscovery_arms import Arm, ArmResult
 
 BUDGETS = (25, 50, 100, 200, 500)
 
@@ -44,7 +45,8 @@ def rediscover(
 
     Hours. Stopped at any time, it goes on when it is run again.
     """
-    from gnome_lite.assemble.rediscovery import arm_config, prepare_rediscovery, run_arm
+    from gnome_lite.assemble.rediscovery import prepare_rediscovery
+    from gnome_lite.assemble.rediscovery_arms import arm_config, run_arm
     from gnome_lite.errors import ConfigError
     from gnome_lite.report.progress import progress_on
 
@@ -72,7 +74,7 @@ def rediscover(
 
 
 def _arms(text: str) -> list[Arm]:
-    from gnome_lite.assemble.rediscovery import ARMS
+    from gnome_lite.assemble.rediscovery_arms import ARMS
     from gnome_lite.errors import ConfigError
 
     names = split_list(text)
