@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.crystals import CrystalBatch
+from gnome_lite.ragged import ranges
 
 CHUNK_DISTANCES = 1_000_000
 """Distances worked out at once (about 60 MB)."""
@@ -87,14 +88,8 @@ def _pairs(
     """Crystal, first and second atom of all pairs i <= j inside each of some crystals."""
     sizes = batch.n_atoms[which]
     starts = batch.offsets[which]
-    first = np.repeat(starts, sizes) + _ranges(sizes)
+    first = np.repeat(starts, sizes) + ranges(sizes)
     # Atom number a of a crystal of n atoms pairs with itself and the n - a - 1 after it.
     partners = np.repeat(starts + sizes, sizes) - first
     i = np.repeat(first, partners)
-    return np.repeat(np.repeat(which, sizes), partners), i, i + _ranges(partners)
-
-
-def _ranges(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, ... length - 1 for each length, one after another."""
-    starts = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) - np.repeat(starts, lengths)
+    return np.repeat(np.repeat(which, sizes), partners), i, i + ranges(partners)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.novelty.lattices import lengths_and_angles
 from gnome_lite.novelty.primitive import reduced
-from gnome_lite.novelty.ragged import spread
+from gnome_lite.ragged import spread
 
 SHORTEST = 0.1
 """A lattice vector shorter than this times (V/n)^(1/3) makes no crystal, and would make countless lattice mappings."""

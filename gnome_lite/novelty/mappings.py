@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.novelty.lattices import determinants, inverse_heights, lengths_and_angles
-from gnome_lite.novelty.ragged import join
+from gnome_lite.ragged import join
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,8 +18,8 @@ from gnome_lite.novelty.cells import Cells
 from gnome_lite.novelty.lattices import leading_sign
 from gnome_lite.novelty.mappings import Mappings, mappings
 from gnome_lite.novelty.overlay import Overlays
-from gnome_lite.novelty.ragged import ranges
 from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE
+from gnome_lite.ragged import ranges
 
 SYMMETRY_TOLERANCE = 1e-5
 """Fractional: so small that it decides nothing."""

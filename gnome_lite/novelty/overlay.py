@@ -16,9 +16,9 @@ from gnome_lite.novelty.lattices import (
     unimodular_inverse,
 )
 from gnome_lite.novelty.mappings import Mappings
-from gnome_lite.novelty.ragged import spread
 from gnome_lite.novelty.reduction import lll
 from gnome_lite.novelty.tolerances import SITE_TOLERANCE
+from gnome_lite.ragged import spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)

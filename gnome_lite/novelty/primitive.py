@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, symbol
 from gnome_lite.novelty.lattices import lengths_and_angles, unimodular_inverse
-from gnome_lite.novelty.ragged import spread
 from gnome_lite.novelty.reduction import NIGGLI_ANGLE_TOLERANCE_DEG, first_listed, niggli
+from gnome_lite.ragged import spread
 
 TOLERANCE_ANG = 0.25
 

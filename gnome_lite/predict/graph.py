@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.pipeline import Progress, silent
+from gnome_lite.ragged import rows_at
 
 MAX_NETWORK_Z = 94
 """Heaviest element with an embedding (Pu): CHGNet, the default level, knows no heavier one."""
@@ -59,7 +60,7 @@ class GraphSet:
         """The graphs at integer indices, or where a boolean mask [n] is true, in that order."""
         index = np.asarray(which)
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
-        atoms, edges = _ranges(self.n_atoms, index), _ranges(self.n_edges, index)
+        atoms, edges = rows_at(index, self.n_atoms), rows_at(index, self.n_edges)
         return GraphSet(
             self.numbers[atoms],
             self.n_atoms[index],
@@ -130,7 +131,7 @@ def build_graphs(
     # In the order in which they were found each crystal's edges are together: that of the crystals is put right.
     order = np.argsort(edges.crystals, kind="stable")
     order = order[edges.n_edges[order] > 0]
-    rows = _ranges(edges.n_edges, order)
+    rows = rows_at(order, edges.n_edges)
     graphable = np.zeros(len(crystals), dtype=bool)
     graphable[edges.crystals[order]] = True
     kept = crystals.take(graphable)
@@ -219,7 +220,7 @@ def _small_cells(crystals: CrystalBatch, which: NDArray[np.int64], box: NDArray[
     n, m = len(which), int(sizes.max())
     frac = np.full((n, m, 3), np.nan)
     present = np.arange(m) < sizes[:, None]
-    frac[present] = crystals.frac_coords[_ranges(crystals.n_atoms, which)]
+    frac[present] = crystals.frac_coords[rows_at(which, crystals.n_atoms)]
     delta = frac[:, None, :, :] - frac[:, :, None, :]  # [crystal, receiver, sender, axis]
     delta -= np.rint(delta)
     between = delta.reshape(n, m * m, 3) @ lattices
@@ -281,12 +282,3 @@ def _plausible(crystals: CrystalBatch, cutoff_ang: float) -> NDArray[np.bool_]:
         images = np.prod(2 * np.ceil(cutoff_ang / heights) + 1, axis=1)
         pairs = images * crystals.n_atoms.astype(np.float64) ** 2
     return ok & np.isfinite(pairs) & (volumes > 0) & (pairs <= MAX_PAIRS)
-
-
-def _ranges(lengths: NDArray[np.int64], index: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions in a flat array of the rows at `index`, where row i has lengths[i] entries."""
-    starts = np.concatenate([[0], np.cumsum(lengths)])[index]
-    sizes = lengths[index]
-    ends = np.cumsum(sizes)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.repeat(starts - (ends - sizes), sizes) + np.arange(total)

@@ -18,6 +18,11 @@ def spread(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArr
     return row, ranges(lengths) + np.repeat(starts, lengths)
 
 
+def rows_at(index: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of the elements of the rows at `index`, of rows of these lengths laid end to end."""
+    return spread((np.cumsum(lengths) - lengths)[index], lengths[index])[1]
+
+
 def join(left: NDArray[np.int64], right: NDArray[np.int64], n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All combinations of an element on the left with one on the right that have one key.
 
