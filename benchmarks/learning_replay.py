@@ -46,12 +46,12 @@ def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
         arms = by_arm(run_replays(world, plans, networks, config.select, predict, None, progress=progress))
     chosen, random = arms[ours, "none"], arms["random", "none"]
     yield from _promised(f"{ours}, not retrained", chosen, random)
-    yield _gain("learning from errors", chosen, arms[ours, "frozen"], "nothing learnt")
+    yield gain("learning from errors", chosen, arms[ours, "frozen"], "nothing learnt")
     for retrain in RETRAINED if long else ():
         retrained = arms[ours, retrain]
         yield _last_hit_rate(f"{ours}, retrained: {retrain}", retrained)
-        yield _gain(f"retraining ({retrain})", retrained, arms[ours, "frozen"], "nothing learnt")
-        yield _gain(f"retraining ({retrain}) and learning from errors", retrained, chosen, "learning from errors alone")
+        yield gain(f"retraining ({retrain})", retrained, arms[ours, "frozen"], "nothing learnt")
+        yield gain(f"retraining ({retrain}) and learning from errors", retrained, chosen, "learning from errors alone")
     yield from _held_back(world, networks)
     for (strategy, retrain), of in arms.items():
         yield from _reported(f"{strategy}, retrained: {retrain}", of, random)
@@ -59,13 +59,13 @@ def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
 
 def _promised(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
     yield _last_hit_rate(who, ours)
-    daf, theirs = (_middle(one.rounds[0].daf for one in of) for of in (ours, random))
+    daf, theirs = (middle(one.rounds[0].daf for one in of) for of in (ours, random))
     yield Row(
         "replay DAF in round 1, shipped ensemble", "", daf, theirs, "random", daf / theirs if theirs else None, ">= 5",
         daf >= 5,
     )  # fmt: skip
     share = _share_of_random(ours, random)
-    needed = _middle(one.verifications_to(SHARE) for one in random)
+    needed = middle(one.verifications_to(SHARE) for one in random)
     yield Row(
         f"verifications to {SHARE:.0%} of all stable, share of random's", "", share, needed, "random, verifications",
         None, "<= 0.25", share <= 0.25,
@@ -74,7 +74,7 @@ def _promised(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
 
 def _last_hit_rate(who: str, ours: Sequence[Replay]) -> Row:
     last = [one.rounds[ROUNDS - 1] for one in ours]
-    rate, reachable = _middle(r.hit_rate for r in last), _middle(r.reachable for r in last)
+    rate, reachable = middle(r.hit_rate for r in last), middle(r.reachable for r in last)
     return Row(
         f"replay hit rate of the last of {ROUNDS} rounds, {who}", "", rate, reachable, "perfect picker",
         rate / reachable if reachable else None, ">= 0.80, or >= 0.9 of a perfect picker's",
@@ -82,12 +82,12 @@ def _last_hit_rate(who: str, ours: Sequence[Replay]) -> Row:
     )  # fmt: skip
 
 
-def _gain(what: str, ours: Sequence[Replay], plain: Sequence[Replay], over: str) -> Row:
+def gain(what: str, ours: Sequence[Replay], plain: Sequence[Replay], over: str) -> Row:
     """Paired by seed: both were offered the same crystals."""
     more = [a.rounds[ROUNDS - 1].found - b.rounds[ROUNDS - 1].found for a, b in zip(ours, plain, strict=True)]
     return Row(
         f"{what} over {over}, more stable found in {ROUNDS} rounds", "crystals", median(more),
-        _middle(one.rounds[ROUNDS - 1].found for one in plain),
+        middle(one.rounds[ROUNDS - 1].found for one in plain),
         f"found with {over}; differences of {len(more)} seeds {min(more):+d} to {max(more):+d}", None,
         "all differences above 0", min(more) > 0,
     )  # fmt: skip
@@ -96,7 +96,7 @@ def _gain(what: str, ours: Sequence[Replay], plain: Sequence[Replay], over: str)
 def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
     for k in (0, ROUNDS - 1):
         rows = [one.rounds[k] for one in ours if len(one.rounds) > k]
-        rate, theirs = (_middle(one.rounds[k].hit_rate for one in of if len(one.rounds) > k) for of in (ours, random))
+        rate, theirs = (middle(one.rounds[k].hit_rate for one in of if len(one.rounds) > k) for of in (ours, random))
         yield Row(f"replay, {who}: hit rate in round {k + 1}", "", rate, theirs, "random", None)
         for name, unit, values in (
             ("hit rate as a campaign counts it", "", [r.hit_rate_then for r in rows]),
@@ -104,14 +104,14 @@ def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
             ("calibration error of P(stable)", "", [r.calibration_error for r in rows]),
         ):
             if any(v is not None for v in values):
-                yield Row(f"replay, {who}: {name} in round {k + 1}", unit, _middle(values), None, "", None)
-    found = _middle(one.rounds[ROUNDS - 1].found / one.stable for one in ours)
-    theirs = _middle(one.rounds[ROUNDS - 1].found / one.stable for one in random)
+                yield Row(f"replay, {who}: {name} in round {k + 1}", unit, middle(values), None, "", None)
+    found = middle(one.rounds[ROUNDS - 1].found / one.stable for one in ours)
+    theirs = middle(one.rounds[ROUNDS - 1].found / one.stable for one in random)
     yield Row(f"replay, {who}: share of stable found in {ROUNDS} rounds", "", found, theirs, "random", None)
     if all(one.verifications_to(SHARE) is not None for one in ours):
         share = _share_of_random(ours, random)
         yield Row(f"replay, {who}: verifications to {SHARE:.0%}, share of random's", "", share, None, "", None)
-    seconds = _middle(sum(r.seconds for r in one.rounds[:ROUNDS]) for one in ours)
+    seconds = middle(sum(r.seconds for r in one.rounds[:ROUNDS]) for one in ours)
     yield Row(f"replay, {who}: {ROUNDS} rounds", "s", seconds, None, "", None)
 
 
@@ -132,10 +132,10 @@ def _held_back(world: World, networks: Networks) -> Iterator[Row]:
 def _share_of_random(ours: Sequence[Replay], random: Sequence[Replay]) -> float:
     """Of verifications to find most stable crystals, paired by seed."""
     pairs = [(a.verifications_to(SHARE), b.verifications_to(SHARE)) for a, b in zip(ours, random, strict=True)]
-    return _middle(a / b for a, b in pairs if a is not None and b)
+    return middle(a / b for a, b in pairs if a is not None and b)
 
 
-def _middle(values: Iterable[float | None]) -> float:
+def middle(values: Iterable[float | None]) -> float:
     """Median of those that are there, NaN if none is."""
     known = [v for v in values if v is not None]
     return float(median(known)) if known else float("nan")

@@ -120,6 +120,7 @@ class Networks(Protocol):
 
     predictor: Predictor
     base: ModelRecord
+    known: TrainingSet
 
     def structural(self, model_id: str, progress: Progress) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Formation energy and spread of every candidate of the world by a model, [n] each; NaN where none."""
@@ -282,12 +283,10 @@ class _Campaign:
         return PastPredictions(e_form, spread, verified, away, self.world.start.counts[which], now)
 
     def _learn(self) -> bool:
-        """Retrain on references and everything verified; whether the new network was taken."""
+        """Retrain on what the networks knew and everything verified; whether the new network was taken."""
         base = self.model if self.plan.retrain == "continue" else self.networks.base
-        references = self.world.references
-        known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
         seed = 1000 * self.plan.seed + len(self.rounds)
-        made = self.networks.predictor.retrain(base, known, self._learnt(), seed, self.progress)
+        made = self.networks.predictor.retrain(base, self.networks.known, self._learnt(), seed, self.progress)
         if made.promoted:
             self.model = made
         return made.promoted

@@ -13,7 +13,7 @@ from gnome_lite.answers import Answers, keep_answers, read_answers
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import ConfigError
 from gnome_lite.pipeline import Predictor, Progress, silent
-from gnome_lite.records import ModelRecord
+from gnome_lite.records import ModelRecord, TrainingSet
 from gnome_lite.universe import Universe
 
 
@@ -23,6 +23,7 @@ class ReplayNetworks:
 
     Attributes:
         base: the ensemble that a campaign starts from.
+        known: what it was trained on and is rehearsed beside what was verified.
         compositions: atom counts [n, MAX_Z + 1] -> formation energy of the best structure and spread, eV/atom, [n]
             each; None where no composition networks are shipped for the level.
         kept: directory of answers.
@@ -30,6 +31,7 @@ class ReplayNetworks:
 
     predictor: Predictor
     base: ModelRecord
+    known: TrainingSet
     universe: Universe
     compositions: Callable[[NDArray[np.int64]], Answers] | None
     kept: Path
@@ -58,8 +60,8 @@ class ReplayNetworks:
         """
         if self.compositions is None:
             raise ConfigError(
-                f"no composition networks are shipped for level {self.universe.level}: leave the strategy "
-                "composition out, or train them (gnome-lite train --compositions)"
+                f"no composition networks are shipped for level {self.universe.level}, or they know the elements "
+                "that are to be unknown: leave the strategy composition out"
             )
         if "composition" not in self._said:
             self._said["composition"] = self.compositions(self._crystals.counts)

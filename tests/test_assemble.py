@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from pymatgen.core import Composition
 from gnome_lite.assemble import assemble, load_references, make_gate, make_mix, make_predictor, read_parents
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.errors import SourceError
+from gnome_lite.rediscover import concealed
 from gnome_lite.settings import Settings
 from gnome_lite.sources.parquet import write_references
 from gnome_lite.sources.seed import SeedSource
@@ -72,7 +74,8 @@ def test_unrelaxed_crystals_are_rehearsed_whatever_the_references(tmp_path: Path
     every = make_predictor(config, settings, "chgnet-0.3.0")._inputs
     assert every is not None
     assert len(every) == len(seed)
-    hidden = make_predictor(config, settings, "chgnet-0.3.0", hidden=("Ca", "Ti", "O"))._inputs
+    others = partial(concealed, elements=("Ca", "Ti", "O"))
+    hidden = make_predictor(config, settings, "chgnet-0.3.0", lambda crystals: ~others(crystals))._inputs
     assert hidden is not None
     gone = {c.reduced_formula for c in seed.crystals} - {c.reduced_formula for c in hidden.crystals}
     assert "CaTiO3" in gone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +10,23 @@ from gnome_lite.config import CampaignConfig
 from gnome_lite.crystals import CrystalBatch
 from gnome_lite.errors import ConfigError
 from gnome_lite.records import TrainingSet
-from gnome_lite.rediscover import concealed
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gnome_lite.corrected import Describe, DftOutlook
     from gnome_lite.known import Known
     from gnome_lite.predict.predictor import EnsemblePredictor
 
 
 def make_predictor(
-    config: CampaignConfig, settings: Settings, level: str, hidden: Sequence[str] = ()
+    config: CampaignConfig,
+    settings: Settings,
+    level: str,
+    may_know: Callable[[CrystalBatch], NDArray[np.bool_]] | None = None,
+    shipped: bool = True,
 ) -> EnsemblePredictor:
     """The network ensemble, with the shipped one as its base where that is of this level.
 
@@ -28,7 +34,8 @@ def make_predictor(
     level: the shipped networks know them, and forget how to read a candidate when they are retrained without any.
 
     Args:
-        hidden: elements of a system whose compounds are not to be learnt from; see `rediscover.concealed`.
+        may_know: which of the seed's crystals may be learnt from, [n]; None is all of them.
+        shipped: False has a base of its own trained, from nothing.
     """
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.sources.seed import SeedSource
@@ -38,9 +45,10 @@ def make_predictor(
         if seed.load().level != level:
             return None
         known = seed.inputs()
-        return known.take(~concealed(known.crystals, hidden))
+        return known if may_know is None else known.take(may_know(known.crystals))
 
-    return EnsemblePredictor(config.predict, settings.models_dir, shipped_model(level), level, inputs)
+    base = shipped_model(level) if shipped else None
+    return EnsemblePredictor(config.predict, settings.models_dir, base, level, inputs)
 
 
 def shipped_model(level: str) -> Path | None:

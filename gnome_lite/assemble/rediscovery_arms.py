@@ -18,7 +18,7 @@ from gnome_lite.config import CampaignConfig, Generate
 from gnome_lite.crystals import Crystal, CrystalBatch
 from gnome_lite.ledger import LedgerVerifier
 from gnome_lite.pipeline import Progress, silent
-from gnome_lite.rediscover import Claims, Hidden, Return, Trial, count_claims, last_ranks, returns, trials
+from gnome_lite.rediscover import Claims, Hidden, Return, Trial, concealed, count_claims, last_ranks, returns, trials
 from gnome_lite.settings import Settings
 
 Arm = Literal["campaign", "ion_exchange", "random"]
@@ -107,7 +107,7 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     store, level = stages.store, level_of(config)
     verifier = LedgerVerifier(stages.verifier, ledger_of(task.home))
     predictor = (
-        make_predictor(config, settings, level, hidden=task.elements)
+        make_predictor(config, settings, level, lambda crystals: ~concealed(crystals, task.elements))
         if arm == "campaign"
         else BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
     )

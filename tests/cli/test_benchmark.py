@@ -53,6 +53,8 @@ def test_bad_input_is_one_line(call: Call, made: Path, tmp_path: Path) -> None:
     one_line(call("benchmark", "replay", "--universe", made, "--retrain", "often"), "'often'", "continue")
     one_line(call("benchmark", "replay", "--universe", made, "--strategies", ""), "no strategy")
     one_line(call("benchmark", "replay", "--universe", made, "--rounds", "0"), "rounds")
+    one_line(call("benchmark", "replay", "--universe", made, "--unknown", "Xx"), "'Xx'", "symbols such as")
+    one_line(call("benchmark", "replay", "--universe", made, "--unknown", "He"), "no candidate with He")
     one_line(call("benchmark", "replay", "--universe", tmp_path / "none"), "universe.parquet", "benchmark universe")
     one_line(call("benchmark", "universe", "--candidates", "0"), "candidates")
     shutil.copytree(made, tmp_path / "bad")

@@ -1,0 +1,65 @@
+"""Does retraining pay where the networks know nothing? Replays of pnictides by networks that never saw N or P.
+
+Among candidates like those that the networks were trained on, some hundred more teach them little (`learning_replay`). Here
+they begin as they would in a chemistry that nobody has computed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from benchmarks.learning_replay import ROUNDS, SEEDS, gain, middle
+from benchmarks.rows import Row
+from gnome_lite.replay import Replay
+
+UNKNOWN = ("N", "P")
+SMALLER = {"members": 2, "epochs": 20}
+"""Half of the shipped networks and of their epochs: a base is trained from nothing first."""
+LEARNT = {"frozen": "nothing learnt", "none": "errors alone", "base": "errors, and retrained (base)"}
+
+
+def measure(long: bool = False) -> Iterator[Row]:
+    """Only `long`: most of an hour. Networks are kept in the home."""
+    if not long:
+        return
+    from gnome_lite.assemble import open_replay
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.replay import BUDGET
+    from gnome_lite.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.report.progress import progress_on
+    from gnome_lite.settings import Settings
+
+    config = CampaignConfig.model_validate({"predict": SMALLER})
+    ours = config.select.strategy
+    plans = make_plans(["random", ours], list(LEARNT), SEEDS, BUDGET, ROUNDS)
+    with progress_on(sys.stderr) as progress:
+        world, networks = open_replay(config, Settings(), None, progress, UNKNOWN)
+        predict = config.predict.model_dump(mode="json")
+        arms = by_arm(run_replays(world, plans, networks, config.select, predict, None, progress=progress))
+    where = f"replay without {' and '.join(UNKNOWN)}"
+    yield Row(f"{where}: candidates", "", len(world), None, "", None)
+    yield Row(f"{where}: truly stable", "", int(world.stable.sum()), None, "", None)
+    random = arms["random", "none"]
+    frozen, errors, retrained = (arms[ours, retrain] for retrain in LEARNT)
+    yield gain(f"{where}: errors and retraining (base)", retrained, frozen, LEARNT["frozen"])
+    yield gain(f"{where}: errors and retraining (base)", retrained, errors, LEARNT["none"])
+    yield gain(f"{where}: errors", errors, frozen, LEARNT["frozen"])
+    for retrain, what in LEARNT.items():
+        yield from _by_round(f"{where}, {what}", arms[ours, retrain], random)
+
+
+def _by_round(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
+    for k in range(ROUNDS):
+        of, theirs = ([one.rounds[k] for one in some if len(one.rounds) > k] for some in (ours, random))
+        rate, chance = (middle(r.hit_rate for r in some) for some in (of, theirs))
+        yield Row(f"{who}: hit rate in round {k + 1}", "", rate, chance, "random", rate / chance if chance else None)
+        error = middle(r.mae_pool_ev_per_atom for r in of)
+        yield Row(f"{who}: MAE on all to choose from in round {k + 1}", "eV/atom", error, None, "", None)
+        calibration = middle(r.calibration_error for r in of)
+        yield Row(f"{who}: calibration error of P(stable) in round {k + 1}", "", calibration, None, "", None)
+    found = [one.rounds[-1].found for one in ours]
+    of = f"lowest {min(found)}, highest {max(found)} of {len(found)} seeds; stable ones offered"
+    yield Row(
+        f"{who}: found in {ROUNDS} rounds", "crystals", middle(found), middle(one.stable for one in ours), of, None
+    )
