@@ -8,8 +8,9 @@ from benchmarks.rows import Row
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    from benchmarks import learning_campaign, learning_rediscovery, learning_replay
+    from benchmarks import learning_campaign, learning_rediscovery, learning_replay, learning_unknown
 
     yield from learning_replay.measure(long)
+    yield from learning_unknown.measure(long)
     yield from learning_rediscovery.measure(long)
     yield from learning_campaign.measure(long)

@@ -1,7 +1,7 @@
 """Does retraining pay where the networks know nothing? Replays of pnictides by networks that never saw N or P.
 
-Among candidates like those that the networks were trained on, some hundred more teach them little (`learning_replay`). Here
-they begin as they would in a chemistry that nobody has computed.
+Among candidates like those that the networks were trained on, some hundred more teach them little (`learning_replay`).
+Here they begin as they would in a chemistry that nobody has computed.
 """
 
 from __future__ import annotations
@@ -58,8 +58,6 @@ def _by_round(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
         yield Row(f"{who}: MAE on all to choose from in round {k + 1}", "eV/atom", error, None, "", None)
         calibration = middle(r.calibration_error for r in of)
         yield Row(f"{who}: calibration error of P(stable) in round {k + 1}", "", calibration, None, "", None)
-    found = [one.rounds[-1].found for one in ours]
+    found, stable = [one.rounds[-1].found for one in ours], middle(one.stable for one in ours)
     of = f"lowest {min(found)}, highest {max(found)} of {len(found)} seeds; stable ones offered"
-    yield Row(
-        f"{who}: found in {ROUNDS} rounds", "crystals", middle(found), middle(one.stable for one in ours), of, None
-    )
+    yield Row(f"{who}: found in {ROUNDS} rounds", "crystals", middle(found), stable, of, None)
