@@ -16,7 +16,12 @@ from gnome_lite.replay import Replay
 UNKNOWN = ("N", "P")
 SMALLER = {"members": 2, "epochs": 20}
 """Half of the shipped networks and of their epochs: a base is trained from nothing first."""
-LEARNT = {"frozen": "nothing learnt", "none": "errors alone", "base": "errors, and retrained (base)"}
+LEARNT = {
+    "frozen": "nothing learnt",
+    "none": "errors alone",
+    "base": "errors, and retrained from the base",
+    "continue": "errors, and retrained on from the last",
+}
 
 
 def measure(long: bool = False) -> Iterator[Row]:
@@ -41,10 +46,10 @@ def measure(long: bool = False) -> Iterator[Row]:
     yield Row(f"{where}: candidates", "", len(world), None, "", None)
     yield Row(f"{where}: truly stable", "", int(world.stable.sum()), None, "", None)
     random = arms["random", "none"]
-    frozen, errors, retrained = (arms[ours, retrain] for retrain in LEARNT)
-    yield gain(f"{where}: errors and retraining (base)", retrained, frozen, LEARNT["frozen"])
-    yield gain(f"{where}: errors and retraining (base)", retrained, errors, LEARNT["none"])
-    yield gain(f"{where}: errors", errors, frozen, LEARNT["frozen"])
+    for retrain in ("none", "base", "continue"):
+        yield gain(f"{where}: {LEARNT[retrain]}", arms[ours, retrain], arms[ours, "frozen"], LEARNT["frozen"])
+    for retrain in ("base", "continue"):
+        yield gain(f"{where}: {LEARNT[retrain]}", arms[ours, retrain], arms[ours, "none"], LEARNT["none"])
     for retrain, what in LEARNT.items():
         yield from _by_round(f"{where}, {what}", arms[ours, retrain], random)
 
