@@ -8,9 +8,9 @@ from benchmarks.rows import Row
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    from benchmarks import learning_campaign, learning_rediscovery, learning_replay, learning_unknown
+    from benchmarks import learning_campaign, learning_from_little, learning_rediscovery, learning_replay
 
     yield from learning_replay.measure(long)
-    yield from learning_unknown.measure(long)
+    yield from learning_from_little.measure(long)
     yield from learning_rediscovery.measure(long)
     yield from learning_campaign.measure(long)

@@ -60,8 +60,8 @@ class ReplayNetworks:
         """
         if self.compositions is None:
             raise ConfigError(
-                f"no composition networks are shipped for level {self.universe.level}, or they know the elements "
-                "that are to be unknown: leave the strategy composition out"
+                f"no composition networks are shipped for level {self.universe.level}, or they know more than the "
+                "networks are to begin with: leave the strategy composition out"
             )
         if "composition" not in self._said:
             self._said["composition"] = self.compositions(self._crystals.counts)

@@ -8,11 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gnome_lite.crystals import CrystalBatch, atomic_number
-from gnome_lite.errors import ConfigError, LevelMismatchError, SourceError
+from gnome_lite.crystals import CrystalBatch
+from gnome_lite.errors import LevelMismatchError, SourceError
 from gnome_lite.records import Candidate, Verification
 
 
@@ -66,33 +63,8 @@ class Universe:
         """The unrelaxed crystals."""
         return CrystalBatch.from_crystals(c.crystal for c in self.candidates)
 
-    def containing(self, elements: Sequence[str]) -> Universe:
-        """The candidates that have one of some elements, as a universe of their own.
-
-        Raises:
-            ConfigError: if there are none, or no such element.
-        """
-        has = ~lacking(self.crystals, elements)
-        if not has.any():
-            raise ConfigError(f"the universe has no candidate with {' or '.join(elements)}: name other elements")
-        pairs = zip(self.candidates, self.outcomes, has.tolist(), strict=True)
-        return Universe.make([(c, v) for c, v, keep in pairs if keep], self.references_id)
-
     def census(self) -> dict[str, int]:
         """Candidates by generator, and failures by cause."""
         made = Counter(c.generator for c in self.candidates)
         failed = Counter(f"failed: {v.failure}" for v in self.outcomes if not v.ok)
         return {"candidates": len(self), **dict(made.most_common()), **dict(failed.most_common())}
-
-
-def lacking(crystals: CrystalBatch, elements: Sequence[str]) -> NDArray[np.bool_]:
-    """Which crystals have none of some elements, [n].
-
-    Raises:
-        ConfigError: if there is no such element.
-    """
-    try:
-        numbers = [atomic_number(element) for element in elements]
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    return np.asarray(~(crystals.counts[:, numbers] > 0).any(axis=1))

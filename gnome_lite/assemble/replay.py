@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
+from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,11 @@ from gnome_lite.assemble.candidates import make_gate, make_mix, make_novelty, ma
 from gnome_lite.assemble.known import load_references
 from gnome_lite.assemble.networks import make_predictor
 from gnome_lite.config import CampaignConfig
+from gnome_lite.crystals import CrystalBatch
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.records import TrainingSet
 from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings, bundled
-from gnome_lite.universe import lacking
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,19 +69,17 @@ def open_replay(
     settings: Settings,
     directory: Path | None = None,
     progress: Progress = silent,
-    unknown: Sequence[str] = (),
+    known: float = 1.0,
 ) -> tuple[World, ReplayNetworks]:
     """A universe looked up beside its references, and the networks that a campaign would start with.
 
     Networks trained in replays, and what they say, are kept in `replay` in the home.
 
     Args:
-        unknown: elements. Candidates are those that have one of them, and the networks begin as ones trained on
-            crystals that have none: what a campaign is where nothing was known before. References, hull and truth
-            know all.
+        known: share of the references' formulas that the networks begin with. Below 1 they are trained from nothing
+            on that part, as where little was computed before; hull and truth know all references.
 
     Raises:
-        ConfigError: for an unknown element that there is not, or of which the universe has no candidate.
         SourceError: if the universe cannot be read.
         LevelMismatchError: if universe and references are of two levels.
     """
@@ -90,24 +88,32 @@ def open_replay(
     from gnome_lite.stability.hull import build_hull
 
     references, universe = load_universe(directory)
-    universe = universe.containing(unknown) if unknown else universe
     world = make_world(references, universe, make_novelty(), build_hull, progress)
     home = settings.home / "replay"
     if directory is not None and (directory / REFERENCES).is_file():
         # The seed's unrelaxed crystals are not those of these references.
         config = config.model_copy(update={"sources": config.sources.model_copy(update={"seed": False})})
     settings = settings.model_copy(update={"home": home})
-    may_know = partial(lacking, elements=unknown)
-    predictor = make_predictor(config, settings, references.level, may_know, shipped=not unknown)
-    if unknown:
-        kept = may_know(references.crystals)
-        references = ReferenceSet.make([e for e, keep in zip(references.entries, kept, strict=True) if keep])
-    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-    composition = bundled("models", f"composition-{references.level}")
-    # The shipped composition networks have seen all elements.
-    ask = partial(_ask_compositions, composition) if composition.is_dir() and not unknown else None
+    may_know = partial(_known, share=known)
+    predictor = make_predictor(config, settings, references.level, may_know, shipped=known >= 1)
+    kept = zip(references.entries, may_know(references.crystals).tolist(), strict=True)
+    references = ReferenceSet.make([entry for entry, keep in kept if keep])
     base = predictor.base(references, progress)
-    return world, ReplayNetworks(predictor, base, known, universe, ask, home / "answers")
+    learnt = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    composition = bundled("models", f"composition-{references.level}")
+    # The shipped composition networks know all.
+    ask = partial(_ask_compositions, composition) if composition.is_dir() and known >= 1 else None
+    return world, ReplayNetworks(predictor, base, learnt, universe, ask, home / "answers")
+
+
+def _known(crystals: CrystalBatch, share: float) -> NDArray[np.bool_]:
+    """Which crystals are of a share of all formulas, [n], by the formula alone; elements are."""
+    import numpy as np
+
+    # Not the digits that split training from hold-out.
+    digests = (int(md5(f.encode(), usedforsecurity=False).hexdigest(), 16) // 100 for f in crystals.reduced_formulas())
+    drawn = np.fromiter((digest % 1000 < 1000 * share for digest in digests), bool, len(crystals))
+    return drawn | ((crystals.counts > 0).sum(axis=1) == 1)
 
 
 def _ask_compositions(model: Path, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

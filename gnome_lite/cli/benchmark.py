@@ -59,10 +59,10 @@ def replay(
     seeds: Annotated[int, typer.Option(min=1, help="Replays of each kind: other draws, other parts of it.")] = 5,
     strategies: Annotated[str, typer.Option(metavar="A,B")] = DEFAULT_STRATEGIES,
     retrain: Annotated[str, typer.Option(metavar="A,B", help="Of frozen, none, base, continue.")] = "none",
-    unknown: Annotated[
-        str,
-        typer.Option(metavar="A,B", help="Elements: candidates that have one, networks trained anew without them."),
-    ] = "",
+    known: Annotated[
+        float,
+        typer.Option(min=0.01, max=1, help="Share of the references that networks begin with, trained anew."),
+    ] = 1.0,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure of every round here.")] = None,
     plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw the figures here, as PNG.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Run what was run before, too.")] = False,
@@ -90,7 +90,7 @@ def replay(
             place.mkdir(parents=True, exist_ok=True)  # before hours are spent
     kept = settings.home / "replay" / "results.jsonl"
     with progress_on(sys.stderr) as progress:
-        world, networks = open_replay(config, settings, universe, progress, split_list(unknown))
+        world, networks = open_replay(config, settings, universe, progress, known)
         predict = config.predict.model_dump(mode="json")
         replays = run_replays(world, plans, networks, config.select, predict, kept, again, progress)
     if json is not None:
