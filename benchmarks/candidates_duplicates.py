@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks.rows import Row, speed_row
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 
 T = TypeVar("T")
 
@@ -35,8 +35,8 @@ def measure(long: bool = False) -> list[Row]:
 def rows_of(n: int) -> list[Row]:
     from pymatgen.core.structure_matcher import StructureMatcher
 
-    from gnome_lite.novelty.index import groups
-    from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
+    from gnome_lite.novelty.matcher.index import groups
+    from gnome_lite.novelty.matcher.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
 
     warnings.filterwarnings("ignore")
     crystals, mix = candidates(n)
@@ -116,9 +116,9 @@ def distorted(crystal: Crystal, rng: np.random.Generator) -> Crystal:
 def _pairs(crystals: CrystalBatch) -> tuple[int, int]:
     """How many pairs are compared to group crystals, and for how many no basis of one is like the other's."""
     from gnome_lite.novelty import index
-    from gnome_lite.novelty.cells import Cells
-    from gnome_lite.novelty.mappings import mappings
-    from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE
+    from gnome_lite.novelty.matcher.cells import Cells
+    from gnome_lite.novelty.matcher.mappings import mappings
+    from gnome_lite.novelty.matcher.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE
 
     compared = apart = 0
     original = index.fits
@@ -147,7 +147,7 @@ def _pairs(crystals: CrystalBatch) -> tuple[int, int]:
 def _look_ups(crystals: CrystalBatch) -> list[Row]:
     """Candidates looked for among the bundled references and each other, all at once and one by one."""
     from gnome_lite.assemble import load_references
-    from gnome_lite.novelty.index import SameCrystals
+    from gnome_lite.novelty.matcher.index import SameCrystals
 
     references = load_references().entries
     ids = [str(i) for i in range(len(crystals))]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import Row, speed_row
 from gnome_lite.chemistry.distances import min_distance_ratios
-from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, symbol
+from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, symbol
 from gnome_lite.generate.random_search import TOO_FEW, random_structures
 from gnome_lite.generate.random_tries import SYMPREC_ANG, Formula
 from gnome_lite.generate.wyckoff import space_group

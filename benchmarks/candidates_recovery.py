@@ -16,9 +16,9 @@ import numpy as np
 from benchmarks.labelled import read
 from benchmarks.rows import Row
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, symbol
+from gnome_lite.core.crystals import Crystal, CrystalBatch, symbol
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.pipeline import Generator
-from gnome_lite.records import CandidatePool
 
 TARGETS, LONG_TARGETS = 250, 400
 MAX_ATOMS = 20
@@ -28,7 +28,7 @@ BOTH = "substitution or partial"
 
 
 def measure(long: bool = False) -> list[Row]:
-    from gnome_lite.novelty.match import same
+    from gnome_lite.novelty.matcher.pairs import same
     from gnome_lite.novelty.novelty import CrystalNovelty
 
     targets = read("mp20_val", LONG_TARGETS if long else TARGETS, MAX_ATOMS).crystals
@@ -64,9 +64,9 @@ def _ways(target: Crystal, near: CrystalBatch, fewer: CrystalBatch) -> Iterable[
     """Candidates in the target's elements, by generator, from parents of its ratio or of its elements but one."""
     from gnome_lite.generate.intermetallics import IntermetallicSubstitution
     from gnome_lite.generate.partial import PartialSubstitution
-    from gnome_lite.generate.prototypes import PrototypePlacement
+    from gnome_lite.generate.prototype_placement import PrototypePlacement
     from gnome_lite.generate.substitution import IonicSubstitution
-    from gnome_lite.sources.prototypes import prototypes
+    from gnome_lite.sources.aflow import prototypes
 
     elements = tuple(symbol(z) for z in np.flatnonzero(target.counts))
     space = Space(elements=elements, min_elements=len(elements), max_elements=len(elements), allow_radioactive=True)

@@ -59,7 +59,7 @@ def run(count: int) -> dict[str, float]:
     from gnome_lite.assemble import load_references, make_gate, make_mix
     from gnome_lite.chemistry.elements import CHGNET_MAX_Z, RADIOACTIVE
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.crystals import symbol
+    from gnome_lite.core.crystals import symbol
 
     elements = tuple(symbol(z) for z in range(1, CHGNET_MAX_Z + 1) if z not in RADIOACTIVE)
     # The seed's crystals lie in 19 elements; all of the periodic table is more than a million candidates away.

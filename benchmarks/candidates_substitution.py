@@ -11,8 +11,8 @@ from benchmarks.rows import Row, median_seconds, speed_row
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.chemistry.oxidation import oxidation_states
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import symbol
-from gnome_lite.references import ReferenceSet
+from gnome_lite.core.crystals import symbol
+from gnome_lite.core.phases import PhaseSet
 
 PARENTS = 30
 """pymatgen takes about half a second for each."""
@@ -25,13 +25,13 @@ MAX_SITES = 6
 
 
 def measure() -> list[Row]:
-    from gnome_lite.sources.seed import SeedSource
+    from gnome_lite.sources.bundled_seed import SeedSource
 
     seed = SeedSource().load()
     return [*whole_ions(seed), *partial_ions(seed), *site_choices(seed)]
 
 
-def whole_ions(seed: ReferenceSet) -> list[Row]:
+def whole_ions(seed: PhaseSet) -> list[Row]:
     """All substitutions of the same parents, all elements allowed, made into crystals."""
     from pymatgen.analysis.structure_prediction.substitutor import Substitutor
     from pymatgen.core import Species, Structure
@@ -116,7 +116,7 @@ def whole_ions(seed: ReferenceSet) -> list[Row]:
     ]
 
 
-def partial_ions(seed: ReferenceSet) -> list[Row]:
+def partial_ions(seed: PhaseSet) -> list[Row]:
     """SAPS of the whole seed in the default space: first chunk, then everything."""
     from gnome_lite.generate.partial import PartialSubstitution
 
@@ -153,7 +153,7 @@ def partial_ions(seed: ReferenceSet) -> list[Row]:
     ]
 
 
-def site_choices(seed: ReferenceSet) -> list[Row]:
+def site_choices(seed: PhaseSet) -> list[Row]:
     """Inequivalent choices of an ion's sites in small primitive cells, against comparing all structures."""
     from pymatgen.analysis.structure_matcher import StructureMatcher
 

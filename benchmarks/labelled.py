@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import data_dir
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 
 ENERGY_COLUMNS = {"mp20_val": "formation_energy_per_atom", "mpts52_val": "formation_energy_per_atom"}
 

@@ -1,4 +1,4 @@
-"""Learning: replays of campaigns on a closed universe, rediscovery of known compounds, and a real campaign."""
+"""Learning: replays of campaigns on a closed labelled pool, rediscovery of known compounds, and a real campaign."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def measure(long: bool = False) -> Iterator[Row]:
     if not long:
         return
     from gnome_lite.assemble import assemble, open_store
-    from gnome_lite.campaign import run_campaign
+    from gnome_lite.campaign.runner import run_campaign
     from gnome_lite.config import CampaignConfig
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings

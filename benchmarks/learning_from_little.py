@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.learning_replay import ROUNDS, SEEDS, gain, middle
 from benchmarks.rows import Row
-from gnome_lite.replay import Replay
+from gnome_lite.evaluation.replay import Replay
 
 KNOWN = 0.05
 RATE = 1e-3
@@ -27,10 +27,10 @@ def measure(long: bool = False) -> Iterator[Row]:
     """Only `long`: half an hour. Networks are kept in the home."""
     if not long:
         return
-    from gnome_lite.assemble import open_replay
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.replay import BUDGET
-    from gnome_lite.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.replay import BUDGET
+    from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings
 
@@ -38,9 +38,9 @@ def measure(long: bool = False) -> Iterator[Row]:
     ours = config.select.strategy
     plans = make_plans(["random", ours], list(LEARNT), SEEDS, BUDGET, ROUNDS)
     with progress_on(sys.stderr) as progress:
-        world, networks = open_replay(config, Settings(), None, progress, KNOWN)
+        truth, networks = open_replay(config, Settings(), None, progress, KNOWN)
         predict = config.predict.model_dump(mode="json")
-        arms = by_arm(run_replays(world, plans, networks, config.select, predict, None, progress=progress))
+        arms = by_arm(run_replays(truth, plans, networks, config.select, predict, None, progress=progress))
     where = f"replay from {KNOWN:.0%} of the references"
     yield Row(f"{where}: crystals that the networks begin with", "", len(networks.known), None, "", None)
     random = arms["random", "none"]

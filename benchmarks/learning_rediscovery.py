@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.rows import Row, data_dir
 from gnome_lite.config import CampaignConfig, GeneratorName
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.rediscover import Hidden
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.evaluation.rediscovery import Hidden
 
 ENTRIES = "mp_entries_Fe-Li-O-P.json.gz"
 PARENTS = ("mp20_val.csv.gz", "mpts52_val.csv.gz")
@@ -45,11 +45,17 @@ class _Parents:
 
 def _candidates() -> Iterator[Row]:
     """What can be made, with the given phases as DFT has them."""
-    from gnome_lite.assemble.rediscovery import read_entries, read_parents_of
-    from gnome_lite.assemble.rediscovery_arms import MAX_ATOMS
+    from gnome_lite.evaluation.rediscovery import (
+        StructureTypes,
+        concealed,
+        dft_distances,
+        given_phases,
+        stable_compounds,
+    )
+    from gnome_lite.evaluation.rediscovery_campaigns import MAX_ATOMS
+    from gnome_lite.evaluation.rediscovery_setup import read_entries, read_parents_of
     from gnome_lite.novelty.novelty import CrystalNovelty
-    from gnome_lite.rediscover import StructureTypes, concealed, dft_distances, given_phases, stable_compounds
-    from gnome_lite.sources.seed import SeedSource
+    from gnome_lite.sources.bundled_seed import SeedSource
     from gnome_lite.stability.hull import build_hull
 
     novelty = CrystalNovelty()
@@ -94,7 +100,7 @@ def _made(
 ) -> tuple[int, set[str]]:
     """How many distinct candidates a generator makes that pass the gate, and which hidden crystals are among them."""
     from gnome_lite.assemble import make_gate, make_generator
-    from gnome_lite.novelty.index import SameCrystals
+    from gnome_lite.novelty.matcher.index import SameCrystals
 
     targets, own, gate = SameCrystals(), SameCrystals(), make_gate(config)
     for h in hidden:
@@ -115,8 +121,8 @@ def _made(
 def _campaigns() -> Iterator[Row]:
     import sys
 
-    from gnome_lite.assemble.rediscovery import prepare_rediscovery
-    from gnome_lite.assemble.rediscovery_arms import ARMS, arm_config, run_arm
+    from gnome_lite.evaluation.rediscovery_campaigns import ARMS, arm_config, run_arm
+    from gnome_lite.evaluation.rediscovery_setup import prepare_rediscovery
     from gnome_lite.report.progress import progress_on
 
     home = Path(os.environ.get("GNOME_LITE_REDISCOVERY_HOME", "data/local/rediscovery"))

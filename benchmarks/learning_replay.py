@@ -1,4 +1,4 @@
-"""Replays on the shipped universe: medians of five seeds beside a random and a perfect picker's."""
+"""Replays on the shipped labelled pool: medians of five seeds beside a random and a perfect picker's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.rows import Row
+from gnome_lite.evaluation.ground_truth import GroundTruth
+from gnome_lite.evaluation.replay import Networks, Replay
 from gnome_lite.pipeline import silent
-from gnome_lite.replay import Networks, Replay
-from gnome_lite.replay_world import World
 
 SEEDS, ROUNDS, SHARE = 5, 6, 0.9
 RETRAINED = ("base",)
@@ -21,29 +21,29 @@ FAR_EV_PER_ATOM, GROWS = 0.1, 0.15
 
 
 def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
-    """Rows of the shipped universe, or of the one in a directory.
+    """Rows of the shipped labelled pool, or of the one in a directory.
 
     Raises:
         FileNotFoundError: if there is none.
     """
-    from gnome_lite.assemble import open_replay
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.replay import BUDGET, STRATEGIES
-    from gnome_lite.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.replay import BUDGET, STRATEGIES
+    from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings, bundled
 
     place = bundled("replay") if directory is None else directory
     if not (place / "universe.parquet").is_file():
-        raise FileNotFoundError(f"no universe in {place}: `gnome-lite benchmark universe` makes one")
+        raise FileNotFoundError(f"no labelled pool in {place}: `gnome-lite benchmark labelled pool` makes one")
     config, ours = CampaignConfig(), CampaignConfig().select.strategy
     with progress_on(sys.stderr) as progress:
-        world, networks = open_replay(config, Settings(), directory, progress)
+        truth, networks = open_replay(config, Settings(), directory, progress)
         plans = make_plans(STRATEGIES, ["none"], SEEDS, BUDGET, ROUNDS, until=SHARE)
         learning = ["frozen", *RETRAINED] if long else ["frozen"]
         plans += make_plans([ours], learning, SEEDS, BUDGET, ROUNDS)
         predict = config.predict.model_dump(mode="json")
-        arms = by_arm(run_replays(world, plans, networks, config.select, predict, None, progress=progress))
+        arms = by_arm(run_replays(truth, plans, networks, config.select, predict, None, progress=progress))
     chosen, random = arms[ours, "none"], arms["random", "none"]
     yield from _promised(f"{ours}, not retrained", chosen, random)
     yield gain("learning from errors", chosen, arms[ours, "frozen"], "nothing learnt")
@@ -52,7 +52,7 @@ def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
         yield _last_hit_rate(f"{ours}, retrained: {retrain}", retrained)
         yield gain(f"retraining ({retrain})", retrained, arms[ours, "frozen"], "nothing learnt")
         yield gain(f"retraining ({retrain}) and learning from errors", retrained, chosen, "learning from errors alone")
-    yield from _held_back(world, networks)
+    yield from _held_back(truth, networks)
     for (strategy, retrain), of in arms.items():
         yield from _reported(f"{strategy}, retrained: {retrain}", of, random)
 
@@ -115,15 +115,15 @@ def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
     yield Row(f"replay, {who}: {ROUNDS} rounds", "s", seconds, None, "", None)
 
 
-def _held_back(world: World, networks: Networks) -> Iterator[Row]:
+def _held_back(truth: GroundTruth, networks: Networks) -> Iterator[Row]:
     """Why a share of the stable crystals is found late: what they look like before they are relaxed."""
     e_form, _ = networks.structural(networks.base.id, silent)
-    error = np.abs(e_form - world.e_form_ev_per_atom)
-    far = (e_form - world.ground_ev_per_atom)[world.stable] > FAR_EV_PER_ATOM
+    error = np.abs(e_form - truth.e_form_ev_per_atom)
+    far = (e_form - truth.ground_ev_per_atom)[truth.stable] > FAR_EV_PER_ATOM
     name = f"truly stable ones that the shipped ensemble puts more than {FAR_EV_PER_ATOM} eV/atom above the hull, share"
     yield Row(name, "", float(far.mean()), None, "", None)
-    after = np.array([outcome.crystal.volume for outcome in world.universe.outcomes])
-    moved = np.abs(np.log(after / np.array([crystal.volume for crystal in world.start]))) > np.log(1 + GROWS)
+    after = np.array([outcome.crystal.volume for outcome in truth.labelled.outcomes])
+    moved = np.abs(np.log(after / np.array([crystal.volume for crystal in truth.start]))) > np.log(1 + GROWS)
     name = f"error of the shipped ensemble where relaxation changes the volume by more than {GROWS:.0%}, MAE"
     yield Row(name, "eV/atom", float(np.nanmean(error[moved])), float(np.nanmean(error[~moved])), "elsewhere", None)
     yield Row("candidates whose volume changes so, share", "", float(moved.mean()), None, "", None)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.graph import GraphSet, build_graphs
-from gnome_lite.records import TrainingSet
 
 WIDTH, CONVOLUTIONS, HIDDEN, NEIGHBOURS, CUTOFF_ANG = 64, 3, 128, 12, 6.0
 EPOCHS, BATCH_SIZE, LEARNING_RATE = 30, 64, 2e-3

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, data_dir, median_seconds
-from gnome_lite.crystals import MAX_Z
+from gnome_lite.core.crystals import MAX_Z
 
 LEVEL = "mp-GGA_GGA+U-MP2020"
 TARGET_EV_PER_ATOM = 0.090

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks import prediction_cgcnn
 from benchmarks.rows import Row, data_dir
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.ensemble import Ensemble
 
 LEVEL = "mp-GGA_GGA+U-MP2020"
@@ -26,7 +26,7 @@ MAE_TARGET, PAIR_TARGET, SPEARMAN_TARGET = 0.035, 0.030, 0.35
 def measure(long: bool = False) -> Iterator[Row]:
     """With `long` beside a CGCNN trained in the same run, a quarter of an hour."""
     from gnome_lite.assemble import shipped_model
-    from gnome_lite.metrics import spread_correlation
+    from gnome_lite.core.metrics import spread_correlation
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.build import join, split
     from gnome_lite.predict.train import in_training

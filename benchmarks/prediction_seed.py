@@ -16,14 +16,14 @@ def measure(long: bool = False) -> Iterator[Row]:
     from scipy.stats import spearmanr
 
     from gnome_lite.assemble import load_references, shipped_model
-    from gnome_lite.crystals import CrystalBatch
-    from gnome_lite.metrics import calibration_error
+    from gnome_lite.core.crystals import CrystalBatch
+    from gnome_lite.core.metrics import calibration_error
     from gnome_lite.predict import checkpoint
-    from gnome_lite.predict.calibrate import NEAR_EV_PER_ATOM, Residuals, p_stable
     from gnome_lite.predict.ensemble import Ensemble
+    from gnome_lite.predict.error_model import NEAR_EV_PER_ATOM, ErrorModel, p_stable
     from gnome_lite.predict.train import in_training
     from gnome_lite.settings import bundled
-    from gnome_lite.sources.parquet import read_references
+    from gnome_lite.sources.reference_files import read_references
     from gnome_lite.stability.hull import build_hull
 
     references = load_references()
@@ -62,7 +62,7 @@ def measure(long: bool = False) -> Iterator[Row]:
     predicted, spread = chosen
     for fitted in (half, ~half):
         near = fitted & (predicted - ground < NEAR_EV_PER_ATOM)  # as `EnsemblePredictor.outlook` does
-        residuals = Residuals.fitted((truth - predicted)[near], spread[near])
+        residuals = ErrorModel.fitted((truth - predicted)[near], spread[near])
         p[~fitted] = p_stable((predicted - ground)[~fitted], spread[~fitted], residuals)
     stable = decomposition <= 0
     error_of_p = calibration_error(p, stable)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.rows import Row, speed_row
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.core.crystals import CrystalBatch
 
 N_CANDIDATES, N_CHGNET = 1000, 60
 N_POOLS = 16
@@ -55,12 +55,12 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
     from chgnet.model import CHGNet
 
     from gnome_lite.assemble import level_of, load_references, make_predictor
+    from gnome_lite.campaign.acquisition import select
     from gnome_lite.config import CampaignConfig
     from gnome_lite.pipeline import Screen, silent
     from gnome_lite.predict.ensemble import VOLUMES, stacked, volume_factors
     from gnome_lite.predict.graph import build_graphs
     from gnome_lite.predict.network import GraphTensors
-    from gnome_lite.select import select
     from gnome_lite.settings import Settings
     from gnome_lite.stability.hull import build_hull
 

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.calculator import all_changes
 from ase.calculators.lj import LennardJones
 
-from gnome_lite.records import Failure
+from gnome_lite.core.records import Failure
 
 GOOD = "Ar"
 KINDS = {

@@ -59,8 +59,8 @@ def _measured_reactions(phases: Any) -> Iterator[Row]:
     """Reactions at the seed's level beside measured enthalpies, per atom of the products."""
     from pymatgen.core import Composition
 
-    from gnome_lite.chemistry.equations import balanced
-    from gnome_lite.stability.gases import gas_of
+    from gnome_lite.analysis.equations import balanced
+    from gnome_lite.analysis.gases import gas_of
 
     energy = {f: Composition(f).num_atoms * _lowest(phases, f) for f in MEASURED_KJ_PER_MOL if f != "CO2"}
     energy["CO2"] = gas_of(phases, "CO2").energy_ev
@@ -86,8 +86,8 @@ def _synthesis(phases: Any) -> Iterator[Row]:
     from pymatgen.core import Composition
     from pymatgen.entries.computed_entries import ComputedEntry
 
-    from gnome_lite.stability.gases import gas_of
-    from gnome_lite.stability.synthesis import synthesis
+    from gnome_lite.analysis.gases import gas_of
+    from gnome_lite.analysis.synthesis_routes import synthesis
 
     gases = [gas_of(phases, f) for f in ("CO2", "H2O")]
     energy = {g.formula: g.energy_ev for g in gases}
@@ -120,8 +120,8 @@ def _gases(phases: Any) -> Iterator[Row]:
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
-    from gnome_lite.stability.gases import gas_of
-    from gnome_lite.stability.reactions import with_gas
+    from gnome_lite.analysis.gases import gas_of
+    from gnome_lite.analysis.reactions import with_gas
 
     largest, n, downhill = 0.0, 0, 0
     seconds = {"ours": 0.0, "pymatgen": 0.0}
@@ -156,7 +156,7 @@ def _gases(phases: Any) -> Iterator[Row]:
 def _decompositions(phases: Any) -> Iterator[Row]:
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
-    from gnome_lite.stability.reactions import decomposition
+    from gnome_lite.analysis.reactions import decomposition
 
     diagram = PhaseDiagram(_entries(phases))
     entries = {e.name: e for e in diagram.all_entries}
@@ -175,8 +175,8 @@ def _oxygen(phases: Any, n: int) -> Iterator[Row]:
     from pymatgen.analysis.phase_diagram import GrandPotentialPhaseDiagram
     from pymatgen.core import Composition, Element
 
-    from gnome_lite.stability.gases import Gas
-    from gnome_lite.stability.reactions import with_gas
+    from gnome_lite.analysis.gases import Gas
+    from gnome_lite.analysis.reactions import with_gas
 
     oxygen, largest, done = Element("O"), 0.0, 0
     entries = _entries(phases)
@@ -218,8 +218,8 @@ def _chemical_potentials(phases: Any, n: int) -> Iterator[Row]:
     from pymatgen.analysis.chempot_diagram import ChemicalPotentialDiagram
     from pymatgen.core import Element
 
-    from gnome_lite.crystals import symbol
-    from gnome_lite.stability.chemical_potentials import stability_range
+    from gnome_lite.analysis.chemical_potentials import stability_range
+    from gnome_lite.core.crystals import symbol
 
     largest, done = 0.0, 0
     seconds = {"ours": 0.0, "pymatgen": 0.0}
@@ -251,9 +251,9 @@ def _chemical_potentials(phases: Any, n: int) -> Iterator[Row]:
 
 
 def _seed() -> Any:
+    from gnome_lite.analysis.phases import known_phases
     from gnome_lite.assemble import load_molecules, load_references
     from gnome_lite.settings import Settings
-    from gnome_lite.stability.phases import known_phases
 
     references = load_references()
     return known_phases(references, (), load_molecules(Settings(home=Path("/nonexistent")), references.level))
@@ -263,8 +263,8 @@ def _dft() -> Any:
     """The Materials Project's entries of Fe-Li-O-P as phases."""
     from pymatgen.core import Composition
 
-    from gnome_lite.crystals import MAX_Z, atomic_number
-    from gnome_lite.stability.phases import Phases
+    from gnome_lite.analysis.phases import Phases
+    from gnome_lite.core.crystals import MAX_Z, atomic_number
 
     with gzip.open(data_dir() / "mp_entries_Fe-Li-O-P.json.gz", "rt") as file:
         documents = json.load(file)
@@ -316,7 +316,7 @@ def _lowest(phases: Any, formula: str) -> float:
 
 def _on_hull(phases: Any, n_elements: int, most: int) -> list[int]:
     """Some phases of so many elements that have a chemical-potential range, evenly over the list."""
-    from gnome_lite.stability.chemical_potentials import stability_range
+    from gnome_lite.analysis.chemical_potentials import stability_range
 
     found = []
     candidates = np.flatnonzero((phases.counts > 0).sum(axis=1) == n_elements)

@@ -22,7 +22,7 @@ def compounds(n: int, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.floa
     from pymatgen.core import Element
 
     from gnome_lite.config import DEFAULT_ELEMENTS
-    from gnome_lite.crystals import MAX_Z, atomic_number
+    from gnome_lite.core.crystals import MAX_Z, atomic_number
 
     rng = np.random.default_rng(seed)
     numbers = np.array([atomic_number(el) for el in DEFAULT_ELEMENTS])

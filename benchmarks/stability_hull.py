@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.rows import Row, data_dir, speed_row
 from benchmarks.stability_entries import compounds
 from gnome_lite.config import DEFAULT_ELEMENTS
-from gnome_lite.crystals import atomic_number
+from gnome_lite.core.crystals import atomic_number
 
 if TYPE_CHECKING:
     from pymatgen.analysis.phase_diagram import PDEntry
@@ -141,7 +141,7 @@ def on_many_systems(peer_systems: int, entries: Entries, most: int, name: str, a
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
-    from gnome_lite.crystals import MAX_Z
+    from gnome_lite.core.crystals import MAX_Z
 
     systems = _systems(entries, N_SYSTEMS, most)
     rng = np.random.default_rng(1)
@@ -234,8 +234,8 @@ def _entries(compositions: list[dict[str, float]], energies_ev: list[float]) -> 
     from pymatgen.analysis.phase_diagram import PDEntry
     from pymatgen.core import Composition
 
-    from gnome_lite.crystals import MAX_Z
-    from gnome_lite.references import formation_energies
+    from gnome_lite.core.crystals import MAX_Z
+    from gnome_lite.core.phases import formation_energies
 
     counts = np.zeros((len(compositions), MAX_Z + 1), dtype=np.int64)
     for row, composition in zip(counts, compositions, strict=True):
@@ -276,6 +276,6 @@ def _equal(name: str, difference: NDArray[np.float64]) -> Row:
 
 
 def _symbol(z: int) -> str:
-    from gnome_lite.crystals import symbol
+    from gnome_lite.core.crystals import symbol
 
     return symbol(z)

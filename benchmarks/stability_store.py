@@ -16,9 +16,9 @@ from benchmarks.stability_entries import compounds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gnome_lite.crystals import Crystal
-    from gnome_lite.records import CandidatePool, Verdict, Verification
-    from gnome_lite.references import ReferenceSet
+    from gnome_lite.core.crystals import Crystal
+    from gnome_lite.core.phases import PhaseSet
+    from gnome_lite.core.records import CandidatePool, Verdict, Verification
     from gnome_lite.store.database import SqlStore
 
 N_STORED, N_ADDED, LIMIT_S = 50_000, 1_000, 60.0
@@ -27,7 +27,7 @@ VOLUME_PER_ATOM_ANG3 = 15.0
 
 
 def measure(long: bool = False) -> Iterator[Row]:
-    from gnome_lite.reverdict import StandingVerdicts, reverdict
+    from gnome_lite.campaign.reevaluate import StandingVerdicts, reevaluate
     from gnome_lite.stability.hull import build_hull
 
     n_checked = 200 if long else 50
@@ -57,7 +57,7 @@ def measure(long: bool = False) -> Iterator[Row]:
             "pymatgen", None, "<= 1e-6", largest <= 1e-6,
         )  # fmt: skip
         started = time.perf_counter()
-        again = reverdict(store, CAMPAIGN, references.id, references, build_hull, _NoNovelty())
+        again = reevaluate(store, CAMPAIGN, references.id, references, build_hull, _NoNovelty())
         yield Row(
             f"all {len(standing)} verdicts looked up again from the store alone", "s", time.perf_counter() - started,
             None, "", None,
@@ -75,11 +75,9 @@ class _NoNovelty:
         raise AssertionError(f"novelty.{name} was asked for")
 
 
-def _fill(
-    path: Path, references: ReferenceSet, crystals: Sequence[Crystal], outcomes: Sequence[Verification]
-) -> SqlStore:
+def _fill(path: Path, references: PhaseSet, crystals: Sequence[Crystal], outcomes: Sequence[Verification]) -> SqlStore:
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.records import Verdict
+    from gnome_lite.core.records import Verdict
     from gnome_lite.stability.hull import build_hull
     from gnome_lite.store.database import SqlStore
 
@@ -104,13 +102,11 @@ def _fill(
     return store
 
 
-def _difference(
-    standing: dict[str, Verdict], references: ReferenceSet, outcomes: Sequence[Verification], n: int
-) -> float:
+def _difference(standing: dict[str, Verdict], references: PhaseSet, outcomes: Sequence[Verification], n: int) -> float:
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
-    from gnome_lite.crystals import CrystalBatch, symbol
+    from gnome_lite.core.crystals import CrystalBatch, symbol
 
     crystals = [*(e.crystal for e in references.entries), *(o.crystal for o in outcomes)]
     counts = CrystalBatch.from_crystals(crystals).counts
@@ -128,24 +124,22 @@ def _difference(
     return float(worst)
 
 
-def _elements() -> ReferenceSet:
+def _elements() -> PhaseSet:
     from gnome_lite.config import DEFAULT_ELEMENTS
-    from gnome_lite.crystals import Crystal, atomic_number
-    from gnome_lite.references import ReferenceEntry, ReferenceSet
+    from gnome_lite.core.crystals import Crystal, atomic_number
+    from gnome_lite.core.phases import Phase, PhaseSet
 
     cell = 3.0 * np.eye(3)
-    return ReferenceSet.make(
+    return PhaseSet.make(
         [
-            ReferenceEntry(
-                f"pure-{el}", Crystal.make([atomic_number(el)], [[0, 0, 0]], cell), 0.0, LEVEL, "made", "CC0"
-            )
+            Phase(f"pure-{el}", Crystal.make([atomic_number(el)], [[0, 0, 0]], cell), 0.0, LEVEL, "made", "CC0")
             for el in DEFAULT_ELEMENTS
         ]
     )
 
 
 def _crystal(counts: NDArray[np.int64], seed: int) -> Crystal:
-    from gnome_lite.crystals import Crystal
+    from gnome_lite.core.crystals import Crystal
 
     numbers = np.repeat(np.arange(len(counts)), counts)
     positions = np.random.default_rng(seed).random((len(numbers), 3))
@@ -153,14 +147,14 @@ def _crystal(counts: NDArray[np.int64], seed: int) -> Crystal:
 
 
 def _outcome(crystal: Crystal, energy_ev: float) -> Verification:
-    from gnome_lite.records import Verification
+    from gnome_lite.core.records import Verification
 
     return Verification(crystal.content_id, crystal, energy_ev, 0.01, 20, True, LEVEL, 1.0)
 
 
 def _pool(crystals: Sequence[Crystal], round: int) -> CandidatePool:
-    from gnome_lite.crystals import CrystalBatch
-    from gnome_lite.records import CandidatePool
+    from gnome_lite.core.crystals import CrystalBatch
+    from gnome_lite.core.records import CandidatePool
 
     n = len(crystals)
     nothing = ("",) * n
@@ -172,6 +166,6 @@ def _pool(crystals: Sequence[Crystal], round: int) -> CandidatePool:
 
 def _unseen() -> tuple:
     """Novelty and credibility are not what is measured."""
-    from gnome_lite.records import Credibility
+    from gnome_lite.core.records import Credibility
 
     return True, None, "", Credibility(False, (), None, False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.rows import Row, speed_row
 from benchmarks.verification_relaxation import FMAX_EV_PER_ANG, MAX_STEPS, substituted
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 N, N_LONG = 16, 40
 SIZES = (2, 4, 8)
@@ -26,7 +26,7 @@ REPEATS = 3
 def measure(long: bool = False) -> Iterator[Row]:
     import torch
 
-    from gnome_lite.verify.chgnet_calculator import CHGNetCalculator
+    from gnome_lite.verify.chgnet.calculator import CHGNetCalculator
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
@@ -54,7 +54,7 @@ def _evaluate(calculator: Any, crystals: list[Crystal]) -> tuple[Any, list[Any],
     """Energies (eV), gradients by position and virials of several crystals in one pass."""
     import torch
 
-    from gnome_lite.verify.chgnet_graph import crystal_graph
+    from gnome_lite.verify.chgnet.bond_graph import crystal_graph
 
     model = calculator.model
     cutoffs = model.graph_converter.atom_graph_cutoff, model.graph_converter.bond_graph_cutoff

@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, data_dir
-from gnome_lite.corrected import judge_corrected
-from gnome_lite.crystals import CrystalBatch, symbol
-from gnome_lite.metrics import calibration_error
+from gnome_lite.analysis.dft_correction import judge_corrected
+from gnome_lite.core.crystals import CrystalBatch, symbol
+from gnome_lite.core.metrics import calibration_error
+from gnome_lite.core.phases import formation_energies
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, SurrogateFeatures
 from gnome_lite.predict.delta import Corrected, DeltaModel, linear_energies
-from gnome_lite.records import STABLE_EV_PER_ATOM, SurrogateFeatures
-from gnome_lite.references import formation_energies
 from gnome_lite.stability.hull import ChemicalHull
-from gnome_lite.verify.chgnet_features import WIDTH
+from gnome_lite.verify.chgnet.features import WIDTH
 
 LEVEL, TARGET = "chgnet-0.3.0", "mp-GGA_GGA+U-MP2020"
 SYSTEM = ("Fe", "Li", "O", "P")
@@ -272,7 +272,7 @@ def _copies(judged: Judged) -> NDArray[np.int64]:
 
 def _groups(judged: Judged) -> list[NDArray[np.int64]]:
     """Entries of one structure (spins are no part of a structure)."""
-    from gnome_lite.novelty.index import groups
+    from gnome_lite.novelty.matcher.index import groups
 
     leader = groups(judged.crystals)
     return [np.flatnonzero(leader == first) for first in np.unique(leader)]

@@ -17,9 +17,9 @@ AGREE_EV_PER_ATOM = 0.1
 
 def measure(long: bool = False) -> Iterator[Row]:
     from gnome_lite.assemble import load_references
-    from gnome_lite.climb import competing_phases, phases_at
+    from gnome_lite.campaign.higher_levels import competing_phases, phases_at
     from gnome_lite.config import Level, Verify
-    from gnome_lite.errors import CalculatorError
+    from gnome_lite.core.errors import CalculatorError
     from gnome_lite.pipeline import silent
     from gnome_lite.stability.hull import build_hull
     from gnome_lite.verify.verifier import ProcessVerifier

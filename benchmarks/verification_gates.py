@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.rows import Row, data_dir
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 FALSE_REJECTION = 0.001
 ON_HULL_EV_PER_ATOM = 1e-3
@@ -42,14 +42,14 @@ def _on_the_hull() -> tuple[list[Crystal], np.ndarray]:
 
 def _before(stable: list[Crystal], e_form: np.ndarray) -> Iterator[Row]:
     """The gates that need no calculator."""
-    from gnome_lite.verify import gates
+    from gnome_lite.verify import sanity
 
-    causes = Counter(refusal[0] for c in stable if (refusal := gates.bad_start(c, CHGNET_MAX_Z)) is not None)
+    causes = Counter(refusal[0] for c in stable if (refusal := sanity.bad_start(c, CHGNET_MAX_Z)) is not None)
     refused = {
         "elements beyond the calculator's": causes["out of domain"],
         "pair distance": causes["overlap"],
         "volume per atom": causes["exploded"],
-        "formation energy": int((np.abs(e_form) > gates.MAX_FORMATION_EV_PER_ATOM).sum()),
+        "formation energy": int((np.abs(e_form) > sanity.MAX_FORMATION_EV_PER_ATOM).sum()),
     }
     for gate, n in refused.items():
         share = n / len(stable)
@@ -59,10 +59,10 @@ def _before(stable: list[Crystal], e_form: np.ndarray) -> Iterator[Row]:
 
 def _pairs() -> Iterator[Row]:
     """The gate on the volume ratio, on real relaxations: unrelaxed and relaxed cells of the same crystals."""
-    from gnome_lite.verify import gates
+    from gnome_lite.verify import sanity
 
     ratios = np.array([relaxed.volume / len(relaxed) / (start.volume / len(start)) for start, relaxed in _read_pairs()])
-    share = float(((ratios < gates.MIN_VOLUME_RATIO) | (ratios > gates.MAX_VOLUME_RATIO)).mean())
+    share = float(((ratios < sanity.MIN_VOLUME_RATIO) | (ratios > sanity.MAX_VOLUME_RATIO)).mean())
     name = f"gates: {len(ratios)} DFT relaxations refused by the volume ratio"
     yield Row(name, "share", share, None, "", None, f"<= {FALSE_REJECTION:g}", share <= FALSE_REJECTION)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import Row, speed_row
 from gnome_lite.config import Symmetry, Verify
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.verify.relax import Relaxed
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def _two_processes(crystals: list[Crystal]) -> Iterator[Row]:
 
     Memory bandwidth, shared caches and an uneven end count, other programs do not; the wall clock is beside it.
     """
-    from gnome_lite.records import Candidate
+    from gnome_lite.core.records import Candidate
     from gnome_lite.verify.verifier import ProcessVerifier
 
     candidates = [Candidate(c.content_id, c, "", "", "", 1) for c in crystals]

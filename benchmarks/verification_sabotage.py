@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from benchmarks.rows import Row
 from benchmarks.sabotage import GOOD, KINDS
-from gnome_lite.crystals import Crystal
-from gnome_lite.records import Candidate, Failure, Verification
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.records import Candidate, Failure, Verification
 
 DEADLINE_S = 3.0
 OVERRUN_S = 1.0

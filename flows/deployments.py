@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.local import prepare_environment
 from gnome_lite.config import CampaignConfig
-from gnome_lite.errors import ConfigError, GnomeLiteError
+from gnome_lite.core.errors import ConfigError, GnomeLiteError
 from gnome_lite.settings import Settings
 
 

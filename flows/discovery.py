@@ -21,16 +21,16 @@ from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 from gnome_lite.assemble import assemble, open_store
-from gnome_lite.campaign import Figures, run_campaign
+from gnome_lite.campaign.runner import Figures, run_campaign
+from gnome_lite.campaign.stopping import reason_to_stop
 from gnome_lite.config import CampaignConfig, explain
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.records import RoundReport
 from gnome_lite.pipeline import Progress, Store, silent
-from gnome_lite.records import RoundReport
 from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows
 from gnome_lite.settings import Settings
-from gnome_lite.stopping import reason_to_stop
 
 _progress: ContextVar[Progress] = ContextVar("progress", default=silent)
 

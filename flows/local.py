@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.errors import ConfigError, GnomeLiteError
+from gnome_lite.core.errors import ConfigError, GnomeLiteError
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:

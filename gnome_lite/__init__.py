@@ -8,18 +8,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
-    "Crystal": "crystals",
-    "CrystalBatch": "crystals",
+    "Crystal": "core.crystals",
+    "CrystalBatch": "core.crystals",
     "CampaignConfig": "config",
     "Settings": "settings",
     "open_store": "assemble",
     "load_references": "assemble",
     "open_known": "assemble",
-    "run_campaign": "campaign",
-    "run_round": "campaign",
+    "run_campaign": "campaign.runner",
+    "run_round": "campaign.runner",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gnome_lite.crystals import atomic_number
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.crystals import atomic_number
+from gnome_lite.core.errors import ConfigError
 
 DEFAULT_ELEMENTS = (
     "Li", "Na", "K", "Mg", "Ca", "Sr", "Ba", "Al", "Si", "Ti", "Mn", "Fe", "Zn", "N", "P", "O", "S", "F", "Cl",
@@ -71,7 +71,7 @@ class Generate(Section):
     """Candidates: a weighted mix of generators.
 
     Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Off by default are intermetallic
-    substitution, as the default space is one of ionic compounds, and vacancies: the replay universe and the kept
+    substitution, as the default space is one of ionic compounds, and vacancies: the replay labelled pool and the kept
     figures are of the other four. Random search takes formulas that the composition networks put within
     `composition_e_above_hull_max` of the hull (inf: all).
     """

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.config import CampaignConfig, Level
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.records import (
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import (
     Candidate,
     CandidatePool,
     Credibility,
@@ -28,7 +29,6 @@ from gnome_lite.records import (
     Verdict,
     Verification,
 )
-from gnome_lite.references import ReferenceSet
 
 Progress = Callable[[str, int, int, str], None]
 """progress(stage, done, total, note): called often, must be cheap; total 0 = not known."""
@@ -41,7 +41,7 @@ def silent(stage: str, done: int, total: int, note: str = "") -> None:
 class Source(Protocol):
     """Known crystals -> one reference set."""
 
-    def load(self) -> ReferenceSet: ...
+    def load(self) -> PhaseSet: ...
 
 
 class Generator(Protocol):
@@ -115,7 +115,7 @@ class CrystalIndex(Protocol):
         ...
 
 
-class Atlas(Protocol):
+class PrototypeDatabase(Protocol):
     """All crystals known so far, looked at from one new crystal."""
 
     def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility: ...
@@ -136,7 +136,7 @@ class Novelty(Protocol):
         """An empty index."""
         ...
 
-    def atlas(self, known: Iterable[tuple[str, Crystal, str]]) -> Atlas:
+    def prototype_database(self, known: Iterable[tuple[str, Crystal, str]]) -> PrototypeDatabase:
         """Of (id, crystal, fingerprint) of known crystals of any formula."""
         ...
 
@@ -215,7 +215,7 @@ class Screen:
 class Predictor(Protocol):
     """Crystals -> formation energies, by an ensemble that is trained and kept on disk by id."""
 
-    def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
+    def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
         """The ensemble a campaign starts from: the shipped one if it was trained for this level,
         else one trained now on the references (and kept for the next campaign)."""
         ...
@@ -292,7 +292,7 @@ class HullVerdict:
     hull_id: str
 
 
-BuildHull = Callable[[ReferenceSet, Sequence[Verification]], Hull]
+BuildHull = Callable[[PhaseSet, Sequence[Verification]], Hull]
 """References and verified crystals of the same level -> `Hull`. Raises LevelMismatchError."""
 
 Select = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -310,7 +310,7 @@ class Store(Protocol):
         """
         ...
 
-    def begin(self, config: CampaignConfig, references: ReferenceSet) -> None:
+    def begin(self, config: CampaignConfig, references: PhaseSet) -> None:
         """Record the campaign, or go on with it.
 
         Raises:
@@ -365,7 +365,7 @@ class Store(Protocol):
         cause: str,
         hull_id: str,
         figures: Mapping[str, Any],
-        references: ReferenceSet | None = None,
+        references: PhaseSet | None = None,
         verified: tuple[int, Verification] | None = None,
     ) -> None:
         """Those that moved after the last round; with `references` the campaign goes on with these, and with `verified`
@@ -407,19 +407,19 @@ class FurtherParents:
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class HigherLevel:
     """One level of the ladder above the first.
 
     Attributes:
         name: of its calculator.
         settings: budget, and how near the hull below what climbs must lie.
-        ledger: file of the phases computed for this level's hulls, shared by all campaigns of a home.
+        results log: file of the phases computed for this level's hulls, shared by all campaigns of a home.
     """
 
     name: str
     verifier: Verifier
     settings: Level
-    ledger: Path
+    results_log: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,4 +438,4 @@ class Stages:
     build_hull: BuildHull
     store: Store
     progress: Progress = silent
-    rungs: tuple[Rung, ...] = ()
+    higher_levels: tuple[HigherLevel, ...] = ()

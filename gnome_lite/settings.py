@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from gnome_lite.errors import SourceError
+from gnome_lite.core.errors import SourceError
 
 
 class Settings(BaseSettings):

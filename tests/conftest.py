@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

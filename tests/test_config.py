@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.errors import ConfigError, SourceError
+from gnome_lite.core.errors import ConfigError, SourceError
 from gnome_lite.settings import Settings
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from gnome_lite.assemble.calculators import (
-    check_calculators,
-    elements_of,
-    level_of,
-    make_rung,
-    make_rungs,
-    make_verifier,
-    require_range,
+from gnome_lite.assemble.generators import make_gate, make_generator, make_mix, make_novelty, make_screen, read_parents
+from gnome_lite.assemble.predictors import (
+    dft_correction,
+    make_describe,
+    make_predictor,
+    shipped_delta,
+    shipped_levels,
+    shipped_model,
 )
-from gnome_lite.assemble.candidates import make_gate, make_generator, make_mix, make_novelty, make_screen, read_parents
-from gnome_lite.assemble.known import (
+from gnome_lite.assemble.references import (
     load_molecules,
     load_references,
     make_molecules,
@@ -24,24 +23,24 @@ from gnome_lite.assemble.known import (
     open_store,
     read_stored,
 )
-from gnome_lite.assemble.networks import (
-    dft_outlook,
-    make_describe,
-    make_predictor,
-    shipped_delta,
-    shipped_levels,
-    shipped_model,
+from gnome_lite.assemble.verifiers import (
+    check_calculators,
+    elements_of,
+    level_of,
+    make_higher_level,
+    make_higher_levels,
+    make_verifier,
+    require_range,
 )
-from gnome_lite.assemble.replay import assemble_universe, load_universe, open_replay
 from gnome_lite.config import CampaignConfig, GeneratorName
-from gnome_lite.errors import SourceError, StoreError
+from gnome_lite.core.errors import SourceError, StoreError
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.pipeline import Progress, Stages, silent
-from gnome_lite.references import ReferenceSet
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
-    from gnome_lite.reverdict import Reverdict
-    from gnome_lite.seed_plan import SeedParts
+    from gnome_lite.campaign.reevaluate import Reevaluation
+    from gnome_lite.seed.plan import SeedParts
     from gnome_lite.store.database import SqlStore
 
 __all__ = [
@@ -49,7 +48,7 @@ __all__ = [
     "assemble_seed",
     "assemble_universe",
     "check_calculators",
-    "dft_outlook",
+    "dft_correction",
     "level_of",
     "load_molecules",
     "load_references",
@@ -57,23 +56,22 @@ __all__ = [
     "make_describe",
     "make_gate",
     "make_generator",
+    "make_higher_level",
+    "make_higher_levels",
     "make_mix",
     "make_molecules",
     "make_novelty",
     "make_predictor",
-    "make_rung",
-    "make_rungs",
     "make_screen",
     "make_source",
     "make_verifier",
     "molecules_file",
     "open_known",
-    "open_replay",
     "open_store",
     "read_parents",
     "read_stored",
+    "reevaluate_campaign",
     "require_range",
-    "reverdict_campaign",
     "shipped_delta",
     "shipped_levels",
     "shipped_model",
@@ -86,8 +84,8 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
+    from gnome_lite.campaign.acquisition import selector
     from gnome_lite.novelty.novelty import CrystalNovelty
-    from gnome_lite.select import selector
     from gnome_lite.stability.hull import build_hull
 
     level = level_of(config)
@@ -108,16 +106,16 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
         build_hull=build_hull,
         store=open_store(settings, create=True),
         progress=progress,
-        rungs=make_rungs(config, settings),
+        higher_levels=make_higher_levels(config, settings),
     )
 
 
 def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
     """Everything that the bundled seed is planned with."""
     from gnome_lite.novelty.novelty import CrystalNovelty
-    from gnome_lite.seed_plan import SHARES, SeedParts
-    from gnome_lite.sources.elements import elemental_candidates
-    from gnome_lite.sources.prototypes import prototypes
+    from gnome_lite.seed.plan import SHARES, SeedParts
+    from gnome_lite.sources.aflow import prototypes
+    from gnome_lite.sources.elemental import elemental_candidates
 
     generate = config.generate.model_copy(update={"max_atoms": max_atoms, "structures_per_composition": 1})
     ionic = config.model_copy(update={"generate": generate})
@@ -138,17 +136,17 @@ def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
     )
 
 
-def reverdict_campaign(
+def reevaluate_campaign(
     name: str, store: SqlStore, settings: Settings | None = None, progress: Progress = silent
-) -> Reverdict:
+) -> Reevaluation:
     """Issue a stored campaign's verdicts again, against what its sources hold now and all that is verified.
 
     Raises:
         StoreError: if the store has no such campaign, or it has no verdicts or runs in another process.
         SourceError, LevelMismatchError, MissingReferenceError: if its sources cannot serve any more.
     """
+    from gnome_lite.campaign.reevaluate import reevaluate
     from gnome_lite.novelty.novelty import CrystalNovelty
-    from gnome_lite.reverdict import reverdict
     from gnome_lite.stability.hull import build_hull
 
     campaigns = {c.name: c for c in store.status().campaigns}
@@ -158,10 +156,10 @@ def reverdict_campaign(
     config = read_stored(campaigns[name].config)
     references = make_source(config, settings or Settings(), campaigns[name].level).load()
     known_as = campaigns[name].reference_set_id
-    return reverdict(store, name, known_as, references, build_hull, CrystalNovelty(), progress)
+    return reevaluate(store, name, known_as, references, build_hull, CrystalNovelty(), progress)
 
 
-def _require_elements(config: CampaignConfig, references: ReferenceSet) -> None:
+def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:
     """Every element of the space needs an elemental reference, or no hull can be built there."""
     missing = sorted(elements_of(config) - references.elemental_ev_per_atom.keys())
     if missing:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.charge_grid import ANIONS, States, charge_grid
-from gnome_lite.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import MAX_Z, atomic_number
 
 ALLOYING_METALLOIDS = ("B", "Si", "Ge", "As", "Sb", "Te")
 """They form anions (Mg2Si) and intermetallic compounds (FeSi, NiSb)."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.states import State, electronegativities, smact_states, states
-from gnome_lite.crystals import atomic_number, symbol
+from gnome_lite.core.crystals import atomic_number, symbol
 
 ANIONS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I")
 METALLOIDS = ("B", "Si", "Ge")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.radii import covalent_radii_ang
-from gnome_lite.crystals import CrystalBatch
-from gnome_lite.ragged import ranges
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.ragged import ranges
 
 CHUNK_DISTANCES = 1_000_000
 """Distances worked out at once (about 60 MB)."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import MAX_Z, atomic_number
 
 CHGNET_MAX_Z = 94
 """CHGNet has weights for Z = 1..94 and crashes beyond."""

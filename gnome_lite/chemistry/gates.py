@@ -9,7 +9,7 @@ from gnome_lite.chemistry.balance import charge_balanced, is_alloy
 from gnome_lite.chemistry.distances import min_distance_ratios
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z, RADIOACTIVE
 from gnome_lite.config import Gates, Space
-from gnome_lite.crystals import MAX_Z, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number
 
 NOT_FINITE = "not finite"
 EXCLUDED_ELEMENT = "excluded element"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gnome_lite.chemistry.charge_grid import States, charge_grid
 from gnome_lite.chemistry.radii import MAX_CHARGE, ionic_radii_ang
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 Composition = tuple[tuple[int, int], ...]
 """((atomic number, atoms), ...) by ascending atomic number."""

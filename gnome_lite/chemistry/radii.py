@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, symbol
+from gnome_lite.core.crystals import MAX_Z, symbol
 
 MAX_CHARGE = 8
 DEFAULT_COVALENT_RADIUS_ANG = 1.6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.errors import ConfigError
 
 
 @cache

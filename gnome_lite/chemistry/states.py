@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, symbol
+from gnome_lite.core.crystals import MAX_Z, symbol
 
 COMMON_SHARE = 0.01
 COMMON_COUNT = 20

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 if TYPE_CHECKING:
     from moyopy import MoyoDataset

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.chemistry.oxidation import mean_charges
 from gnome_lite.chemistry.radii import MAX_CHARGE, covalent_radii_ang, ionic_radii_ang
-from gnome_lite.crystals import MAX_Z, atomic_number, symbol
+from gnome_lite.core.crystals import MAX_Z, atomic_number, symbol
 
 AVOGADRO_ANG3_PER_CM3_MOL = 1.0 / 0.602214076
 IONIC_PACKING = 8.83

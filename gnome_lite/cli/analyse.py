@@ -13,11 +13,11 @@ from gnome_lite.cli.common import Home, References, console, known_of, split_lis
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
-    from gnome_lite.crystals import Crystal
-    from gnome_lite.known import Known
-    from gnome_lite.stability.gases import Gas
-    from gnome_lite.stability.phases import Phases
-    from gnome_lite.stability.reactions import Reaction
+    from gnome_lite.analysis.gases import Gas
+    from gnome_lite.analysis.known import Known
+    from gnome_lite.analysis.phases import Phases
+    from gnome_lite.analysis.reactions import Reaction
+    from gnome_lite.core.crystals import Crystal
 
 
 class Format(StrEnum):
@@ -40,7 +40,7 @@ def analyse(
 
     Of verified crystals and references of one level; a formula means its lowest phase.
     """
-    from gnome_lite.stability.gases import gases_of
+    from gnome_lite.analysis.gases import gases_of
 
     known = known_of(home, campaign, references)
     phases = known.phases()
@@ -57,13 +57,13 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
     """Everything that is printed, plain."""
     from dataclasses import asdict
 
-    from gnome_lite.assemble import dft_outlook, make_novelty
-    from gnome_lite.chemistry.dimensionality import dimensionality
+    from gnome_lite.analysis.chemical_potentials import stability_range
+    from gnome_lite.analysis.dimensionality import dimensionality
+    from gnome_lite.analysis.reactions import decomposition, with_gas
+    from gnome_lite.assemble import dft_correction, make_novelty
     from gnome_lite.chemistry.space_groups import crystal_system, point_group, symbol_of
     from gnome_lite.chemistry.symmetry import symmetry
-    from gnome_lite.crystals import CrystalBatch
-    from gnome_lite.stability.chemical_potentials import stability_range
-    from gnome_lite.stability.reactions import decomposition, with_gas
+    from gnome_lite.core.crystals import CrystalBatch
 
     crystal = _crystal(known, phases.ids[index])
     found = symmetry(crystal, 0.1)
@@ -72,7 +72,7 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
     region = stability_range(phases, index)
     number = int(found.number) if found is not None else None
     into, chemical = decomposition(phases, index), None
-    (outlook,) = dft_outlook(known, [phases.ids[index]])
+    (outlook,) = dft_correction(known, [phases.ids[index]])
     if (
         into is not None
         and into.equation.products == ((phases.formulas[index], 1),)

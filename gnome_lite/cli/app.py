@@ -16,9 +16,9 @@ from gnome_lite.cli import (
     plot,
     predict,
     query,
+    reevaluate,
     references,
     release,
-    reverdict,
     run,
     seed,
     show,
@@ -54,7 +54,7 @@ app.command(name="analyse")(analyse.analyse)
 app.command(name="synthesis")(synthesis.synthesis)
 app.command(name="match")(match.match)
 app.command(name="plot")(plot.plot)
-app.command(name="reverdict")(reverdict.reverdict)
+app.command(name="reverdict")(reevaluate.reevaluate)
 app.command(name="export")(export.export)
 app.command(name="release")(release.release)
 app.command(name="predict")(predict.predict)

@@ -19,38 +19,39 @@ DEFAULT_STRATEGIES = "perfect,random,ion_exchange,composition,greedy,p_stable,ex
 
 
 @app.command()
-def universe(
+def labelled(
     out: Annotated[Path, typer.Option(help="Directory of universe.parquet.")] = Path("data/replay"),
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to verify.")] = 5050,
     seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml. Default: the default campaign.")] = None,
     home: Home = None,
 ) -> None:
-    """Make a universe: a campaign's candidates, all of them verified. Hours; a killed build goes on."""
-    from gnome_lite.assemble import assemble_universe, make_verifier
+    """Make a labelled pool: a campaign's candidates, all of them verified. Hours; a killed build goes on."""
+    from gnome_lite.assemble import make_verifier
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.ledger import relax_all
+    from gnome_lite.evaluation.labelled_pool import LabelledPool
+    from gnome_lite.evaluation.pool_files import write_pool
+    from gnome_lite.evaluation.pool_plan import plan_pool
+    from gnome_lite.evaluation.replay_setup import assemble_pool
     from gnome_lite.report.progress import progress_on
-    from gnome_lite.sources.universe import write_universe
-    from gnome_lite.universe import Universe
-    from gnome_lite.universe_plan import plan_universe
+    from gnome_lite.verify.results_log import relax_all
 
     config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
     settings = settings_of(home)
-    parts = assemble_universe(config, settings)
+    parts = assemble_pool(config, settings)
     with progress_on(sys.stderr) as progress:
-        planned, made = plan_universe(candidates, seed, parts, progress)
+        planned, made = plan_pool(candidates, seed, parts, progress)
         with make_verifier(config, parts.references.elemental_ev_per_atom) as verifier:
             outcomes = relax_all(planned, verifier, settings.home / "universe" / "ledger.jsonl", progress)
-    closed = Universe.make([(c, outcomes[c.id]) for c in planned], parts.references.id)
-    write_universe(out / "universe.parquet", closed)
+    closed = LabelledPool.make([(c, outcomes[c.id]) for c in planned], parts.references.id)
+    write_pool(out / "universe.parquet", closed)
     for name, figure in {"id": closed.id, "level": closed.level, **closed.census(), **made, "out": out}.items():
         typer.echo(f"{name}: {figure}")
 
 
 @app.command()
 def replay(
-    universe: Annotated[
+    labelled: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Of universe.parquet; its references.parquet, if it has one, is the seed."),
     ] = None,
@@ -75,9 +76,9 @@ def replay(
     """
     from json import dumps
 
-    from gnome_lite.assemble import open_replay
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.replay_runs import as_json, make_plans, run_replays
+    from gnome_lite.evaluation.replay_runs import as_json, make_plans, run_replays
+    from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.figures import save
     from gnome_lite.report.progress import progress_on
     from gnome_lite.report.replay_figures import replay_figures, replay_table
@@ -90,17 +91,17 @@ def replay(
             place.mkdir(parents=True, exist_ok=True)  # before hours are spent
     kept = settings.home / "replay" / "results.jsonl"
     with progress_on(sys.stderr) as progress:
-        world, networks = open_replay(config, settings, universe, progress, known)
+        truth, networks = open_replay(config, settings, labelled, progress, known)
         predict = config.predict.model_dump(mode="json")
-        replays = run_replays(world, plans, networks, config.select, predict, kept, again, progress)
+        replays = run_replays(truth, plans, networks, config.select, predict, kept, again, progress)
     if json is not None:
-        what = {"universe": world.universe.id, "references": world.references.id, "model": networks.base.id}
+        what = {"universe": truth.labelled.id, "references": truth.references.id, "model": networks.base.id}
         json.write_text(dumps({**what, "replays": as_json(replays)}, indent=1) + "\n", encoding="utf-8")
     if plots is not None:
         for name, figure in replay_figures(replays).items():
             save(figure, plots / f"{name}.png")
     console().print(replay_table(replays))
     say(
-        f"universe {world.universe.id}: {len(world)} candidates, {int(world.stable.sum())} truly stable "
-        f"({world.stable.mean():.1%}); medians of {seeds} seeds, lowest and highest in brackets"
+        f"labelled pool {truth.labelled.id}: {len(truth)} candidates, {int(truth.stable.sum())} truly stable "
+        f"({truth.stable.mean():.1%}); medians of {seeds} seeds, lowest and highest in brackets"
     )

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gnome_lite.known import Known
+    from gnome_lite.analysis.known import Known
     from gnome_lite.settings import Settings
     from gnome_lite.store.database import SqlStore
 

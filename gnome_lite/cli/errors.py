@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gnome_lite.errors import GnomeLiteError
+from gnome_lite.core.errors import GnomeLiteError
 
 if TYPE_CHECKING:
     import typer

@@ -14,7 +14,7 @@ from gnome_lite.cli.common import Home, say, settings_of
 
 if TYPE_CHECKING:
     from gnome_lite.settings import Settings
-    from gnome_lite.verify.finetune import Errors
+    from gnome_lite.verify.chgnet.fine_tuning import Errors
     from gnome_lite.verify.trajectories import Frame
 
 
@@ -39,14 +39,14 @@ def finetune(
     Formulas are split by their md5: 75 % are trained on, 10 % choose the epoch, 15 % are held out. Use the result as
     `calculator = "chgnet"`, `calculator_kwargs = {checkpoint = "FILE"}`; its level is named after its SHA-256.
     """
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
 
     if bool(labelled) == (level is not None):
         raise ConfigError("name files of labelled crystals, or --level LEVEL of this home: one of the two")
     if format not in ("table", "json"):
         raise ConfigError(f"--format {format}: choose from table, json")
     frames = _of_home(settings_of(home), level) if level is not None else _of_files(labelled or [])
-    from gnome_lite.verify import finetune as room
+    from gnome_lite.verify.chgnet import fine_tuning as room
 
     say(f"{len(frames)} labelled crystals, level {frames[0].level or 'not stated'}; training from CHGNet {base}")
     tuned = room.finetune(frames, out, base, epochs, learning_rate, seed=seed)
@@ -77,8 +77,8 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
     import numpy as np
 
     from gnome_lite.assemble import open_store
-    from gnome_lite.errors import SourceError, StoreError
-    from gnome_lite.ledger import read_ledger
+    from gnome_lite.core.errors import SourceError, StoreError
+    from gnome_lite.verify.results_log import read_results
     from gnome_lite.verify.trajectories import Frame, read_trajectories
 
     found: list[Frame] = []
@@ -86,7 +86,7 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
     if folder.is_dir():
         found += read_trajectories([folder])
     traced = {path.stem for path in folder.glob("*")}
-    computed = list(read_ledger(settings.home / "levels" / f"{level.replace(':', '_')}.jsonl"))
+    computed = list(read_results(settings.home / "levels" / f"{level.replace(':', '_')}.jsonl"))
     with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` computed
         computed += open_store(settings).verifications(level)
     for v in {v.candidate_id: v for v in computed if v.ok and v.candidate_id not in traced}.values():

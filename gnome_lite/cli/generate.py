@@ -12,7 +12,7 @@ from gnome_lite.cli.common import say, split_list
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.core.crystals import CrystalBatch
 
 DEFAULT_COUNT = 1000
 
@@ -34,9 +34,9 @@ def generate(
     They are not compared with known crystals, nor with one another: a campaign does that.
     """
     from gnome_lite.assemble import make_gate, make_mix
-    from gnome_lite.candidate_files import write_candidates
-    from gnome_lite.crystals import reduced_formula
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.campaign.candidate_files import write_candidates
+    from gnome_lite.core.crystals import reduced_formula
+    from gnome_lite.core.errors import ConfigError
     from gnome_lite.report.progress import progress_on
 
     config = _config(campaign, mix, elements, formula, seed)
@@ -77,7 +77,7 @@ def _config(
     from pydantic import ValidationError
 
     from gnome_lite.config import CampaignConfig, explain
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
 
     base = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
     plain = base.model_dump()
@@ -88,7 +88,7 @@ def _config(
         plain["space"] |= {"elements": split_list(elements), "chemical_systems": ()}
     counts = _counts(formula)
     if counts is not None:
-        from gnome_lite.crystals import symbol
+        from gnome_lite.core.crystals import symbol
 
         system = [symbol(z) for z in counts.nonzero()[0]]
         plain["space"] |= {"elements": system, "chemical_systems": ()}
@@ -100,7 +100,7 @@ def _config(
 
 
 def _shares(text: str) -> dict[str, float]:
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
 
     shares: dict[str, float] = {}
     for part in split_list(text):
@@ -120,8 +120,8 @@ def _counts(formula: str | None) -> Any:
     """
     if formula is None:
         return None
-    from gnome_lite.crystals import formula_counts
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.crystals import formula_counts
+    from gnome_lite.core.errors import ConfigError
 
     try:
         return formula_counts(formula)
@@ -131,7 +131,7 @@ def _counts(formula: str | None) -> Any:
 
 def _parents(config: CampaignConfig, files: list[Path]) -> tuple[CrystalBatch, list[str]]:
     """The user's crystals, or the bundled ones near the hull."""
-    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.core.crystals import CrystalBatch
 
     if files:
         from gnome_lite.sources.files import read_crystals

@@ -14,7 +14,7 @@ from gnome_lite.cli.common import Home, console, say, store_of
 from gnome_lite.cli.query import Campaign, Chemsys, Elements, Format, number, yes_no
 
 if TYPE_CHECKING:
-    from gnome_lite.report.made import Match, Share
+    from gnome_lite.report.reported_matches import Match, Share
 
 
 def match(
@@ -35,13 +35,13 @@ def match(
     """
     from gnome_lite.assemble import make_novelty
     from gnome_lite.cli.common import split_list
-    from gnome_lite.report.made import match_made
-    from gnome_lite.sources.made import read_made
+    from gnome_lite.report.reported_matches import match_reported
+    from gnome_lite.sources.reported import read_reported
     from gnome_lite.store.query import Query
 
-    compounds, skipped = read_made(made)
+    compounds, skipped = read_reported(made)
     found = store_of(home).query(Query(elements=split_list(elements), chemical_system=chemsys, campaign=campaign))
-    result = match_made(compounds, found, make_novelty())
+    result = match_reported(compounds, found, make_novelty())
     rows = [_row(m) for m in result.matches]
     if format is Format.TABLE:
         _print(result.matches)

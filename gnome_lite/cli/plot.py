@@ -19,8 +19,8 @@ def plot(
     home: Home = None,
 ) -> None:
     """Draw the hull of known and found crystals."""
-    from gnome_lite.crystals import atomic_number
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.crystals import atomic_number
+    from gnome_lite.core.errors import ConfigError
     from gnome_lite.report.hull_figures import hull_figure
 
     elements = tuple(dict.fromkeys(part.strip() for part in system.split("-")))

@@ -16,7 +16,7 @@ from gnome_lite.cli.common import Home, console, say, settings_of
 from gnome_lite.cli.query import number
 
 if TYPE_CHECKING:
-    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.pipeline import Progress
     from gnome_lite.settings import Settings
 
@@ -52,7 +52,7 @@ def predict(
     The networks answer for the crystal *after* relaxation. Only at the level of the bundled crystals is there a hull;
     the ensemble of level mp-GGA_GGA+U-MP2020 gives formation energies on the Materials Project's scale.
     """
-    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.report.progress import progress_on
     from gnome_lite.sources.files import read_crystals
 
@@ -83,7 +83,7 @@ def _energies(
     """
     from gnome_lite.assemble import make_predictor, shipped_levels, shipped_model
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
     from gnome_lite.predict.checkpoint import read_card
 
     path = shipped_model(level)
@@ -108,7 +108,7 @@ def _on_the_hull(
 
     from gnome_lite.assemble import load_references, make_predictor
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.crystals import symbol
+    from gnome_lite.core.crystals import symbol
     from gnome_lite.stability.hull import build_hull
 
     config = CampaignConfig()

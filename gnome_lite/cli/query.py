@@ -107,8 +107,8 @@ def make_query(
     Raises:
         ConfigError: naming what is not understood.
     """
-    from gnome_lite.errors import ConfigError
-    from gnome_lite.records import STABLE_EV_PER_ATOM
+    from gnome_lite.core.errors import ConfigError
+    from gnome_lite.core.records import STABLE_EV_PER_ATOM
     from gnome_lite.store.query import Query
 
     if chemsys is not None and not chemsys.strip("- "):
@@ -139,7 +139,7 @@ def make_query(
 
 def _sites(text: str | None) -> tuple[int | None, int | None]:
     """Limits from "1-40", "-40", "8-" or "8"."""
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
 
     if text is None:
         return None, None

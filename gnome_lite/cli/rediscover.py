@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from gnome_lite.assemble.rediscovery import Rediscovery
-    from gnome_lite.assemble.rediscovery_arms import Arm, ArmResult
+    from gnome_lite.evaluation.rediscovery_campaigns import Arm, ArmResult
+    from gnome_lite.evaluation.rediscovery_setup import Rediscovery
 
 BUDGETS = (25, 50, 100, 200, 500)
 
@@ -45,9 +45,9 @@ def rediscover(
 
     Hours. Stopped at any time, it goes on when it is run again.
     """
-    from gnome_lite.assemble.rediscovery import prepare_rediscovery
-    from gnome_lite.assemble.rediscovery_arms import arm_config, run_arm
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
+    from gnome_lite.evaluation.rediscovery_campaigns import arm_config, run_arm
+    from gnome_lite.evaluation.rediscovery_setup import prepare_rediscovery
     from gnome_lite.report.progress import progress_on
 
     place = home if home is not None else settings_of(None).home / "rediscovery"
@@ -74,8 +74,8 @@ def rediscover(
 
 
 def _arms(text: str) -> list[Arm]:
-    from gnome_lite.assemble.rediscovery_arms import ARMS
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
+    from gnome_lite.evaluation.rediscovery_campaigns import ARMS
 
     names = split_list(text)
     unknown = [name for name in names if name not in ARMS]

@@ -13,7 +13,7 @@ from gnome_lite.cli.common import Home, console, say, settings_of
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.references import ReferenceSet
+    from gnome_lite.core.phases import PhaseSet
 
 
 def references(
@@ -35,29 +35,29 @@ def references(
 
     The file can stand in `sources.files` of a campaign at that level.
     """
-    from gnome_lite.assemble import load_references, make_rung, require_range
-    from gnome_lite.climb import competing_phases, phases_at
-    from gnome_lite.errors import CalculatorError, MissingReferenceError
+    from gnome_lite.assemble import load_references, make_higher_level, require_range
+    from gnome_lite.campaign.higher_levels import competing_phases, phases_at
+    from gnome_lite.core.errors import CalculatorError, MissingReferenceError
     from gnome_lite.report.progress import progress_on
-    from gnome_lite.sources.parquet import write_references
+    from gnome_lite.sources.reference_files import write_references
     from gnome_lite.stability.hull import build_hull
 
     wanted = _system(system)
     settings = settings_of(home)
     config = _config(wanted, level, campaign, _arguments(set_ or []), single_point)
     require_range(config)
-    rung = make_rung(level, config, settings)
+    higher = make_higher_level(level, config, settings)
     below = load_references(config, settings)
     known = competing_phases(below, [], [wanted], within, build_hull)
     if set(wanted.split("-")) - {e.crystal.chemical_system for e in known}:
         missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
         raise MissingReferenceError(f"no known crystal of {', '.join(missing)}: add one to the campaign's sources")
     with progress_on(sys.stderr) as progress:
-        phases = phases_at(rung.verifier, known, rung.ledger, progress)
+        phases = phases_at(higher.verifier, known, higher.results_log, progress)
     made = phases.of(wanted)
     if made is None:
         causes = ", ".join(f"{cause} {n}" for cause, n in phases.failed.items())
-        raise CalculatorError(f"an element of {wanted} has no energy at level {rung.verifier.level}: {causes}")
+        raise CalculatorError(f"an element of {wanted} has no energy at level {higher.verifier.level}: {causes}")
     path = out if out is not None else Path(f"{wanted}-{level.replace(':', '_')}.parquet")
     write_references(path, made.entries)
     _table(made, below)
@@ -67,8 +67,8 @@ def references(
 
 
 def _system(text: str) -> str:
-    from gnome_lite.crystals import atomic_number
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.crystals import atomic_number
+    from gnome_lite.core.errors import ConfigError
 
     elements = sorted(set(text.split("-")))
     try:
@@ -81,7 +81,7 @@ def _system(text: str) -> str:
 
 def _arguments(words: list[str]) -> dict[str, Any]:
     """Keyword arguments; each value is TOML, or else plain text."""
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
 
     found: dict[str, Any] = {}
     for word in words:
@@ -107,12 +107,12 @@ def _config(
     if single_point:
         changed["max_steps"] = 0
     settings = settings.model_copy(update=changed)
-    rungs = {"levels": (config.verify.calculator, level), "level": {**config.verify.level, level: settings}}
+    higher_levels = {"levels": (config.verify.calculator, level), "level": {**config.verify.level, level: settings}}
     space = config.space.model_copy(update={"chemical_systems": (system,)})
-    return config.model_copy(update={"verify": config.verify.model_copy(update=rungs), "space": space})
+    return config.model_copy(update={"verify": config.verify.model_copy(update=higher_levels), "space": space})
 
 
-def _table(made: ReferenceSet, below: ReferenceSet) -> None:
+def _table(made: PhaseSet, below: PhaseSet) -> None:
     """Each phase at both levels."""
     import numpy as np
     from rich.table import Table

@@ -26,14 +26,14 @@ def release(
 ) -> None:
     """Write summary tables as in GNoME's release, CIFs, the entries of the hull, a datasheet and checksums."""
     if check:
-        from gnome_lite.sources.release import check_files
+        from gnome_lite.sources.release_reader import check_files
 
         n = check_files(directory)
         typer.echo(f"{directory}: {n} files as they were written")
         return
     from gnome_lite.predict.train import in_training
     from gnome_lite.report.progress import progress_on
-    from gnome_lite.report.release import write_release
+    from gnome_lite.report.release_writer import write_release
     from gnome_lite.store.query import Query
 
     store = store_of(home)

@@ -22,7 +22,7 @@ def init(
 ) -> None:
     """Write a commented campaign.toml with every setting at its default."""
     from gnome_lite.cli.template import campaign_toml
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
 
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -81,8 +81,8 @@ def _run_flow(config: CampaignConfig, settings: Settings, debug: bool) -> None:
 
 
 def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None:
+    from gnome_lite.campaign.stopping import reason_to_stop
     from gnome_lite.report.tables import round_table
-    from gnome_lite.stopping import reason_to_stop
     from gnome_lite.store.query import Query
 
     out = console()

@@ -11,10 +11,10 @@ import typer
 
 from gnome_lite.cli.common import Home, console, settings_of
 from gnome_lite.cli.errors import Invocation
-from gnome_lite.errors import SourceError
+from gnome_lite.core.errors import SourceError
 
 if TYPE_CHECKING:
-    from gnome_lite.references import ReferenceSet
+    from gnome_lite.core.phases import PhaseSet
 
 app = typer.Typer(help="The bundled reference set: describe it, make it.", no_args_is_help=True)
 
@@ -54,8 +54,8 @@ def info(
         line("\n" + markdown(compare_elements(references, read_elemental_energies(compare))))
     if figure is not None:
         from gnome_lite.config import DEFAULT_ELEMENTS
-        from gnome_lite.datasheet import datasheet
         from gnome_lite.report.coverage import coverage_figure
+        from gnome_lite.seed.statistics import datasheet
         from gnome_lite.stability.hull import build_hull
 
         sheet = datasheet(references, DEFAULT_ELEMENTS, build_hull)
@@ -87,11 +87,11 @@ def build(
     with progress_on(sys.stderr) as progress:
         progress("prefect", 0, 0, "starting")
         from flows.discovery import showing
-        from flows.seeding import seeding
+        from flows.seed_build import seeding
 
-        ledger = (settings.home / "seed" / "ledger.jsonl").resolve()
+        results_log = (settings.home / "seed" / "ledger.jsonl").resolve()
         with local_server(), showing(progress):
-            made = seeding(str(out), str(ledger), compounds)
+            made = seeding(str(out), str(results_log), compounds)
     for name, figure in made.items():
         typer.echo(f"{name}: {figure}")
 
@@ -114,13 +114,13 @@ def gases(
     typer.echo(f"out: {out or molecules_file(settings, level_of(config))}")
 
 
-def _beside_labels(references: ReferenceSet, labels: list[Path]) -> None:
+def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:
     """How far formation energies are from those of the same structures elsewhere."""
     import numpy as np
 
     from gnome_lite.assemble import make_novelty
-    from gnome_lite.datasheet import compare_labels
     from gnome_lite.report.progress import progress_on
+    from gnome_lite.seed.statistics import compare_labels
     from gnome_lite.sources.labelled import read_labelled
 
     with progress_on(sys.stderr) as progress:
@@ -136,7 +136,7 @@ def _beside_labels(references: ReferenceSet, labels: list[Path]) -> None:
             typer.echo(said)
 
 
-def _references(data: Path | None) -> ReferenceSet:
-    from gnome_lite.sources.seed import SeedSource
+def _references(data: Path | None) -> PhaseSet:
+    from gnome_lite.sources.bundled_seed import SeedSource
 
     return SeedSource(None if data is None else data / "references.parquet").load()

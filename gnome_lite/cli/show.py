@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from gnome_lite.crystals import Crystal
-    from gnome_lite.records import Verdict
-    from gnome_lite.store.history import CrystalHistory, IssuedVerdict
+    from gnome_lite.core.crystals import Crystal
+    from gnome_lite.core.records import Verdict
+    from gnome_lite.store.lineage import CrystalHistory, IssuedVerdict
     from gnome_lite.store.status import CampaignStatus
 
 
@@ -83,7 +83,7 @@ def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, Campaig
 
 def _by_dft(out: Console, history: CrystalHistory, home: Path | None) -> None:
     """What a Δ-model makes of the verified crystal, where one is shipped for its level."""
-    from gnome_lite.assemble import dft_outlook, open_known, shipped_delta
+    from gnome_lite.assemble import dft_correction, open_known, shipped_delta
 
     last = history.verdicts[-1] if history.verdicts else None
     if last is None or shipped_delta(last.verdict.level) is None:
@@ -91,7 +91,7 @@ def _by_dft(out: Console, history: CrystalHistory, home: Path | None) -> None:
     known = open_known(settings_of(home), last.campaign)
     if known.level != last.verdict.level or history.candidate.id not in known:
         return
-    (outlook,) = dft_outlook(known, [history.candidate.id])
+    (outlook,) = dft_correction(known, [history.candidate.id])
     if outlook is not None:
         energy = f"{outlook.e_form_ev_per_atom:+.4f} ± {outlook.spread_ev_per_atom:.4f}"
         _say(out, f"corrected formation   {energy}  ({outlook.target})")
@@ -119,7 +119,7 @@ def _crystals(out: Console, history: CrystalHistory) -> None:
 def _cell(out: Console, crystal: Crystal) -> None:
     import numpy as np
 
-    from gnome_lite.crystals import symbol
+    from gnome_lite.core.crystals import symbol
 
     lengths = np.linalg.norm(crystal.lattice, axis=1)
     unit = crystal.lattice / lengths[:, None]

@@ -12,7 +12,7 @@ from gnome_lite.cli.common import Home, console, store_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gnome_lite.records import Verification
+    from gnome_lite.core.records import Verification
     from gnome_lite.store.database import SqlStore
     from gnome_lite.store.status import CampaignStatus, RoundStatus
 

@@ -14,7 +14,7 @@ from gnome_lite.cli.common import Home, References, console, known_of, say, spli
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
-    from gnome_lite.stability.synthesis import Synthesis
+    from gnome_lite.analysis.synthesis_routes import Synthesis
 
 
 class Format(StrEnum):
@@ -43,8 +43,8 @@ def synthesis(
 
     Precursors are phases of the reference set; CO2, H2O and O2 may be given off where their energies are known.
     """
-    from gnome_lite.stability.gases import gases_of
-    from gnome_lite.stability.synthesis import synthesis as find
+    from gnome_lite.analysis.gases import gases_of
+    from gnome_lite.analysis.synthesis_routes import synthesis as find
 
     known = known_of(home, campaign, references)
     phases = known.phases()

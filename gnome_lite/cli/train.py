@@ -11,7 +11,7 @@ import typer
 from gnome_lite.cli.common import say
 
 if TYPE_CHECKING:
-    from gnome_lite.records import TrainingSet
+    from gnome_lite.core.records import TrainingSet
 
 
 def train(
@@ -43,9 +43,9 @@ def train(
     weights stand history.png (loss by epoch) and, of networks that read structures, parity.png (the hold-out).
     """
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.errors import ConfigError
+    from gnome_lite.predict.composition_screen import train_compositions
     from gnome_lite.predict.predictor import train_base
-    from gnome_lite.predict.screen import train_compositions
     from gnome_lite.report.progress import progress_on
 
     if delta:
@@ -75,8 +75,8 @@ def train(
 
 def _delta(out: Path | None, labels: list[Path] | None, level: str | None, without: str | None, seed: int) -> None:
     from gnome_lite.assemble import make_describe
-    from gnome_lite.crystals import atomic_number
-    from gnome_lite.errors import ConfigError
+    from gnome_lite.core.crystals import atomic_number
+    from gnome_lite.core.errors import ConfigError
     from gnome_lite.predict import delta
     from gnome_lite.predict.build import join
     from gnome_lite.predict.delta_train import DeltaPlan, train_delta
@@ -116,8 +116,8 @@ def _labelled(paths: list[Path], level: str) -> tuple[TrainingSet, TrainingSet |
 
 def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
     """The bundled crystals, and their unrelaxed inputs with the formation energies of what they relaxed to."""
-    from gnome_lite.records import TrainingSet
-    from gnome_lite.sources.seed import SeedSource
+    from gnome_lite.core.records import TrainingSet
+    from gnome_lite.sources.bundled_seed import SeedSource
 
     seed = SeedSource()
     references = seed.load()

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gnome_lite.chemistry.charge_grid import States, charge_grid
 from gnome_lite.config import Space
-from gnome_lite.crystals import MAX_Z
-from gnome_lite.generate.systems import System, random_systems, ratios
+from gnome_lite.core.crystals import MAX_Z
+from gnome_lite.generate.chemical_systems import System, random_systems, ratios
 
 SIMPLICITY_ATOMS = 4.0
 """A formula of so many atoms more is drawn e times more rarely: most compounds have simple formulas."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.gates import in_space
-from gnome_lite.crystals import MAX_Z
+from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.generate.probabilities import SubstitutionTable
 
 

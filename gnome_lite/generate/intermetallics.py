@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gnome_lite.chemistry.oxidation import oxidation_states
 from gnome_lite.chemistry.similarity import modified_pettifor
 from gnome_lite.chemistry.volume import elemental_volumes_ang3
-from gnome_lite.crystals import Crystal, atomic_number
+from gnome_lite.core.crystals import Crystal, atomic_number
 from gnome_lite.generate.enumeration import ParentSpecies, Substitutions
 from gnome_lite.generate.probabilities import SubstitutionTable
 from gnome_lite.generate.substitution import SpeciesSubstitution

@@ -20,14 +20,14 @@ from gnome_lite.chemistry.gates import element_masks, in_space
 from gnome_lite.chemistry.oxidation import cause_of_no_states, oxidation_states
 from gnome_lite.chemistry.symmetry import primitive, symmetry
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch
+from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.decorations import Decorations, decorations
 from gnome_lite.generate.enumeration import ParentSpecies
 from gnome_lite.generate.partial_block import Block, Changes, Parent
 from gnome_lite.generate.probabilities import substitution_table
 from gnome_lite.generate.substitution import CHUNK
 from gnome_lite.generate.supercells import SiteSymmetry
-from gnome_lite.records import CandidatePool
 
 BLOCK_POSSIBILITIES = 4_000_000
 """A block with so many takes no further parent (some 30 bytes each)."""

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.volume import estimate_volume
-from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch
+from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.decorations import Decorations, SiteChoices
 from gnome_lite.generate.enumeration import ParentSpecies
 from gnome_lite.generate.substitution import species_name
 from gnome_lite.generate.supercells import supercells
-from gnome_lite.records import CandidatePool
 
 RANK_BITS = 16
 """A site's species and its rank among that species' sites travel as one integer: the rank in these low bits."""

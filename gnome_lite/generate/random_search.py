@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.config import Gates, Generate
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.random_tries import SURPLUS, Formula, SearchSettings, try_crystals
-from gnome_lite.records import CandidatePool
 
 NAME = "random"
 CHUNK = 512

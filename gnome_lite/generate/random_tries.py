@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gnome_lite.chemistry.distances import min_distance_ratios
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.chemistry.volume import volume_from_radii
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.generate.packing import admits, random_assignment
 from gnome_lite.generate.random_cells import compact_cells, random_lattices
 from gnome_lite.generate.separations import least_distances_ang, usual_distances_ang

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnome_lite.crystals import CrystalBatch
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.pipeline import Generator
-from gnome_lite.records import CandidatePool
 
 Position = Mapping[str, Sequence[int]]
 """Of each generator, by name: [its chunks delivered whole, candidates of the next one delivered, candidates delivered

@@ -17,10 +17,10 @@ from gnome_lite.chemistry.gates import element_masks
 from gnome_lite.chemistry.oxidation import cause_of_no_states, oxidation_states
 from gnome_lite.chemistry.volume import estimate_volume
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, symbol
+from gnome_lite.core.crystals import Crystal, CrystalBatch, symbol
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.enumeration import ParentSpecies, Substitutions, enumerate_substitutions
 from gnome_lite.generate.probabilities import SubstitutionTable, substitution_table
-from gnome_lite.records import CandidatePool
 
 CHUNK = 512
 

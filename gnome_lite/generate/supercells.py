@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 
 MAX_REDUCTION_STEPS = 100
 HALF = 0.5 + 1e-6

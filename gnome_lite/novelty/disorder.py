@@ -12,9 +12,9 @@ import numpy as np
 
 from gnome_lite.chemistry.elements import merged
 from gnome_lite.chemistry.symmetry import primitive, symmetry
-from gnome_lite.crystals import Crystal
-from gnome_lite.novelty.index import SameCrystals
-from gnome_lite.novelty.match import same
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.novelty.matcher.index import SameCrystals
+from gnome_lite.novelty.matcher.pairs import same
 
 if TYPE_CHECKING:
     from moyopy import MoyoDataset

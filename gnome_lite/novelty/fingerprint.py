@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.crystals import Crystal, CrystalBatch, symbol
+from gnome_lite.core.crystals import Crystal, CrystalBatch, symbol
 
 SYMPREC_ANG = 0.1
 """Loose, as pymatgen's prototype labels have it, so that relaxation noise does not split a bucket."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.novelty import fingerprint, prototype
-from gnome_lite.novelty.atlas import Atlas
-from gnome_lite.novelty.index import SameCrystals
+from gnome_lite.novelty.matcher.index import SameCrystals
+from gnome_lite.novelty.prototype_database import PrototypeDatabase
 
 
 class CrystalNovelty:
@@ -25,6 +25,6 @@ class CrystalNovelty:
         """An empty index."""
         return SameCrystals()
 
-    def atlas(self, known: Iterable[tuple[str, Crystal, str]]) -> Atlas:
+    def prototype_database(self, known: Iterable[tuple[str, Crystal, str]]) -> PrototypeDatabase:
         """Of (id, crystal, fingerprint) of known crystals of any formula."""
-        return Atlas(known)
+        return PrototypeDatabase(known)

@@ -16,7 +16,7 @@ from gnome_lite.chemistry.charge_grid import ANIONS
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.chemistry.states import electronegativities, states
 from gnome_lite.chemistry.symmetry import symmetrised, symmetry
-from gnome_lite.crystals import Crystal, atomic_number, symbol
+from gnome_lite.core.crystals import Crystal, atomic_number, symbol
 from gnome_lite.novelty.disorder import symmetry_per_atom
 from gnome_lite.novelty.fingerprint import SYMPREC_ANG, at_reference_volume
 

@@ -16,7 +16,7 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from gnome_lite.crystals import formula_counts, symbol
+from gnome_lite.core.crystals import formula_counts, symbol
 
 
 @dataclass(frozen=True, slots=True)

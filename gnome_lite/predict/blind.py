@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.records import ModelRecord, TrainingSet
 from gnome_lite.pipeline import Progress, Screen
 from gnome_lite.predict.predictor import EnsemblePredictor
-from gnome_lite.records import ModelRecord, TrainingSet
 
 
 class BlindPredictor(EnsemblePredictor):

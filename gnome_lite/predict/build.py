@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, CrystalBatch, symbol
-from gnome_lite.errors import SourceError
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch, symbol
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.records import TrainingSet
 from gnome_lite.pipeline import Progress
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
 from gnome_lite.predict.fit import Schedule, evaluate
 from gnome_lite.predict.kinds import AnyArchitecture, Inputs, inputs_of, load_weights, network_of, normalisation_of
 from gnome_lite.predict.train import Member, Plan, in_training, train_members
-from gnome_lite.records import TrainingSet
 
 MAX_ABS_E_FORM_EV_PER_ATOM = 5.0
 """Formation energies beyond this are no physics and are not trained on."""

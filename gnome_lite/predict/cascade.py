@@ -17,9 +17,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.pipeline import Progress, silent
-from gnome_lite.predict.calibrate import IQR_PER_SIGMA
 from gnome_lite.predict.ensemble import (
     CRYSTALS_AT_ONCE,
     VOLUMES,
@@ -27,6 +26,7 @@ from gnome_lite.predict.ensemble import (
     median_and_spread,
     volume_factors,
 )
+from gnome_lite.predict.error_model import IQR_PER_SIGMA
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gnome_lite.crystals import CrystalBatch
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.errors import CheckpointError
+from gnome_lite.core.records import ModelRecord, TrainingSet
 from gnome_lite.predict.kinds import AnyArchitecture, network_of
 from gnome_lite.predict.network import Normalisation
-from gnome_lite.records import ModelRecord, TrainingSet
 
 Weights = dict[str, NDArray[np.float32]]
 """Parameters of one member by name."""

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.graph import MAX_NETWORK_Z
 from gnome_lite.predict.network import Atoms, Normalisation, Swish
-from gnome_lite.records import TrainingSet
 
 SMALLEST_FRACTION = 1e-3
 """Below it the logarithm of a fraction says no more."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.errors import CheckpointError
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.composition import (
     CompositionArchitecture,

@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gnome_lite.crystals import MAX_Z, atomic_number
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.crystals import MAX_Z, atomic_number
+from gnome_lite.core.errors import CheckpointError
+from gnome_lite.core.records import SurrogateFeatures
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.delta_network import DeltaNetwork, DeltaTensors
-from gnome_lite.records import SurrogateFeatures
 
 SCALING = "scaling.safetensors"
 CRYSTALS_AT_ONCE = 256

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gnome_lite.crystals import MAX_Z
+from gnome_lite.core.crystals import MAX_Z
 
 UNIT_EV_PER_ATOM = 0.03
 """Corrections and differences are of this size."""

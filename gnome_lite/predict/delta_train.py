@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnome_lite.crystals import MAX_Z, CrystalBatch, atomic_number, chemical_system, symbol
-from gnome_lite.errors import SourceError
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number, chemical_system, symbol
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.records import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.delta import (
     DeltaCard,
@@ -31,7 +32,6 @@ from gnome_lite.predict.delta import (
     tensors_of,
 )
 from gnome_lite.predict.delta_network import DeltaNetwork
-from gnome_lite.records import SurrogateFeatures
 
 NEIGHBOURS, BLOCKS = 16, 4
 """A batch is so many blocks of so many crystals of like composition."""

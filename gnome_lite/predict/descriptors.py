@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import symbol
+from gnome_lite.core.crystals import symbol
 from gnome_lite.predict.graph import MAX_NETWORK_Z
 
 NAMES = (

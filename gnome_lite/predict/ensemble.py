@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, symbol
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, symbol
+from gnome_lite.core.errors import CheckpointError
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.graph import GraphSet, build_graphs

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.ragged import rows_at
 from gnome_lite.pipeline import Progress, silent
-from gnome_lite.ragged import rows_at
 
 MAX_NETWORK_Z = 94
 """Heaviest element with an embedding (Pu): CHGNet, the default level, knows no heavier one."""

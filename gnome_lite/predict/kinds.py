@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.composition import (
     CompositionArchitecture,
     CompositionNetwork,
@@ -16,7 +17,6 @@ from gnome_lite.predict.composition import (
 )
 from gnome_lite.predict.graph import GraphSet, build_graphs
 from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation, StructuralNetwork
-from gnome_lite.records import TrainingSet
 
 AnyArchitecture = CompositionArchitecture | Architecture
 AnyNetwork = CompositionNetwork | StructuralNetwork

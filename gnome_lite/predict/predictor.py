@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.answers import keep_answers, read_answers
 from gnome_lite.config import Predict
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.errors import CheckpointError, MissingReferenceError
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.errors import CheckpointError, MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import ModelRecord, TrainingSet
 from gnome_lite.pipeline import Distances, PastPredictions, Progress, Screen
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import Recipe, build, join, split
-from gnome_lite.predict.calibrate import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, Residuals
 from gnome_lite.predict.cascade import cascade
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
+from gnome_lite.predict.error_model import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, ErrorModel
 from gnome_lite.predict.fit import Schedule
 from gnome_lite.predict.network import Architecture
-from gnome_lite.predict.shift import Shift
-from gnome_lite.records import ModelRecord, TrainingSet
-from gnome_lite.references import ReferenceSet
+from gnome_lite.predict.prediction_cache import keep_cached, read_cached
+from gnome_lite.predict.residual_gp import ResidualGP
 
 GPU_WIDTH, CPU_WIDTH = 256, 64
 """Of networks trained from nothing where the campaign gives none; 256 is GNoME's."""
@@ -60,7 +60,7 @@ class EnsemblePredictor:
         self._loaded: Ensemble | None = None
         self._holdout: tuple[TrainingSet, NDArray[np.float64], NDArray[np.float64]] | None = None
 
-    def base(self, references: ReferenceSet, progress: Progress) -> ModelRecord:
+    def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
         """The shipped ensemble, if it was trained for the references' level and has the architecture and the
         number of members that are asked for; else one trained now on the references and kept.
 
@@ -113,7 +113,7 @@ class EnsemblePredictor:
         """See `Ensemble.out_of_domain`."""
         return self._ensemble(model_id).out_of_domain(crystal, predicted)
 
-    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Residuals:
+    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> ErrorModel:
         """Fitted on the errors of the base's hold-out and of what was verified since, where it was predicted near the
         hull: predictions far above it err more, and would make those near it seem less sure than they are. What was
         verified since also shifts what is expected of like compositions, as far as this model has not learnt it.
@@ -132,12 +132,12 @@ class EnsemblePredictor:
         if near.sum() < FEWEST_RESIDUALS:
             near[:] = True
         if near.sum() < FEWEST_RESIDUALS:
-            found = Residuals.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
+            found = ErrorModel.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
         else:
-            found = Residuals.fitted(error[near], spread[near])
+            found = ErrorModel.fitted(error[near], spread[near])
         if past is None:
             return found
-        return replace(found, shift=Shift.fitted(past.counts, past.verified_ev_per_atom - past.now_ev_per_atom))
+        return replace(found, shift=ResidualGP.fitted(past.counts, past.verified_ev_per_atom - past.now_ev_per_atom))
 
     @cached_property
     def _inputs(self) -> TrainingSet | None:
@@ -162,11 +162,11 @@ class EnsemblePredictor:
             # Relaxed crystals are asked for as they are: their volumes are no guesses.
             scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
             path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.npz"
-            said = read_answers(path, len(base.holdout))
+            said = read_cached(path, len(base.holdout))
             if said is None:
                 threads = self._config.processes or os.cpu_count() or 1
                 said = ensemble.predict(base.holdout.crystals, scan, threads)
-                keep_answers(path, said)
+                keep_cached(path, said)
             self._holdout = base.holdout, *said
         holdout, predicted, spread = self._holdout
         try:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.errors import GnomeLiteError
+from gnome_lite.core.errors import GnomeLiteError
 from gnome_lite.pipeline import Progress
 
 if TYPE_CHECKING:

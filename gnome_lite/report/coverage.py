@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnome_lite.datasheet import Datasheet
 from gnome_lite.report.figures import BLUE, ORANGE
+from gnome_lite.seed.statistics import Datasheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.records import RoundReport
+from gnome_lite.core.records import RoundReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

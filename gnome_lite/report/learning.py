@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.errors import CheckpointError
 from gnome_lite.report.reliability import reliability_figure
 from gnome_lite.report.training import history_figure, parity_figure
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.metrics import calibration_error, reliability
+from gnome_lite.core.metrics import calibration_error, reliability
 from gnome_lite.report.figures import BLUE, GREY
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnome_lite.replay import Replay, ReplayRound
-from gnome_lite.replay_runs import Arm, band, band_of_rounds, by_arm
+from gnome_lite.evaluation.replay import Replay, ReplayRound
+from gnome_lite.evaluation.replay_runs import Arm, band, band_of_rounds, by_arm
 from gnome_lite.report.figures import BLUE, GREEN, GREY, ORANGE, VERMILION
 from gnome_lite.report.tables import NONE
 

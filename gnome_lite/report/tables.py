@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gnome_lite.records import RoundReport
+from gnome_lite.core.records import RoundReport
 
 if TYPE_CHECKING:
     from rich.table import Table

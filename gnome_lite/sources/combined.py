@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from gnome_lite.errors import SourceError
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.phases import Phase, PhaseSet, permissive
 from gnome_lite.pipeline import Source
-from gnome_lite.references import ReferenceEntry, ReferenceSet, permissive
 
 SAME_ENERGY_EV_PER_ATOM = 1e-3
 """Two labels of one crystal at one level differ by less, or one of them is wrong."""
@@ -26,10 +26,10 @@ class CombinedSource:
         self._sources = tuple(sources)
         self._permissive_only = permissive_only
         self.left_out: Mapping[str, int] = {}
-        self._loaded: ReferenceSet | None = None
+        self._loaded: PhaseSet | None = None
         self.counts: tuple[tuple[int, ...], int] = ((), 0)
 
-    def load(self) -> ReferenceSet:
+    def load(self) -> PhaseSet:
         """The one reference set; the same object at every call.
 
         Raises:
@@ -49,18 +49,18 @@ class CombinedSource:
                         f"no known crystal has a permissive licence ({', '.join(sorted(self.left_out))}): "
                         'set sources.licences = "any", or name other sources'
                     )
-            self._loaded = ReferenceSet.make(kept)
+            self._loaded = PhaseSet.make(kept)
             self.counts = (tuple(len(each) for each in sets), len(kept))
         return self._loaded
 
 
-def merge(entries: Iterable[ReferenceEntry]) -> list[ReferenceEntry]:
+def merge(entries: Iterable[Phase]) -> list[Phase]:
     """Entries with each id once, the first of equals.
 
     Raises:
         SourceError: if one id comes with two energies at one level.
     """
-    kept: dict[str, ReferenceEntry] = {}
+    kept: dict[str, Phase] = {}
     for entry in entries:
         first = kept.setdefault(entry.id, entry)
         differ = abs(first.energy_ev_per_atom - entry.energy_ev_per_atom) > SAME_ENERGY_EV_PER_ATOM
@@ -70,6 +70,6 @@ def merge(entries: Iterable[ReferenceEntry]) -> list[ReferenceEntry]:
                 f"{first.source} and {entry.energy_ev_per_atom:.4f} in {entry.source}: remove the wrong one"
             )
         if first.level != entry.level:
-            # Kept under a name of its own, so that ReferenceSet.make sees both levels and refuses them.
+            # Kept under a name of its own, so that PhaseSet.make sees both levels and refuses them.
             kept[f"{entry.id} {entry.level}"] = entry
     return list(kept.values())

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gnome_lite.crystals import atomic_number
-from gnome_lite.errors import SourceError
-from gnome_lite.references import ReferenceSet
+from gnome_lite.core.crystals import atomic_number
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.phases import PhaseSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class ElementalDifference:
         return self.energy_ev_per_atom - self.other_ev_per_atom
 
 
-def compare_elements(references: ReferenceSet, others: Mapping[str, float]) -> list[ElementalDifference]:
+def compare_elements(references: PhaseSet, others: Mapping[str, float]) -> list[ElementalDifference]:
     """Differences of the elements that both have, by atomic number.
 
     Args:

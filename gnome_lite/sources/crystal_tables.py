@@ -1,4 +1,4 @@
-"""Crystals in Parquet tables: what the files of references and of universes share. Checked to the last value."""
+"""Crystals in Parquet tables: what the files of references and of labelled pools share. Checked to the last value."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.crystals import MAX_Z, CrystalBatch
-from gnome_lite.errors import SourceError
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch
+from gnome_lite.core.errors import SourceError
 
 if TYPE_CHECKING:
     import pyarrow as pa

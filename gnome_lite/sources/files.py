@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import SourceError
-from gnome_lite.references import ReferenceEntry, ReferenceSet
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.phases import Phase, PhaseSet
 from gnome_lite.sources.combined import merge
-from gnome_lite.sources.parquet import read_references
+from gnome_lite.sources.reference_files import read_references
 
 MAX_BYTES = 5_000_000
 DEADLINE_S = 60.0
@@ -122,7 +122,7 @@ class FileSource:
         self._level = level
         self._licence = licence
 
-    def load(self) -> ReferenceSet:
+    def load(self) -> PhaseSet:
         """Read every file.
 
         Raises:
@@ -139,8 +139,6 @@ class FileSource:
                         f"{path}: {name} has no energy: references need energies at level {self._level} "
                         "(extxyz, an ASE database, or pymatgen entries as JSON carry them)"
                     )
-                entry = ReferenceEntry(
-                    crystal.content_id, crystal, energy_ev, self._level, f"file {path.name}", self._licence
-                )
+                entry = Phase(crystal.content_id, crystal, energy_ev, self._level, f"file {path.name}", self._licence)
                 entries.append(entry)
-        return ReferenceSet.make(merge(entries))
+        return PhaseSet.make(merge(entries))

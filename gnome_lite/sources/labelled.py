@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
-from gnome_lite.errors import SourceError
-from gnome_lite.records import TrainingSet
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.records import TrainingSet
 
 CIF, ENERGY, NAME = "cif", "formation_energy_per_atom", "material_id"
 MAX_CIF_CHARACTERS = 1_000_000

@@ -14,9 +14,9 @@ from itertools import combinations
 from typing import Any
 from urllib.parse import urlsplit
 
-from gnome_lite.crystals import Crystal, atomic_number
-from gnome_lite.errors import SourceError
-from gnome_lite.references import ReferenceEntry, ReferenceSet
+from gnome_lite.core.crystals import Crystal, atomic_number
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.phases import Phase, PhaseSet
 from gnome_lite.settings import Settings
 from gnome_lite.sources.pymatgen_json import BadFileError, structure_from_dict
 
@@ -55,14 +55,14 @@ class MaterialsProjectSource:
         self._include_gnome = include_gnome
         self.counts: Mapping[str, int] = {}
 
-    def load(self) -> ReferenceSet:
+    def load(self) -> PhaseSet:
         """Fetch every system.
 
         Raises:
             SourceError: without a key, on any failure of the network or the server, and if what came
                 back is incomplete, of another level or not a crystal.
         """
-        kept: dict[str, ReferenceEntry] = {}
+        kept: dict[str, Phase] = {}
         seen: set[str] = set()
         left_out: set[str] = set()
         for system in self._systems:
@@ -74,7 +74,7 @@ class MaterialsProjectSource:
                     left_out.add(entry.id)
                 else:
                     kept[entry.id] = entry
-        references = ReferenceSet.make(list(kept.values()))
+        references = PhaseSet.make(list(kept.values()))
         needed = {element for system in self._systems for element in system.split("-")}
         missing = sorted(needed - set(references.elemental_ev_per_atom))
         if missing:
@@ -128,7 +128,7 @@ def _ask(key: str, endpoint: str | None, systems: list[str]) -> tuple[list[Any],
         return list(documents), int(total)
 
 
-def _entry(document: Mapping[str, Any]) -> ReferenceEntry:
+def _entry(document: Mapping[str, Any]) -> Phase:
     """One document as a reference entry, its energy checked against the document's own.
 
     Raises:
@@ -160,7 +160,7 @@ def _entry(document: Mapping[str, Any]) -> ReferenceEntry:
             f"Materials Project's {name} states {document['energy_per_atom']} eV/atom but its entry "
             f"{energy_ev / len(crystal):.4f}: its corrections are not understood, update mp-api"
         )
-    return ReferenceEntry(name, crystal, energy_ev, LEVEL, "Materials Project", licence)
+    return Phase(name, crystal, energy_ev, LEVEL, "Materials Project", licence)
 
 
 def _explain(error: Exception, key: str) -> str:

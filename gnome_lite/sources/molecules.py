@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.sources.prototypes import primitive
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.sources.aflow import primitive
 
 SOURCE = "gnome_lite seed, molecules"
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn, SupportsFloat
 
-from gnome_lite.crystals import Crystal, atomic_number
+from gnome_lite.core.crystals import Crystal, atomic_number
 
 Found = tuple[str, Crystal, float | None]
 """Name, crystal, energy of the cell in eV."""

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.sources.pymatgen_json import (
     BadFileError,
     Found,

@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z
+from gnome_lite.core.crystals import MAX_Z
 
 E_FORM_LIMIT_EV_PER_ATOM = 10.0
 """No compound of physics lies further from its elements; what does is refused, never a corner of the hull."""

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import symbol
-from gnome_lite.errors import MissingReferenceError
+from gnome_lite.core.crystals import symbol
+from gnome_lite.core.errors import MissingReferenceError
 from gnome_lite.stability.entries import Elements, Entries, elements_of, fractions_of, key_of
 from gnome_lite.stability.facets import LowerHull, lower_hulls
 from gnome_lite.stability.systems import System

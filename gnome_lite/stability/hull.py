@@ -20,11 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import CrystalBatch, atomic_number, reduced_formula
-from gnome_lite.errors import ConfigError, LevelMismatchError
+from gnome_lite.core.crystals import CrystalBatch, atomic_number, reduced_formula
+from gnome_lite.core.errors import ConfigError, LevelMismatchError
+from gnome_lite.core.phases import PhaseSet, formation_energies
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, Verification
 from gnome_lite.pipeline import HullVerdict
-from gnome_lite.records import STABLE_EV_PER_ATOM, Verification
-from gnome_lite.references import ReferenceSet, formation_energies
 from gnome_lite.stability.entries import (
     E_FORM_LIMIT_EV_PER_ATOM,
     NONE,
@@ -293,7 +293,7 @@ class ChemicalHull:
         return self._formulas[entry]
 
 
-def build_hull(references: ReferenceSet, verified: Sequence[Verification]) -> ChemicalHull:
+def build_hull(references: PhaseSet, verified: Sequence[Verification]) -> ChemicalHull:
     """The hull of references and verified crystals (`pipeline.BuildHull`); failed verifications are left out.
 
     A verified crystal whose id is a reference's is that reference, and is not entered again.

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.errors import ConfigError
-from gnome_lite.records import STABLE_EV_PER_ATOM
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.stability.decomposition import lowest_mixtures
 from gnome_lite.stability.entries import E_FORM_LIMIT_EV_PER_ATOM, Elements, by_system
 from gnome_lite.stability.hull import ChemicalHull

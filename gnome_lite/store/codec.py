@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import StoreError
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import StoreError
 
 _MASK_BITS = 59
 """Two masks of 59 bits hold Z = 1..118 clear of the sign bit of a 64-bit integer."""

@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gnome_lite.errors import StoreError
+from gnome_lite.core.errors import StoreError
 
 BUSY_TIMEOUT_S = 30
 T = TypeVar("T")

@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, delete, exists, func, select, text, update
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.errors import ConfigError, StoreError
-from gnome_lite.records import Candidate, CandidatePool, ModelRecord, Prediction, RoundReport, Verdict, Verification
-from gnome_lite.references import ReferenceSet
+from gnome_lite.core.errors import ConfigError, StoreError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import (
+    Candidate,
+    CandidatePool,
+    ModelRecord,
+    Prediction,
+    RoundReport,
+    Verdict,
+    Verification,
+)
 from gnome_lite.store import locks, migrations, rows, schema
 from gnome_lite.store.codec import encode_crystal, to_json
 from gnome_lite.store.connection import Database, chunks, parse_url
@@ -27,7 +35,7 @@ from gnome_lite.store.verdicts import read_standing, write_judged, write_reissue
 from gnome_lite.store.writes import insert, mark, now, of, replace
 
 if TYPE_CHECKING:
-    from gnome_lite.store.history import CrystalHistory
+    from gnome_lite.store.lineage import CrystalHistory
     from gnome_lite.store.query import Query, StoredCrystal
     from gnome_lite.store.status import StoreStatus
 
@@ -94,7 +102,7 @@ class SqlStore:
 
     # Campaigns and steps
 
-    def begin(self, config: CampaignConfig, references: ReferenceSet) -> None:
+    def begin(self, config: CampaignConfig, references: PhaseSet) -> None:
         """Record a campaign, or go on with it: more rounds and other numbers of processes are allowed.
 
         Raises:
@@ -278,7 +286,7 @@ class SqlStore:
         cause: str,
         hull_id: str,
         figures: Mapping[str, Any],
-        references: ReferenceSet | None = None,
+        references: PhaseSet | None = None,
         verified: tuple[int, Verification] | None = None,
     ) -> None:
         """Store verdicts that moved after the campaign's last round, and why; earlier ones are kept.
@@ -368,7 +376,7 @@ class SqlStore:
         Raises:
             StoreError: if there is no such id, or more than one.
         """
-        from gnome_lite.store.history import read_history
+        from gnome_lite.store.lineage import read_history
 
         with self._database.reading() as connection:
             return read_history(connection, candidate_id, self.name)

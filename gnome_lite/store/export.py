@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from gnome_lite.crystals import Crystal, symbol
-from gnome_lite.errors import ConfigError, StoreError
-from gnome_lite.formats import extxyz_frame
+from gnome_lite.core.crystals import Crystal, symbol
+from gnome_lite.core.errors import ConfigError, StoreError
+from gnome_lite.core.formats import extxyz_frame
 from gnome_lite.store.stored import StoredCrystal
 from gnome_lite.store.table import COLUMNS, to_rows
 

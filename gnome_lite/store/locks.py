@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from gnome_lite.errors import StoreError
+from gnome_lite.core.errors import StoreError
 from gnome_lite.store.connection import Database
 
 _held: set[int] = set()

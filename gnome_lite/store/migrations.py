@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
-from gnome_lite.errors import StoreError
+from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
 
 Migration = Callable[[Connection], None]

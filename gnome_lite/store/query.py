@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select
 
 from gnome_lite.chemistry.space_groups import number_of
-from gnome_lite.crystals import Crystal, atomic_number, chemical_system, formula_counts, reduced_formula
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.crystals import Crystal, atomic_number, chemical_system, formula_counts, reduced_formula
+from gnome_lite.core.errors import ConfigError
 from gnome_lite.store import schema
 from gnome_lite.store.codec import decode_crystal, element_masks
 from gnome_lite.store.connection import chunks

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, RowMapping, Select, select
 
-from gnome_lite.crystals import Crystal, symbol
-from gnome_lite.records import (
+from gnome_lite.core.crystals import Crystal, symbol
+from gnome_lite.core.records import (
     Candidate,
     Credibility,
     Failure,
@@ -22,7 +22,7 @@ from gnome_lite.records import (
 )
 from gnome_lite.store import schema
 from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, finite_or_none, number_or_nan, to_json
-from gnome_lite.store.symmetry import space_group_of
+from gnome_lite.store.relaxed_symmetry import space_group_of
 
 AMU_PER_ANG3_IN_G_PER_CM3 = 1.66053906660
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.errors import ConfigError
 
 _FREE_SETTINGS = (
     "rounds", "predict.processes", "verify.processes", "stop.patience", "stop.hit_rate", "stop.fresh",

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
-from gnome_lite.records import STABLE_EV_PER_ATOM, ModelRecord
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord
 from gnome_lite.store import rows, schema
 
 

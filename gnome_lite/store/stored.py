@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.records import STABLE_EV_PER_ATOM
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
 
 
 @dataclass(frozen=True, slots=True, eq=False)

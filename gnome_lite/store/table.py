@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gnome_lite.chemistry.space_groups import crystal_system, point_group
-from gnome_lite.crystals import symbol
+from gnome_lite.core.crystals import symbol
 from gnome_lite.store.stored import StoredCrystal
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from gnome_lite.errors import StoreError
-from gnome_lite.records import Verdict
-from gnome_lite.references import ReferenceSet
+from gnome_lite.core.errors import StoreError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Verdict
 from gnome_lite.store import rows, schema
 from gnome_lite.store.codec import to_json
 from gnome_lite.store.connection import chunks
@@ -50,7 +50,7 @@ def write_reissued(
     cause: str,
     hull_id: str,
     figures: Mapping[str, Any],
-    references: ReferenceSet | None = None,
+    references: PhaseSet | None = None,
 ) -> None:
     """Verdicts that moved since the campaign's last round; with `references` it goes on with these.
 

@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.crystals import MAX_Z
-from gnome_lite.errors import CalculatorError
+from gnome_lite.core.crystals import MAX_Z
+from gnome_lite.core.errors import CalculatorError
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -43,7 +43,7 @@ class Named:
 
 
 def _chgnet(version: str, checkpoint: str = "", **kwargs: str) -> Calculator:
-    from gnome_lite.verify.chgnet_calculator import CHGNetCalculator
+    from gnome_lite.verify.chgnet.calculator import CHGNetCalculator
 
     return CHGNetCalculator(checkpoint or version, **kwargs)
 
@@ -60,10 +60,10 @@ def _lj(**kwargs: float) -> Calculator:
     return LennardJones(**kwargs)
 
 
-def _foreign(factory: str, python: str = "", **kwargs: str | int | float | bool) -> Calculator:
-    from gnome_lite.verify.foreign import ForeignCalculator
+def _external(factory: str, python: str = "", **kwargs: str | int | float | bool) -> Calculator:
+    from gnome_lite.verify.external.interpreter import ExternalCalculator
 
-    return ForeignCalculator(python or home_of(factory), factory, kwargs)
+    return ExternalCalculator(python or home_of(factory), factory, kwargs)
 
 
 _DEVICE, _ELSEWHERE = frozenset({"device"}), frozenset({"device", "python"})
@@ -73,12 +73,12 @@ CALCULATORS: Mapping[str, Named] = {
     "chgnet-r2scan": Named("chgnet-r2scan-8eba3db0", partial(_chgnet, "r2scan"), max_z=94, neutral=_DEVICE),
     "emt": Named("emt", _emt, max_z=79),
     "lj": Named("lj", _lj),
-    "gpaw": Named("", partial(_foreign, "gpaw"), max_z=86, neutral=_ELSEWHERE),
-    "mace": Named("", partial(_foreign, "mace"), max_z=94, neutral=_ELSEWHERE),
-    "orb": Named("", partial(_foreign, "orb"), neutral=_ELSEWHERE),
-    "sevennet": Named("", partial(_foreign, "sevennet"), max_z=94, neutral=_ELSEWHERE),
-    "mattersim": Named("", partial(_foreign, "mattersim"), max_z=94, neutral=_ELSEWHERE),
-    "matgl": Named("", partial(_foreign, "matgl"), max_z=94, neutral=_ELSEWHERE),
+    "gpaw": Named("", partial(_external, "gpaw"), max_z=86, neutral=_ELSEWHERE),
+    "mace": Named("", partial(_external, "mace"), max_z=94, neutral=_ELSEWHERE),
+    "orb": Named("", partial(_external, "orb"), neutral=_ELSEWHERE),
+    "sevennet": Named("", partial(_external, "sevennet"), max_z=94, neutral=_ELSEWHERE),
+    "mattersim": Named("", partial(_external, "mattersim"), max_z=94, neutral=_ELSEWHERE),
+    "matgl": Named("", partial(_external, "matgl"), max_z=94, neutral=_ELSEWHERE),
 }
 """Levels carry a version and the start of a checkpoint's SHA-256, so that two never meet in one hull. (EMT and LJ are
 fixed formulas and have neither.)"""
@@ -95,7 +95,7 @@ def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
         CalculatorError: if it is unknown, cannot be built, or gives no stress.
     """
     given = dict(kwargs or {})
-    make = partial(_foreign, name) if "python" in given and name not in CALCULATORS else _factory(name)
+    make = partial(_external, name) if "python" in given and name not in CALCULATORS else _factory(name)
     try:
         calculator = make(**given)
     except CalculatorError:
@@ -128,10 +128,10 @@ def level_of(name: str, kwargs: Kwargs | None = None) -> str:
         base = name + _version_of(module)
         matter = {k: v for k, v in given.items() if k != "python"}
     elif not named.level:
-        from gnome_lite.verify.foreign import foreign_level
+        from gnome_lite.verify.external.interpreter import external_level
 
         python = str(given.pop("python", "")) or home_of(name)
-        base = foreign_level(python, name, json.dumps(given, sort_keys=True))
+        base = external_level(python, name, json.dumps(given, sort_keys=True))
         matter = {k: v for k, v in given.items() if k not in named.neutral | {"checkpoint"}}
     else:
         base = named.level

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.config import Symmetry
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.verify.space_group import operations_of, projector, symmetrised
 
 SPRING_EV_PER_ANG2 = 10.0

@@ -10,9 +10,9 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 
 from gnome_lite.config import Symmetry
-from gnome_lite.crystals import MAX_Z, Crystal
-from gnome_lite.records import Failure
-from gnome_lite.verify import gates
+from gnome_lite.core.crystals import MAX_Z, Crystal
+from gnome_lite.core.records import Failure
+from gnome_lite.verify import sanity
 from gnome_lite.verify.calculators import out_of_memory
 from gnome_lite.verify.optimize import Evaluation, Step, quasi_newton
 from gnome_lite.verify.trajectories import Frame
@@ -36,7 +36,7 @@ class Relaxed:
 class Refused(Exception):  # noqa: N818 - control flow inside this file, not an error
     """A gate closed during the relaxation."""
 
-    def __init__(self, refusal: gates.Refusal) -> None:
+    def __init__(self, refusal: sanity.Refusal) -> None:
         self.failure, self.detail = refusal
         super().__init__(self.detail)
 
@@ -53,12 +53,12 @@ class Watched:
         calculator.reset()
 
     def __call__(self, crystal: Crystal) -> Evaluation:
-        _pass(gates.bad_geometry(crystal, self.start_volume_ang3))
+        _pass(sanity.bad_geometry(crystal, self.start_volume_ang3))
         at = self._evaluate(crystal)
-        _pass(gates.bad_numbers(at.energy_ev, at.forces, at.stress, len(crystal)))
+        _pass(sanity.bad_numbers(at.energy_ev, at.forces, at.stress, len(crystal)))
         if self.start_energy_ev is None:
             self.start_energy_ev = at.energy_ev
-        _pass(gates.bad_energy_change((at.energy_ev - self.start_energy_ev) / len(crystal)))
+        _pass(sanity.bad_energy_change((at.energy_ev - self.start_energy_ev) / len(crystal)))
         self.frames.append(Frame(crystal, at.energy_ev, at.forces, at.stress))
         return at
 
@@ -74,7 +74,7 @@ class Watched:
         )
 
 
-def _pass(refusal: gates.Refusal | None) -> None:
+def _pass(refusal: sanity.Refusal | None) -> None:
     if refusal is not None:
         raise Refused(refusal)
 
@@ -110,7 +110,7 @@ def relax(
     last = Step(crystal, np.nan, np.nan, 0, False)
     watched = Watched(calculator, crystal)
 
-    def end(refusal: gates.Refusal | None) -> Relaxed:
+    def end(refusal: sanity.Refusal | None) -> Relaxed:
         failure, detail = refusal or (None, "")
         energy = last.energy_ev if failure is None else np.nan
         seconds = time.perf_counter() - started
@@ -127,12 +127,12 @@ def relax(
         )
 
     try:
-        _pass(gates.bad_start(crystal, max_z))
+        _pass(sanity.bad_start(crystal, max_z))
         for step in quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry):
             last = step
         if not last.converged and max_steps > 0:
             raise Refused((Failure.UNCONVERGED, f"forces or stress still too large after {last.n_steps} steps"))
-        _pass(gates.bad_formation_energy(last.crystal.counts, last.energy_ev, elemental_ev_per_atom or {}))
+        _pass(sanity.bad_formation_energy(last.crystal.counts, last.energy_ev, elemental_ev_per_atom or {}))
     except Refused as refused:
         return end((refused.failure, refused.detail))
     except NotImplementedError as error:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 SYMPREC_ANG = 0.01
 """Deviations from a symmetry that are taken for rounding, Å."""

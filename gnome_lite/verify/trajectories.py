@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import SourceError
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import SourceError
 
 SUFFIXES = (".extxyz", ".parquet")
 

@@ -21,11 +21,11 @@ from typing import Self
 import numpy as np
 
 from gnome_lite.config import Verify
-from gnome_lite.errors import CalculatorError
-from gnome_lite.records import Candidate, Failure, Verification
+from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.messages import Message, crystal_from_wire, crystal_to_wire, pack, unpack
+from gnome_lite.core.records import Candidate, Failure, Verification
 from gnome_lite.verify.calculators import level_of
 from gnome_lite.verify.trajectories import Frame, write_trajectory
-from gnome_lite.verify.wire import Message, crystal_from_wire, crystal_to_wire, pack, unpack
 
 START_DEADLINE_S = 300.0
 """Time for a worker to import its packages and load its weights; usually 5 s."""

@@ -13,9 +13,9 @@ import resource
 import sys
 from typing import BinaryIO
 
-from gnome_lite.errors import CalculatorError
-from gnome_lite.records import Failure
-from gnome_lite.verify.wire import Message, crystal_from_wire, crystal_to_wire, pack, unpack
+from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.messages import Message, crystal_from_wire, crystal_to_wire, pack, unpack
+from gnome_lite.core.records import Failure
 
 _READ_BYTES = 1 << 16
 
@@ -34,7 +34,7 @@ def main() -> None:
     limit = int(setup["memory_bytes"])
     try:
         from gnome_lite.verify.calculators import make_calculator, max_z
-        from gnome_lite.verify.foreign import ForeignCalculator
+        from gnome_lite.verify.external.interpreter import ExternalCalculator
 
         calculator = make_calculator(setup["calculator"], setup["kwargs"])
         from gnome_lite.verify.relax import relax
@@ -49,7 +49,7 @@ def main() -> None:
     # Private writable memory, which is what a runaway eats. RLIMIT_AS would also count the many GiB that
     # torch maps and never touches.
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    if isinstance(calculator, ForeignCalculator):
+    if isinstance(calculator, ExternalCalculator):
         calculator.limit_memory(limit)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gnome_lite.chemistry.balance import charge_balanced, is_alloy
 from gnome_lite.chemistry.charge_grid import ANIONS
 from gnome_lite.chemistry.states import smact_states
-from gnome_lite.crystals import atomic_number, formula_counts, symbol
+from gnome_lite.core.crystals import atomic_number, formula_counts, symbol
 
 ELEMENTS = ("Li", "Na", "Mg", "Al", "Si", "Fe", "Cu", "La", "P", "S", "O", "Cl", "N")
 

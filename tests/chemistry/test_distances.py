@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vesin import NeighborList
 
 from gnome_lite.chemistry.distances import min_distance_ratios
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 
 ROUNDING = 1e-9
 

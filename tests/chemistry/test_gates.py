@@ -9,7 +9,7 @@ import pytest
 
 from gnome_lite.chemistry.gates import PreGate
 from gnome_lite.config import Gates, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
 
 MAX_ATOMS = 20
 

@@ -13,7 +13,7 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.chemistry.oxidation import cause_of_no_states, mean_charges, oxidation_states
-from gnome_lite.crystals import MAX_Z, Crystal, atomic_number
+from gnome_lite.core.crystals import MAX_Z, Crystal, atomic_number
 
 
 def counts(formula: str) -> NDArray[np.int64]:

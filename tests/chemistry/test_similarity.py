@@ -14,7 +14,7 @@ from pymatgen.core import Structure
 
 from gnome_lite.chemistry.similarity import distance, modified_pettifor
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.crystals import MAX_Z, Crystal, atomic_number
+from gnome_lite.core.crystals import MAX_Z, Crystal, atomic_number
 from gnome_lite.generate.intermetallics import DECAY_PLACES, NOT_METALS
 
 # fmt: off

@@ -7,7 +7,7 @@ import numpy as np
 from gnome_lite.chemistry.elements import RADIOACTIVE, is_radioactive, merged
 from gnome_lite.chemistry.radii import MAX_CHARGE, covalent_radii_ang, ionic_radii_ang
 from gnome_lite.chemistry.states import electronegativities, states
-from gnome_lite.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import MAX_Z, atomic_number
 
 
 def numbers(*symbols: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

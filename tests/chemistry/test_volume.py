@@ -13,7 +13,7 @@ import pytest
 
 from gnome_lite.chemistry.oxidation import oxidation_states
 from gnome_lite.chemistry.volume import estimate_volume, volume_from_radii
-from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, atomic_number
 from gnome_lite.novelty.fingerprint import fingerprints
 
 ROCK_SALTS_ANG = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from store.small_campaign import begin, play_round
+from samples.small_campaign import begin, play_round
 
 from gnome_lite.cli import main
 from gnome_lite.store.database import SqlStore

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Call, Said
-from store.small_campaign import CRYSTALS, references
+from samples.small_campaign import CRYSTALS, references
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.records import CandidatePool, Verification
-from gnome_lite.sources.seed import SeedSource
+from gnome_lite.core.records import CandidatePool, Verification
+from gnome_lite.sources.bundled_seed import SeedSource
 from gnome_lite.store.database import SqlStore
 
 LIF = CRYSTALS[0].content_id
@@ -24,9 +24,9 @@ LIF = CRYSTALS[0].content_id
 def seeded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store whose campaign has the seed as references, and one verified crystal: the seed's LiFeO2 a little lower."""
     import numpy as np
-    from store.small_campaign import verdict
+    from samples.small_campaign import verdict
 
-    from gnome_lite.crystals import CrystalBatch
+    from gnome_lite.core.crystals import CrystalBatch
 
     path = tmp_path_factory.mktemp("seeded") / "store.sqlite"
     store = SqlStore.open(path)
@@ -83,9 +83,9 @@ def test_analyse_as_json_with_a_temperature(call: Call, real: Path) -> None:
 
 
 def test_what_a_verified_crystal_makes_is_no_precursor(call: Call, real: Path) -> None:
-    from stability.phase_sets import seed_phases
+    from samples.phase_sets import seed_phases
 
-    from gnome_lite.stability.synthesis import synthesis
+    from gnome_lite.analysis.synthesis_routes import synthesis
 
     said = call("synthesis", "LiFeO2", "--format", "json")
     assert said.code == 0, said.err
@@ -171,8 +171,8 @@ def test_bad_input_is_one_line_and_code_2(call: Call, real: Path, arguments: lis
 def test_without_gases_the_remedy_is_named(call: Call, home: Path, tmp_path: Path) -> None:
     """A release of another level, for which nothing is shipped."""
     store = SqlStore.open(home / "store.sqlite", create=False)
-    from gnome_lite.known import Known
-    from gnome_lite.report.release import write_release
+    from gnome_lite.analysis.known import Known
+    from gnome_lite.report.release_writer import write_release
 
     verified = tuple(v for v in store.verifications("test-1") if v.ok)
     write_release(tmp_path / "small", Known(references(), verified), [])

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cli.conftest import Call
 from cli.test_bad_input import one_line
-from seed_universe import write_seed_universe
+from samples.seed_pool import write_seed_pool
 
-from gnome_lite.sources.universe import read_universe
+from gnome_lite.evaluation.pool_files import read_pool
 
 ELEMENTS = ("Li", "Na", "Mg", "O", "Cl")
 
@@ -19,7 +19,7 @@ ELEMENTS = ("Li", "Na", "Mg", "O", "Cl")
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("universe")
-    write_seed_universe(path, ELEMENTS, fail_every=10)
+    write_seed_pool(path, ELEMENTS, fail_every=10)
     return path
 
 
@@ -33,7 +33,7 @@ def test_replays_are_printed_drawn_written_and_kept(call: Call, home: Path, made
     assert "truly stable" in said.err
     assert {p.name for p in (tmp_path / "p").iterdir()} >= {"found.png", "hit_rate.png", "daf.png", "calibration.png"}
     told = json.loads((tmp_path / "new" / "r.json").read_text())
-    assert told["universe"] == read_universe(made / "universe.parquet").id
+    assert told["universe"] == read_pool(made / "universe.parquet").id
     assert [(r["plan"]["strategy"], r["plan"]["seed"]) for r in told["replays"]] == [
         ("perfect", 0), ("perfect", 1), ("random", 0), ("random", 1), ("greedy", 0), ("greedy", 1),
     ]  # fmt: skip
@@ -54,7 +54,9 @@ def test_bad_input_is_one_line(call: Call, made: Path, tmp_path: Path) -> None:
     one_line(call("benchmark", "replay", "--universe", made, "--strategies", ""), "no strategy")
     one_line(call("benchmark", "replay", "--universe", made, "--rounds", "0"), "rounds")
     one_line(call("benchmark", "replay", "--universe", made, "--known", "0"), "known")
-    one_line(call("benchmark", "replay", "--universe", tmp_path / "none"), "universe.parquet", "benchmark universe")
+    one_line(
+        call("benchmark", "replay", "--universe", tmp_path / "none"), "universe.parquet", "benchmark labelled pool"
+    )
     one_line(call("benchmark", "universe", "--candidates", "0"), "candidates")
     shutil.copytree(made, tmp_path / "bad")
     good = (made / "universe.parquet").read_bytes()
@@ -70,14 +72,14 @@ def test_a_universe_is_relaxed_once_and_a_stopped_build_goes_on(call: Call, home
     )
     asked = ("benchmark", "universe", "--campaign", tmp_path / "c.toml", "--out", tmp_path / "u")
     assert call(*asked, "--candidates", "3").code == 0
-    ledger = home / "universe" / "ledger.jsonl"
-    first = ledger.read_text()
+    results_log = home / "universe" / "ledger.jsonl"
+    first = results_log.read_text()
     assert len(first.splitlines()) == 3
     said = call(*asked, "--candidates", "5")
     assert said.code == 0, said.err
-    assert ledger.read_text().startswith(first)
-    assert sum(bool(line) for line in ledger.read_text().splitlines()) == 5
-    universe = read_universe(tmp_path / "u" / "universe.parquet")
-    assert len(universe) == 5
-    assert f"id: {universe.id}" in said.out
-    assert sum(v.ok for v in universe.outcomes) > 0
+    assert results_log.read_text().startswith(first)
+    assert sum(bool(line) for line in results_log.read_text().splitlines()) == 5
+    labelled = read_pool(tmp_path / "u" / "universe.parquet")
+    assert len(labelled) == 5
+    assert f"id: {labelled.id}" in said.out
+    assert sum(v.ok for v in labelled.outcomes) > 0

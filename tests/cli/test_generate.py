@@ -10,7 +10,7 @@ import pytest
 from cli.conftest import Call
 from cli.test_bad_input import one_line
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 PEROVSKITE = """data_SrTiO3
 _cell_length_a 3.905

@@ -10,12 +10,12 @@ import pytest
 from ase.build import bulk
 from cli.conftest import Call
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import LevelMismatchError
-from gnome_lite.references import ReferenceSet
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import LevelMismatchError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.sources.bundled_seed import SeedSource
 from gnome_lite.sources.files import FileSource
-from gnome_lite.sources.parquet import read_references
-from gnome_lite.sources.seed import SeedSource
+from gnome_lite.sources.reference_files import read_references
 from gnome_lite.verify.calculators import make_calculator
 from gnome_lite.verify.trajectories import Frame, write_trajectory
 
@@ -32,15 +32,15 @@ def test_references_of_a_system_at_another_level(call: Call, home: Path, tmp_pat
     atoms = bulk("Ni", "fcc", a=3.49)  # EMT's own lattice constant
     atoms.calc = make_calculator("emt")
     assert lowest == pytest.approx(atoms.get_potential_energy(), abs=2e-3)
-    ledger = home / "levels" / "emt.jsonl"
-    before = ledger.read_bytes()
+    results_log = home / "levels" / "emt.jsonl"
+    before = results_log.read_bytes()
     assert call("references", "Al-Ni", "--level", "emt", "--out", tmp_path / "again.parquet").code == 0
-    assert ledger.read_bytes() == before
+    assert results_log.read_bytes() == before
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "al-ni.parquet").read_bytes()
     loaded = FileSource([tmp_path / "al-ni.parquet"], "emt").load()
-    assert loaded.id == ReferenceSet.make(entries).id
+    assert loaded.id == PhaseSet.make(entries).id
     with pytest.raises(LevelMismatchError, match=r"levels chgnet-0\.3\.0, emt"):
-        ReferenceSet.make([*loaded.entries, *SeedSource().load().entries])
+        PhaseSet.make([*loaded.entries, *SeedSource().load().entries])
 
 
 @pytest.mark.slow

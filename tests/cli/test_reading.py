@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Call
-from store.small_campaign import CRYSTALS
+from samples.small_campaign import CRYSTALS
 
 from gnome_lite.cli.template import campaign_toml
 from gnome_lite.config import CampaignConfig

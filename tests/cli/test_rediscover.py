@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cli.conftest import Call
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 
 
 def write(path: Path, **elements: float) -> Path:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from killed_campaign import TINY
+from samples.killed import TINY
 
 from gnome_lite.assemble import load_references, open_store
 from gnome_lite.cli.template import campaign_toml

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from killed_campaign import TINY
+from samples.killed import TINY
 
 from flows.deployments import main
 from gnome_lite.assemble import open_store

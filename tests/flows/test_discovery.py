@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from killed_campaign import TINY
-from store.small_campaign import report
+from samples.killed import TINY
+from samples.small_campaign import report
 
 from gnome_lite.assemble import open_store
 from gnome_lite.config import CampaignConfig
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.errors import ConfigError
 from gnome_lite.settings import Settings
 
 

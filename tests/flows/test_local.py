@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.local import prepare_environment
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.errors import ConfigError
 from gnome_lite.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

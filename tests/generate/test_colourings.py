@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.generate.colourings import Colourings, canonical, colourings
 from gnome_lite.generate.decorations import decorations
 from gnome_lite.generate.supercells import SiteSymmetry, hermite_normal_forms, inequivalent, site_permutations

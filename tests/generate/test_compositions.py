@@ -10,9 +10,9 @@ import pytest
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Space
-from gnome_lite.crystals import formula_counts
+from gnome_lite.core.crystals import formula_counts
+from gnome_lite.generate.chemical_systems import random_systems, ratios
 from gnome_lite.generate.compositions import Compositions
-from gnome_lite.generate.systems import random_systems, ratios
 
 SPACE = Space(elements=("Li", "Na", "Fe", "Si", "O", "S"), min_elements=2, max_elements=3)
 
@@ -79,7 +79,7 @@ def test_systems_that_are_named_are_the_only_ones() -> None:
 def test_systems_of_a_space_too_large_to_list_are_drawn_without_repeats() -> None:
     from itertools import islice
 
-    from gnome_lite.crystals import symbol
+    from gnome_lite.core.crystals import symbol
 
     space = Space(elements=tuple(symbol(z) for z in range(1, 84)), min_elements=5, max_elements=5)
     drawn = list(islice(random_systems(space, np.random.default_rng(0)), 2000))

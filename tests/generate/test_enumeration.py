@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gnome_lite.chemistry.gates import element_masks
 from gnome_lite.config import Space
-from gnome_lite.crystals import atomic_number
+from gnome_lite.core.crystals import atomic_number
 from gnome_lite.generate.enumeration import ParentSpecies, Substitutions, enumerate_substitutions
 from gnome_lite.generate.probabilities import substitution_table
 

@@ -11,9 +11,9 @@ from pymatgen.core import Lattice, Structure
 from gnome_lite.chemistry.similarity import distance
 from gnome_lite.chemistry.volume import elemental_volumes_ang3
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.intermetallics import DECAY_PLACES, NOT_METALS, IntermetallicSubstitution, similarity_table
-from gnome_lite.records import CandidatePool
 
 METALS = ("Li", "Mg", "Al", "Si", "Ti", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Sc", "Y", "Zr", "Ag", "Au", "O", "H")
 SPACE = Space(elements=METALS)

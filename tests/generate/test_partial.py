@@ -12,10 +12,10 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number, symbol
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number, symbol
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate import partial
 from gnome_lite.generate.partial import PartialSubstitution
-from gnome_lite.records import CandidatePool
 
 ELEMENTS = ("Li", "Na", "K", "Mg", "Sr", "Ba", "Al", "Ti", "Mn", "Fe", "Nb", "Zn", "O", "S", "F", "Cl")
 SPACE = Space(elements=ELEMENTS)

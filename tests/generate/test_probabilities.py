@@ -7,7 +7,7 @@ import pytest
 from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
 from pymatgen.core import Species
 
-from gnome_lite.crystals import symbol
+from gnome_lite.core.crystals import symbol
 from gnome_lite.generate.probabilities import SubstitutionTable, substitution_table
 
 ROUNDING = 1e-12

@@ -17,7 +17,8 @@ from gnome_lite.chemistry.distances import min_distance_ratios
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.chemistry.volume import volume_from_radii
 from gnome_lite.config import Gates, Generate
-from gnome_lite.crystals import MAX_Z, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.random_search import TOO_FEW, RandomStructureSearch, random_structures
 from gnome_lite.generate.random_tries import (
     HIGHER_SYMMETRY,
@@ -26,7 +27,6 @@ from gnome_lite.generate.random_tries import (
     OVERLAP,
     SearchSettings,
 )
-from gnome_lite.records import CandidatePool
 
 SYMPREC_ANG = 0.01
 FORMULAS = ("NaCl", "TiO2", "MgAl2O4", "LiFePO4", "FeAl", "C", "K2PtCl6")

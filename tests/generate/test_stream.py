@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import CrystalBatch
-from gnome_lite.errors import ConfigError
-from gnome_lite.generate.prototypes import PrototypePlacement
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.records import CandidatePool
+from gnome_lite.generate.prototype_placement import PrototypePlacement
 from gnome_lite.generate.stream import Mix
 from gnome_lite.generate.substitution import IonicSubstitution
-from gnome_lite.records import CandidatePool
-from gnome_lite.sources.prototypes import prototypes
+from gnome_lite.sources.aflow import prototypes
 
 SPACE = Space(elements=("Li", "Na", "K", "Mg", "Ca", "Al", "O", "S", "F", "Cl"), max_elements=3)
 GENERATE = Generate(max_atoms=10, threshold=1e-5)

@@ -8,9 +8,9 @@ from pymatgen.core import Lattice, Structure
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.substitution import IonicSubstitution
-from gnome_lite.records import CandidatePool
 
 SPACE = Space()
 

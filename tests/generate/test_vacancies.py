@@ -12,9 +12,9 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.vacancies import VacancySubstitution
-from gnome_lite.records import CandidatePool
 
 ELEMENTS = ("Li", "Na", "Mg", "Al", "Ga", "Mn", "Fe", "Zn", "P", "O", "S")
 OLIVINE = Structure.from_spacegroup(

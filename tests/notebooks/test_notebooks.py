@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store.small_campaign import report, rocksalt
+from samples.small_campaign import report, rocksalt
 
 from gnome_lite.assemble import load_references, open_store
 from gnome_lite.config import CampaignConfig
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.records import CandidatePool, Credibility, ModelRecord, Prediction, Verdict, Verification
-from gnome_lite.references import ReferenceSet
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import CandidatePool, Credibility, ModelRecord, Prediction, Verdict, Verification
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def verified_beside(references: ReferenceSet) -> list[Verification]:
+def verified_beside(references: PhaseSet) -> list[Verification]:
     """Two polymorphs of a real reference, 10 meV/atom below and 60 above it, so that one of them is on the hull."""
     entry = min(
         (e for e in references.entries if e.crystal.chemical_system == "Cl-Na"), key=lambda e: e.energy_ev_per_atom

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
-from gnome_lite.novelty.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.novelty.matcher.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
 
 Sites = tuple[tuple[float, float, float], ...]
 

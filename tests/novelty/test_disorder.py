@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.novelty.disorder import Disorder
 
 

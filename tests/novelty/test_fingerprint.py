@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.prototypes import get_protostructure_label_from_moyopy
 from pymatgen.core import Lattice, Structure
 
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.novelty.fingerprint import fingerprints
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gnome_lite.crystals import CrystalBatch
+from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.novelty.novelty import CrystalNovelty
-from gnome_lite.pipeline import Atlas, CrystalIndex, Novelty
+from gnome_lite.pipeline import CrystalIndex, Novelty, PrototypeDatabase
 
 
 def test_contract(types) -> None:
@@ -16,6 +16,6 @@ def test_contract(types) -> None:
     index: CrystalIndex = novelty.index()
     index.add("salt", crystal)
     assert index.find(types.rock_salt(a=6.0)) == "salt"
-    atlas: Atlas = novelty.atlas([("salt", crystal, fingerprint)])
-    assert atlas.credibility(types.rock_salt("K", "Br"), "KBr|cF8_225_a_b").analogue == "salt"
+    prototype_database: PrototypeDatabase = novelty.prototype_database([("salt", crystal, fingerprint)])
+    assert prototype_database.credibility(types.rock_salt("K", "Br"), "KBr|cF8_225_a_b").analogue == "salt"
     assert novelty.index().find(crystal) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
 from gnome_lite.novelty.plausibility import excess_anion, flags, leftover_molecules, pseudosymmetry
 
 

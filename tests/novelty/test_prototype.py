@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pymatgen.analysis.prototypes import get_prototype_formula_from_composition, get_prototype_from_protostructure
 from pymatgen.core import Composition
 
-from gnome_lite.crystals import Crystal, CrystalBatch, atomic_number, symbol
+from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number, symbol
 from gnome_lite.novelty.fingerprint import fingerprints
 from gnome_lite.novelty.prototype import parse, prototype
 
@@ -38,7 +38,7 @@ def test_elements_do_not_matter(types) -> None:
 
 
 def test_is_pymatgens_on_the_whole_aflow_library() -> None:
-    from gnome_lite.sources.prototypes import library
+    from gnome_lite.sources.aflow import library
 
     prints = fingerprints(CrystalBatch.from_crystals(p.crystal for p in library()))
     labelled = [p for p in prints if not p.endswith("|")]

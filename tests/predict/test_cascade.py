@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.predict.calibrate import IQR_PER_SIGMA
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.cascade import Floats, Indices, cascade
 from gnome_lite.predict.ensemble import VOLUMES, lowest_of_median, median_and_spread, volume_factors
+from gnome_lite.predict.error_model import IQR_PER_SIGMA
 
 N, MEMBERS, PICKED = 800, 4, 15
 

@@ -15,12 +15,12 @@ import torch
 from ase.build import bulk
 from safetensors.numpy import load_file, save_file
 
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.errors import CheckpointError
+from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.checkpoint import CARD, MANIFEST, Checkpoint, ModelCard, model_id
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
-from gnome_lite.records import TrainingSet
 
 ARCHITECTURE, NORMALISATION = Architecture(width=8, steps=1), Normalisation(1.0, 0.0, 10.0)
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnome_lite.assemble import load_references
-from gnome_lite.crystals import MAX_Z, Crystal, CrystalBatch, formula_counts
-from gnome_lite.errors import CheckpointError
+from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, formula_counts
+from gnome_lite.core.errors import CheckpointError
+from gnome_lite.core.records import TrainingSet
 from gnome_lite.pipeline import silent
 from gnome_lite.predict import checkpoint, composition_ensemble
 from gnome_lite.predict.build import Recipe, build, split
@@ -30,7 +31,6 @@ from gnome_lite.predict.fit import Schedule, fit
 from gnome_lite.predict.graph import MAX_NETWORK_Z, build_graphs
 from gnome_lite.predict.kinds import AnyArchitecture, energies, network_of
 from gnome_lite.predict.network import Architecture, Normalisation
-from gnome_lite.records import TrainingSet
 
 SAME_EV_PER_ATOM = 1e-5  # float32
 GRADIENT_RELATIVE = 1e-6  # float64, central differences

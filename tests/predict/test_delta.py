@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import Crystal, CrystalBatch, chemical_system
-from gnome_lite.errors import CheckpointError, SourceError
+from gnome_lite.core.crystals import Crystal, CrystalBatch, chemical_system
+from gnome_lite.core.errors import CheckpointError, SourceError
+from gnome_lite.core.records import SurrogateFeatures
 from gnome_lite.predict import delta
 from gnome_lite.predict.delta import DeltaModel, linear_energies
 from gnome_lite.predict.delta_train import DeltaPlan, folds, train_delta, within
-from gnome_lite.records import SurrogateFeatures
 
 SAME_EV_PER_ATOM = 1e-6  # float32 sums in another order
 PLAN = DeltaPlan(members=2, epochs=40, width=16)
@@ -24,7 +24,7 @@ ELEMENTS = (3, 8, 11, 12, 13, 14, 26)
 FEATURES = 6
 
 
-def world(n: int = 600, seed: int = 0) -> tuple[SurrogateFeatures, NDArray[np.float64]]:
+def truth(n: int = 600, seed: int = 0) -> tuple[SurrogateFeatures, NDArray[np.float64]]:
     """Crystals whose labels differ from the first energy by a number an element and by what their atoms' vectors say.
 
     Noise is 5 meV/atom without silicon and 40 with it.
@@ -48,11 +48,11 @@ def world(n: int = 600, seed: int = 0) -> tuple[SurrogateFeatures, NDArray[np.fl
 
 @pytest.fixture(scope="module")
 def model() -> DeltaModel:
-    return train_delta(*world(), "here", "there", PLAN)
+    return train_delta(*truth(), "here", "there", PLAN)
 
 
 def test_learns_what_atoms_say_and_how_far_it_may_be_off(model: DeltaModel) -> None:
-    features, labels = world(300, seed=1)
+    features, labels = truth(300, seed=1)
     said = model.correct(features)
     quiet = features.crystals.counts[:, 14] == 0
     error, linear = (np.abs(e - labels) for e in (said.e_form_ev_per_atom, said.linear_ev_per_atom))
@@ -62,7 +62,7 @@ def test_learns_what_atoms_say_and_how_far_it_may_be_off(model: DeltaModel) -> N
 
 
 def test_learns_nothing_of_shuffled_labels() -> None:
-    features, labels = world()
+    features, labels = truth()
     scaling = train_delta(features, labels, "here", "there", replace_plan(epochs=1)).scaling
     linear = linear_energies(features, scaling)
     dealt = linear + np.random.default_rng(2).permutation(labels - linear)
@@ -75,7 +75,7 @@ def replace_plan(**changes: int) -> DeltaPlan:
 
 
 def test_same_data_and_seed_give_the_same_model() -> None:
-    data = world(120)
+    data = truth(120)
     first, second = (train_delta(*data, "here", "there", replace_plan(epochs=2)).card.id for _ in range(2))
     other = train_delta(*data, "here", "there", replace_plan(epochs=2, seed=1)).card.id
     assert first == second != other
@@ -84,7 +84,7 @@ def test_same_data_and_seed_give_the_same_model() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 3))
 def test_order_and_number_of_cells_do_not_matter(model: DeltaModel, random: object, times: int) -> None:
-    features, _ = world(1, seed=7)
+    features, _ = truth(1, seed=7)
     order = np.arange(len(features.crystals.numbers))
     random.shuffle(order)  # type: ignore[attr-defined]
     order = np.tile(order, times)
@@ -97,14 +97,14 @@ def test_order_and_number_of_cells_do_not_matter(model: DeltaModel, random: obje
 
 
 def test_company_does_not_matter(model: DeltaModel) -> None:
-    features, _ = world(40, seed=3)
+    features, _ = truth(40, seed=3)
     all_at_once = model.correct(features).e_form_ev_per_atom
     alone = [model.correct(features.take(np.array([i]))).e_form_ev_per_atom[0] for i in range(40)]
     assert all_at_once == pytest.approx(np.array(alone), abs=SAME_EV_PER_ATOM)
 
 
 def test_what_it_does_not_know_is_nan(model: DeltaModel) -> None:
-    features, _ = world(3, seed=3)
+    features, _ = truth(3, seed=3)
     energies = features.energies_ev_per_atom.copy()
     energies[1, 1] = np.nan
     numbers = features.crystals.numbers.copy()
@@ -114,7 +114,7 @@ def test_what_it_does_not_know_is_nan(model: DeltaModel) -> None:
 
 
 def test_nothing_is_learnt_from_what_is_left_out() -> None:
-    features, labels = world(400)
+    features, labels = truth(400)
     out = within(features.crystals, ("Li", "O", "Fe"))
     assert 0 < out.sum() < len(out)
     spoilt = labels + np.where(out, 3.0, 0.0)
@@ -126,7 +126,7 @@ def test_nothing_is_learnt_from_what_is_left_out() -> None:
 
 
 def test_a_chemical_system_is_in_one_fold() -> None:
-    crystals = world()[0].crystals
+    crystals = truth()[0].crystals
     seen: dict[str, set[int]] = {}
     for c, fold in zip(crystals, folds(crystals, 5), strict=True):
         seen.setdefault(chemical_system(c.numbers), set()).add(int(fold))
@@ -135,7 +135,7 @@ def test_a_chemical_system_is_in_one_fold() -> None:
 
 
 def test_bad_labels_are_left_out_and_too_few_refused() -> None:
-    features, labels = world(120)
+    features, labels = truth(120)
     spoilt = labels.copy()
     spoilt[:3] = np.nan, np.inf, 99.0
     assert train_delta(features, spoilt, "here", "there", replace_plan(epochs=1)).card.n_train == 117
@@ -146,7 +146,7 @@ def test_bad_labels_are_left_out_and_too_few_refused() -> None:
 def test_on_disk_and_back(model: DeltaModel, tmp_path: Path) -> None:
     delta.write(model, tmp_path / "m")
     again = delta.read(tmp_path / "m")
-    features, _ = world(20, seed=5)
+    features, _ = truth(20, seed=5)
     assert again.card == model.card
     assert np.array_equal(again.correct(features).e_form_ev_per_atom, model.correct(features).e_form_ev_per_atom)
 
@@ -166,7 +166,7 @@ def test_damaged_or_missing_files_never_load(model: DeltaModel, tmp_path: Path, 
 
 
 def test_foreign_weights_never_load(model: DeltaModel, tmp_path: Path) -> None:
-    foreign = DeltaModel(model.card, replace(model.scaling, element_ev=model.scaling.element_ev + 1), model.networks)
-    delta.write(foreign, tmp_path / "m")
+    external = DeltaModel(model.card, replace(model.scaling, element_ev=model.scaling.element_ev + 1), model.networks)
+    delta.write(external, tmp_path / "m")
     with pytest.raises(CheckpointError, match="other weights"):
         delta.read(tmp_path / "m")

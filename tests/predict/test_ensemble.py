@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict import ensemble
 from gnome_lite.predict.checkpoint import Checkpoint, ModelCard, model_id
 from gnome_lite.predict.ensemble import (

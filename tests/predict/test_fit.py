@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gnome_lite.assemble import load_references
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import GraphSet, build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork

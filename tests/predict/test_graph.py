@@ -7,7 +7,7 @@ import pytest
 from ase.build import bulk
 from ase.neighborlist import neighbor_list
 
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict import graph
 from gnome_lite.predict.graph import GraphSet, build_graphs
 

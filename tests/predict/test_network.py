@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from gnome_lite.crystals import Crystal, CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, Gaussians, GraphTensors, Normalisation, StructuralNetwork, Swish
 

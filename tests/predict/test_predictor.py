@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from gnome_lite.config import Predict
-from gnome_lite.crystals import Crystal, CrystalBatch
-from gnome_lite.errors import CheckpointError, GnomeLiteError, SourceError
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.errors import CheckpointError, GnomeLiteError, SourceError
+from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.records import ModelRecord, TrainingSet
 from gnome_lite.pipeline import PastPredictions, Predictor, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import split
 from gnome_lite.predict.predictor import CPU_WIDTH, GPU_WIDTH, EnsemblePredictor, train_base
 from gnome_lite.predict.train import in_training
-from gnome_lite.records import ModelRecord, TrainingSet
-from gnome_lite.references import ReferenceEntry, ReferenceSet
 
 LEVEL = "made-up-1.0"
 CONFIG = Predict(members=2, width=16, steps=2, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
@@ -36,7 +36,7 @@ def e_form_ev_per_atom(crystal: Crystal) -> float:
 
 
 @pytest.fixture(scope="module")
-def references() -> ReferenceSet:
+def references() -> PhaseSet:
     rng = np.random.default_rng(0)
     sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0.5]])
     crystals = [Crystal.make([z], [[0, 0, 0]], np.eye(3) * 2.9) for z in METALS + ANIONS]
@@ -47,26 +47,26 @@ def references() -> ReferenceSet:
                 cell = np.eye(3) * rng.uniform(3.2, 3.8)
                 crystals.append(Crystal.make(numbers, sites[: len(numbers)], cell))
                 labels.append(e_form_ev_per_atom(crystals[-1]))
-    return ReferenceSet.make(
+    return PhaseSet.make(
         [
-            ReferenceEntry(f"ref-{i:03d}", c, e * len(c), LEVEL, "made up", "CC0")
+            Phase(f"ref-{i:03d}", c, e * len(c), LEVEL, "made up", "CC0")
             for i, (c, e) in enumerate(zip(crystals, labels, strict=True))
         ]
     )
 
 
-def known(references: ReferenceSet) -> TrainingSet:
+def known(references: PhaseSet) -> TrainingSet:
     return TrainingSet(references.crystals, references.e_form_ev_per_atom)
 
 
-def halves(references: ReferenceSet) -> tuple[TrainingSet, TrainingSet]:
+def halves(references: PhaseSet) -> tuple[TrainingSet, TrainingSet]:
     data = known(references)
     first = np.arange(len(data)) < len(data) // 2
     return data.take(first), data.take(~first)
 
 
 @pytest.fixture(scope="module")
-def shipped(references: ReferenceSet, tmp_path_factory: pytest.TempPathFactory) -> ModelRecord:
+def shipped(references: PhaseSet, tmp_path_factory: pytest.TempPathFactory) -> ModelRecord:
     path = tmp_path_factory.mktemp("data") / f"base-{LEVEL}"
     return train_base(known(references), references.level, CONFIG, path, 0, silent)
 
@@ -95,7 +95,7 @@ def test_the_split_is_gnomes_and_goes_by_formula() -> None:
 
 
 def test_the_shipped_ensemble_learns_and_is_the_base(
-    references: ReferenceSet, predictor: Predictor, shipped: ModelRecord
+    references: PhaseSet, predictor: Predictor, shipped: ModelRecord
 ) -> None:
     e_form = references.e_form_ev_per_atom
     assert shipped.n_train + shipped.n_holdout == len(references)
@@ -110,7 +110,7 @@ def test_the_shipped_ensemble_learns_and_is_the_base(
 
 
 def test_errors_that_the_model_has_learnt_since_shift_nothing(
-    references: ReferenceSet, predictor: Predictor, shipped: ModelRecord
+    references: PhaseSet, predictor: Predictor, shipped: ModelRecord
 ) -> None:
     """Only what the model in force still gets wrong is added; how sure it is comes from what was said before."""
     some = references.crystals.take(references.crystals.n_atoms > 1).take(np.arange(50))
@@ -125,7 +125,7 @@ def test_errors_that_the_model_has_learnt_since_shift_nothing(
 
 
 def test_retraining_is_idempotent_and_keeps_the_hold_out(
-    references: ReferenceSet, predictor: Predictor, shipped: ModelRecord, tmp_path: Path
+    references: PhaseSet, predictor: Predictor, shipped: ModelRecord, tmp_path: Path
 ) -> None:
     old, new = halves(references)
     told: list[int] = []
@@ -142,7 +142,7 @@ def test_retraining_is_idempotent_and_keeps_the_hold_out(
 
 
 def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_weights(
-    references: ReferenceSet, shipped: ModelRecord, tmp_path: Path
+    references: PhaseSet, shipped: ModelRecord, tmp_path: Path
 ) -> None:
     old, new = halves(references)
     whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL).retrain(
@@ -163,7 +163,7 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
     assert again.id != second.id
 
 
-def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: ReferenceSet, tmp_path: Path) -> None:
+def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: PhaseSet, tmp_path: Path) -> None:
     data = known(references)
     compounds = data.take(data.crystals.n_atoms > 1)
     inputs = TrainingSet(compounds.crystals.scaled(np.full(len(compounds), 1.1)), compounds.e_form_ev_per_atom)
@@ -182,7 +182,7 @@ def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: ReferenceSet,
 
 
 def test_another_architecture_is_trained_once_and_again_when_damaged(
-    references: ReferenceSet, shipped: ModelRecord, tmp_path: Path
+    references: PhaseSet, shipped: ModelRecord, tmp_path: Path
 ) -> None:
     small = EnsemblePredictor(SMALL, tmp_path, Path(shipped.path), LEVEL)
     base = small.base(references, silent)
@@ -203,7 +203,7 @@ def test_another_architecture_is_trained_once_and_again_when_damaged(
 
 
 def test_the_width_goes_by_the_device_unless_given(
-    references: ReferenceSet, shipped: ModelRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    references: PhaseSet, shipped: ModelRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The children train where they can; only the choice of the width is told that there is a GPU."""
     import torch
@@ -235,7 +235,7 @@ def test_an_unknown_model_is_named(predictor: Predictor) -> None:
         predictor.predict("gnn-0123456789abcdef", CrystalBatch.empty(), silent)
 
 
-def test_labels_that_are_no_physics_and_held_out_formulas_are_not_trained_on(references: ReferenceSet) -> None:
+def test_labels_that_are_no_physics_and_held_out_formulas_are_not_trained_on(references: PhaseSet) -> None:
     e_form = references.e_form_ev_per_atom.copy()
     e_form[:3] = [np.nan, np.inf, -40.0]
     training, held = split(TrainingSet(references.crystals, e_form))
@@ -245,19 +245,19 @@ def test_labels_that_are_no_physics_and_held_out_formulas_are_not_trained_on(ref
 
 def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     lonely = Crystal.make([3], [[0, 0, 0]], np.eye(3) * 9)
-    entry = ReferenceEntry("a", lonely, 0.0, LEVEL, "made up", "CC0")
+    entry = Phase("a", lonely, 0.0, LEVEL, "made up", "CC0")
     with pytest.raises(SourceError, match="can be trained on"):
-        EnsemblePredictor(CONFIG, tmp_path, None, LEVEL).base(ReferenceSet.make([entry]), silent)
+        EnsemblePredictor(CONFIG, tmp_path, None, LEVEL).base(PhaseSet.make([entry]), silent)
 
 
-def test_divergence_is_one_line_and_leaves_nothing(references: ReferenceSet, tmp_path: Path) -> None:
+def test_divergence_is_one_line_and_leaves_nothing(references: PhaseSet, tmp_path: Path) -> None:
     wild = SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 2})
     with pytest.raises(GnomeLiteError, match=r"lower predict\.learning_rate"):
         EnsemblePredictor(wild, tmp_path, None, LEVEL).base(references, silent)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_children_end_with_a_killed_parent(references: ReferenceSet, tmp_path: Path) -> None:
+def test_children_end_with_a_killed_parent(references: PhaseSet, tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, sys, subprocess\n"
@@ -308,11 +308,11 @@ def test_learns_real_formation_energies(dft_data: Path, tmp_path: Path) -> None:
     batch = CrystalBatch.from_crystals(crystals)
     elements = [Crystal.make([z], [[0, 0, 0]], np.eye(3) * 2.9) for z in np.unique(batch.numbers)]
     entries = [
-        ReferenceEntry(f"{i:05d}", c, e * len(c), LEVEL, "MP", "CC BY 4.0")
+        Phase(f"{i:05d}", c, e * len(c), LEVEL, "MP", "CC BY 4.0")
         for i, (c, e) in enumerate(zip([*crystals, *elements], [*labels, *[0.0] * len(elements)], strict=True))
         if len(np.unique(c.numbers)) > 1 or i >= len(crystals)
     ]
     config = Predict(members=2, epochs=20)
-    references = ReferenceSet.make(entries)
+    references = PhaseSet.make(entries)
     record = train_base(known(references), references.level, config, tmp_path / "model", 0, silent)
     assert record.holdout_mae_ev_per_atom < 0.2

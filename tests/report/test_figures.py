@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store.small_campaign import report
+from samples.small_campaign import report
 
-from gnome_lite.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import MAX_Z, atomic_number
 from gnome_lite.report.figures import data_uri, png, round_figure, save
 from gnome_lite.report.hull_figures import hull_figure
 from gnome_lite.stability.hull import ChemicalHull

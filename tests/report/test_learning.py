@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gnome_lite.records import ModelRecord, Prediction
+from gnome_lite.core.records import ModelRecord, Prediction
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.settings import bundled
 

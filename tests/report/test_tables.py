@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rich.console import Console
-from store.small_campaign import report
+from samples.small_campaign import report
 
-from gnome_lite.records import RoundReport
+from gnome_lite.core.records import RoundReport
 from gnome_lite.report.tables import FIGURES, causes, round_markdown, round_rows, round_table
 
 REPORTS = [report(1), replace(report(2), hit_rate=0.5, control_hit_rate=0.25, daf=2.0, mae_ev_per_atom=0.0414)]

@@ -10,28 +10,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import LevelMismatchError, SourceError
-from gnome_lite.references import ReferenceEntry, ReferenceSet
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import LevelMismatchError, SourceError
+from gnome_lite.core.phases import Phase, PhaseSet
 from gnome_lite.settings import bundled
+from gnome_lite.sources.bundled_seed import SeedSource
 from gnome_lite.sources.combined import CombinedSource
 from gnome_lite.sources.compare import compare_elements, markdown, read_elemental_energies
-from gnome_lite.sources.parquet import write_references
-from gnome_lite.sources.seed import SeedSource
+from gnome_lite.sources.reference_files import write_references
 
 
-def entry(z: int, energy_ev: float, level: str = "l", source: str = "s", a: float = 3.0) -> ReferenceEntry:
+def entry(z: int, energy_ev: float, level: str = "l", source: str = "s", a: float = 3.0) -> Phase:
     crystal = Crystal.make([z], [[0, 0, 0]], a * np.eye(3))
-    return ReferenceEntry(crystal.content_id, crystal, energy_ev, level, source, "MIT")
+    return Phase(crystal.content_id, crystal, energy_ev, level, source, "MIT")
 
 
 class Fixed:
-    def __init__(self, *entries: ReferenceEntry) -> None:
+    def __init__(self, *entries: Phase) -> None:
         self.entries, self.loads = entries, 0
 
-    def load(self) -> ReferenceSet:
+    def load(self) -> PhaseSet:
         self.loads += 1
-        return ReferenceSet.make(self.entries)
+        return PhaseSet.make(self.entries)
 
 
 def test_a_shared_crystal_comes_from_the_first_and_all_are_counted() -> None:
@@ -73,7 +73,7 @@ def test_the_bundled_seed_is_whole() -> None:
 
 
 def test_elemental_table(tmp_path: Path) -> None:
-    references = ReferenceSet.make([entry(8, -4.9), entry(3, -1.8), entry(3, -1.9, a=3.1), entry(26, -8.4)])
+    references = PhaseSet.make([entry(8, -4.9), entry(3, -1.8), entry(3, -1.9, a=3.1), entry(26, -8.4)])
     path = tmp_path / "mp.json.gz"
     record = {
         "Li": {"energy": -4.0, "correction": 0.2, "composition": {"Li": 2.0}},

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import SourceError
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import SourceError
 from gnome_lite.sources import reader
 from gnome_lite.sources.files import FileSource, read_crystals
 

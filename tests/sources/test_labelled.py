@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
-from gnome_lite.errors import SourceError
+from gnome_lite.core.errors import SourceError
 from gnome_lite.sources.labelled import crystal_from_p1_cif, read_labelled
 
 LENGTH_TOLERANCE_ANG = 1e-6

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from gnome_lite.errors import SourceError
+from gnome_lite.core.errors import SourceError
 from gnome_lite.settings import Settings
 from gnome_lite.sources import materials_project
 from gnome_lite.sources.materials_project import LEVEL, MaterialsProjectSource, subsystems

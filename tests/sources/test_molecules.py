@@ -9,10 +9,10 @@ import pytest
 
 from gnome_lite.assemble import load_molecules, load_references, molecules_file
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.crystals import Crystal
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.settings import Settings
 from gnome_lite.sources.molecules import dry_ice, ice_xi
-from gnome_lite.sources.parquet import write_references
+from gnome_lite.sources.reference_files import write_references
 
 
 def shortest(crystal: Crystal, a: int, b: int) -> list[float]:

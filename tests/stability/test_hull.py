@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from gnome_lite.crystals import MAX_Z, Crystal, atomic_number
-from gnome_lite.errors import ConfigError, LevelMismatchError, MissingReferenceError
-from gnome_lite.records import Failure, Verification
-from gnome_lite.references import ReferenceEntry, ReferenceSet
+from gnome_lite.core.crystals import MAX_Z, Crystal, atomic_number
+from gnome_lite.core.errors import ConfigError, LevelMismatchError, MissingReferenceError
+from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.records import Failure, Verification
 from gnome_lite.stability.hull import ChemicalHull, build_hull
 
 TOLERANCE_EV_PER_ATOM = 1e-6
 DATA = Path(os.environ.get("GNOME_LITE_BENCHMARK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 ELEMENTS = ("Li", "O", "Fe", "P", "Na", "Cl")
 
-Phase = tuple[dict[str, int], float]
+Compound = tuple[dict[str, int], float]
 """Atoms of each element and formation energy, eV/atom."""
 
 
@@ -39,16 +39,18 @@ def to_counts(compositions: Sequence[dict[str, int]]) -> NDArray[np.int64]:
     return counts
 
 
-def to_hull(phases: Sequence[Phase], level: str = "L") -> ChemicalHull:
+def to_hull(phases: Sequence[Compound], level: str = "L") -> ChemicalHull:
     counts = to_counts([c for c, _ in phases])
     return ChemicalHull(level, [f"e{i}" for i in range(len(phases))], counts, np.array([e for _, e in phases]))
 
 
-def to_entries(phases: Sequence[Phase]) -> list[PDEntry]:
+def to_entries(phases: Sequence[Compound]) -> list[PDEntry]:
     return [PDEntry(Composition(c), e * sum(c.values())) for c, e in phases]
 
 
-def assert_as_pymatgen(hull: ChemicalHull, phases: Sequence[Phase], entries: Sequence[PDEntry], on_hull: int) -> None:
+def assert_as_pymatgen(
+    hull: ChemicalHull, phases: Sequence[Compound], entries: Sequence[PDEntry], on_hull: int
+) -> None:
     """Energies above hull of all entries; decomposition energies of the first `on_hull` of those on the hull."""
     ids = [f"e{i}" for i in range(len(phases))]
     diagram = PhaseDiagram(list(entries))
@@ -67,7 +69,7 @@ def assert_as_pymatgen(hull: ChemicalHull, phases: Sequence[Phase], entries: Seq
             assert len(products) >= 1
 
 
-def read_mp_entries() -> tuple[list[Phase], list[PDEntry]]:
+def read_mp_entries() -> tuple[list[Compound], list[PDEntry]]:
     path = DATA / "mp_entries_Fe-Li-O-P.json.gz"
     if not path.exists():
         pytest.skip(f"{path} is absent")
@@ -104,7 +106,7 @@ def test_mp_products_as_pymatgen() -> None:
 
 
 @st.composite
-def systems(draw: st.DrawFn) -> list[Phase]:
+def systems(draw: st.DrawFn) -> list[Compound]:
     """Elements at zero and compounds of 1-6 elements, with polymorphs, coplanar and tied energies."""
     n_elements = draw(st.integers(1, 6))
     elements = ELEMENTS[:n_elements]
@@ -121,13 +123,13 @@ def systems(draw: st.DrawFn) -> list[Phase]:
 
 @settings(max_examples=60, deadline=None)
 @given(systems())
-def test_generated_systems_as_pymatgen(phases: list[Phase]) -> None:
+def test_generated_systems_as_pymatgen(phases: list[Compound]) -> None:
     assert_as_pymatgen(to_hull(phases), phases, to_entries(phases), on_hull=2)
 
 
 @settings(max_examples=40, deadline=None)
 @given(systems(), st.integers(1, 10**6))
-def test_another_phase_never_raises_the_hull(phases: list[Phase], seed: int) -> None:
+def test_another_phase_never_raises_the_hull(phases: list[Compound], seed: int) -> None:
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, 5, (20, len(ELEMENTS)))
     targets = targets[targets.any(axis=1)]
@@ -140,7 +142,7 @@ def test_another_phase_never_raises_the_hull(phases: list[Phase], seed: int) -> 
 
 @settings(max_examples=40, deadline=None)
 @given(systems())
-def test_energy_above_hull_is_the_positive_part_of_the_decomposition_energy(phases: list[Phase]) -> None:
+def test_energy_above_hull_is_the_positive_part_of_the_decomposition_energy(phases: list[Compound]) -> None:
     for v, (composition, _) in zip(
         to_hull(phases).verdicts([f"e{i}" for i in range(len(phases))]), phases, strict=True
     ):
@@ -157,7 +159,7 @@ def test_energy_above_hull_is_the_positive_part_of_the_decomposition_energy(phas
 
 @settings(max_examples=40, deadline=None)
 @given(systems(), systems())
-def test_a_hull_that_grew_is_the_hull_built_at_once(first: list[Phase], later: list[Phase]) -> None:
+def test_a_hull_that_grew_is_the_hull_built_at_once(first: list[Compound], later: list[Compound]) -> None:
     """Entries added one by one give the same verdicts and ids, and every verdict that changes was announced."""
     first = [({el: 1}, 0.0) for el in ELEMENTS] + first
     grown, ids = to_hull(first), [f"e{i}" for i in range(len(first))]
@@ -181,7 +183,7 @@ def test_a_hull_that_grew_is_the_hull_built_at_once(first: list[Phase], later: l
 
 @settings(max_examples=40, deadline=None)
 @given(systems(), st.integers(0, 10**6))
-def test_another_phase_never_lowers_anothers_energy_above_hull(phases: list[Phase], seed: int) -> None:
+def test_another_phase_never_lowers_anothers_energy_above_hull(phases: list[Compound], seed: int) -> None:
     """A lower hull only goes down as entries come in: e_above_hull of all others stays or rises."""
     phases = [({el: 1}, 0.0) for el in ELEMENTS] + phases
     ids = [f"e{i}" for i in range(len(phases))]
@@ -197,7 +199,7 @@ def test_another_phase_never_lowers_anothers_energy_above_hull(phases: list[Phas
 
 @settings(max_examples=40, deadline=None)
 @given(systems(), st.integers(0, 10**6))
-def test_the_hull_is_convex(phases: list[Phase], seed: int) -> None:
+def test_the_hull_is_convex(phases: list[Compound], seed: int) -> None:
     hull = to_hull([({el: 1}, 0.0) for el in ELEMENTS] + phases)
     rng = np.random.default_rng(seed)
     columns = [atomic_number(el) for el in ELEMENTS]
@@ -211,7 +213,7 @@ def test_the_hull_is_convex(phases: list[Phase], seed: int) -> None:
 @pytest.mark.parametrize("energy", [-100.0, 100.0, math.nan, math.inf])
 def test_an_absurd_entry_changes_nothing(energy: float) -> None:
     """One entry of -100 eV/atom would put Li2O 62 eV/atom above the hull."""
-    phases: list[Phase] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0)]
+    phases: list[Compound] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0)]
     hull = to_hull(phases)
     before, hull_id = hull.verdicts(["e2"]), hull.id
     assert hull.add("absurd", to_counts([{"Li": 1, "O": 1}])[0], energy) == ["absurd"]
@@ -244,7 +246,7 @@ def test_an_empty_system_is_refused() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(systems())
-def test_mixtures_have_the_composition_and_the_energy_of_the_hull(phases: list[Phase]) -> None:
+def test_mixtures_have_the_composition_and_the_energy_of_the_hull(phases: list[Compound]) -> None:
     hull = to_hull([({el: 1}, 0.0) for el in ELEMENTS] + phases)
     counts = np.zeros((30, MAX_Z + 1), np.int64)
     columns = [atomic_number(el) for el in ELEMENTS]
@@ -260,7 +262,7 @@ def test_mixtures_have_the_composition_and_the_energy_of_the_hull(phases: list[P
 
 
 def test_a_hull_id_is_of_what_the_system_rests_on() -> None:
-    phases: list[Phase] = [({el: 1}, 0.0) for el in ("Li", "Fe", "O")]
+    phases: list[Compound] = [({el: 1}, 0.0) for el in ("Li", "Fe", "O")]
     phases += [({"Li": 2, "O": 1}, -2.0), ({"Li": 1, "Fe": 1, "O": 2}, -1.5)]
     hull = to_hull(phases)
     lio, lifeo = (3, 8), (3, 8, 26)
@@ -276,7 +278,7 @@ def test_a_hull_id_is_of_what_the_system_rests_on() -> None:
 
 
 def test_order_and_supercells_do_not_matter() -> None:
-    phases: list[Phase] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0), ({"Li": 1, "O": 1}, -1.6)]
+    phases: list[Compound] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0), ({"Li": 1, "O": 1}, -1.6)]
     counts = to_counts([{"Li": 3, "O": 2}, {"Li": 1, "O": 9}])
     reference = to_hull(phases).distances(counts, np.zeros(2))
     doubled = [({el: 2 * n for el, n in c.items()}, e) for c, e in phases]
@@ -301,7 +303,7 @@ def test_an_element_alone_has_nothing_to_decompose_into() -> None:
 def test_eight_elements() -> None:
     elements = ("Li", "Na", "K", "Mg", "Ca", "Fe", "O", "F")
     rng = np.random.default_rng(0)
-    phases: list[Phase] = [({el: 1}, 0.0) for el in elements]
+    phases: list[Compound] = [({el: 1}, 0.0) for el in elements]
     for _ in range(300):
         which = rng.choice(8, rng.integers(2, 5), replace=False)
         phases.append(({elements[k]: int(rng.integers(1, 5)) for k in which}, -float(rng.random())))
@@ -316,7 +318,7 @@ def test_eight_elements() -> None:
 
 
 def test_absurd_energies_are_refused_and_never_stable() -> None:
-    phases: list[Phase] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0)]
+    phases: list[Compound] = [({"Li": 1}, 0.0), ({"O": 1}, 0.0), ({"Li": 2, "O": 1}, -2.0)]
     hull = to_hull([*phases, ({"Li": 1, "O": 1}, -40.0), ({"Li": 1, "O": 2}, math.nan)])
     assert hull.refused == {"formation energy out of range": 1, "energy not finite": 1}
     assert len(hull) == 3
@@ -342,8 +344,8 @@ def crystal(composition: dict[str, int]) -> Crystal:
     return Crystal.make(numbers, np.random.default_rng(0).random((len(numbers), 3)), 4.0 * np.eye(3))
 
 
-def reference(entry_id: str, composition: dict[str, int], energy_ev: float) -> ReferenceEntry:
-    return ReferenceEntry(entry_id, crystal(composition), energy_ev, "L", "test", "CC0")
+def reference(entry_id: str, composition: dict[str, int], energy_ev: float) -> Phase:
+    return Phase(entry_id, crystal(composition), energy_ev, "L", "test", "CC0")
 
 
 def verification(candidate_id: str, composition: dict[str, int], energy_ev: float, **changed: object) -> Verification:
@@ -351,7 +353,7 @@ def verification(candidate_id: str, composition: dict[str, int], energy_ev: floa
     return Verification(candidate_id, crystal(composition), energy_ev, 0.01, 10, True, seconds=1.0, **fields)  # type: ignore[arg-type]
 
 
-REFERENCES = ReferenceSet.make(
+REFERENCES = PhaseSet.make(
     [reference("Li", {"Li": 1}, -1.0), reference("O", {"O": 2}, -8.0), reference("Li2O", {"Li": 2, "O": 1}, -12.0)]
 )
 
@@ -400,7 +402,7 @@ def test_a_verified_crystal_of_an_unknown_element_names_it() -> None:
 
 
 def test_system_for_plots() -> None:
-    phases: list[Phase] = [({el: 1}, 0.0) for el in ("Li", "Fe", "O", "P")]
+    phases: list[Compound] = [({el: 1}, 0.0) for el in ("Li", "Fe", "O", "P")]
     phases += [({"Li": 2, "O": 1}, -2.0), ({"Fe": 1, "O": 1}, -1.0), ({"Li": 1, "Fe": 1, "O": 2}, -1.2)]
     system = to_hull(phases).system(("O", "Li", "Fe"))
     assert system.elements == ("O", "Li", "Fe")
@@ -414,7 +416,7 @@ def test_system_for_plots() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(systems())
-def test_facets_tile_the_composition_simplex(phases: list[Phase]) -> None:
+def test_facets_tile_the_composition_simplex(phases: list[Compound]) -> None:
     elements = dict.fromkeys(el for composition, _ in phases for el in composition)
     system = to_hull(phases).system(elements)
     assert np.abs(np.linalg.det(system.fractions[system.facets])).sum() == pytest.approx(1.0, abs=1e-6)

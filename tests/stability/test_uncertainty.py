@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gnome_lite.crystals import MAX_Z, atomic_number
-from gnome_lite.errors import ConfigError
+from gnome_lite.core.crystals import MAX_Z, atomic_number
+from gnome_lite.core.errors import ConfigError
 from gnome_lite.stability.hull import ChemicalHull
 from gnome_lite.stability.uncertainty import verdict_uncertainty
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from store.small_campaign import begin, play_round
+from samples.small_campaign import begin, play_round
 
 from gnome_lite.store.database import SqlStore
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store.small_campaign import (
+from samples.small_campaign import (
     CRYSTALS,
     LEVEL,
     begin,
@@ -25,9 +25,9 @@ from store.small_campaign import (
     verification,
 )
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import ConfigError, StoreError
-from gnome_lite.records import Credibility, Failure, ModelRecord
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import ConfigError, StoreError
+from gnome_lite.core.records import Credibility, Failure, ModelRecord
 from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, to_json
 from gnome_lite.store.database import SqlStore
 

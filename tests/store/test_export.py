@@ -12,8 +12,8 @@ import pytest
 from ase.db import connect
 from pymatgen.core import Structure
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import ConfigError, StoreError
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import ConfigError, StoreError
 from gnome_lite.store.database import SqlStore
 from gnome_lite.store.export import FORMATS, export
 from gnome_lite.store.query import Query, StoredCrystal

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from store.small_campaign import CRYSTALS, LEVEL, begin, play_round, pool, prediction
+from samples.small_campaign import CRYSTALS, LEVEL, begin, play_round, pool, prediction
 
-from gnome_lite.errors import StoreError
+from gnome_lite.core.errors import StoreError
 from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import Query
 

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from store.small_campaign import CRYSTALS, LEVEL, begin, pool, verification
+from samples.small_campaign import CRYSTALS, LEVEL, begin, pool, verification
 
-from gnome_lite.errors import StoreError
+from gnome_lite.core.errors import StoreError
 from gnome_lite.store.database import SqlStore
 
 TESTS = Path(__file__).parents[1]
@@ -82,9 +82,9 @@ def test_an_orphaned_worker_does_not_keep_the_lock(store: SqlStore) -> None:
 
 WRITE = """
     import sys
-    from store.small_campaign import CRYSTALS, pool
-    from gnome_lite.crystals import Crystal, CrystalBatch
-    from gnome_lite.records import CandidatePool
+    from samples.small_campaign import CRYSTALS, pool
+    from gnome_lite.core.crystals import Crystal, CrystalBatch
+    from gnome_lite.core.records import CandidatePool
     from gnome_lite.store.database import SqlStore
     store = SqlStore.open(sys.argv[1])
     for round in range(1, 1000):
@@ -112,7 +112,7 @@ def test_killed_while_writing_it_has_all_or_nothing(store: SqlStore) -> None:
 
 VERIFY = """
     import sys
-    from store.small_campaign import CRYSTALS, verification
+    from samples.small_campaign import CRYSTALS, verification
     from gnome_lite.store.database import SqlStore
     store = SqlStore.open(sys.argv[1])
     for i in range(12):
@@ -137,8 +137,8 @@ def test_a_full_disk_leaves_the_store_whole(store: SqlStore) -> None:
     size = Path(store.name).stat().st_size
     code = """
         import resource, signal, sys
-        from store.small_campaign import CRYSTALS, pool
-        from gnome_lite.errors import StoreError
+        from samples.small_campaign import CRYSTALS, pool
+        from gnome_lite.core.errors import StoreError
         from gnome_lite.store.database import SqlStore
         store = SqlStore.open(sys.argv[1])
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

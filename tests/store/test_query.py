@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store.small_campaign import CRYSTALS, LEVEL, begin, pool, prediction, verdict, verification
+from samples.small_campaign import CRYSTALS, LEVEL, begin, pool, prediction, verdict, verification
 
 from gnome_lite.chemistry.space_groups import crystal_system, number_of, symbol_of
-from gnome_lite.crystals import atomic_number
-from gnome_lite.errors import ConfigError, StoreError
-from gnome_lite.records import Failure
+from gnome_lite.core.crystals import atomic_number
+from gnome_lite.core.errors import ConfigError, StoreError
+from gnome_lite.core.records import Failure
 from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import SORTS, Query, to_dataframe
 

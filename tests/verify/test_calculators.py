@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from gnome_lite.errors import CalculatorError
+from gnome_lite.core.errors import CalculatorError
 from gnome_lite.verify.calculators import CALCULATORS, level_of, make_calculator
 
 

@@ -9,10 +9,10 @@ from ase.build import bulk
 
 from gnome_lite.cli import main
 from gnome_lite.config import CampaignConfig, Level, Verify
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import CalculatorError
-from gnome_lite.records import Candidate, Failure
-from gnome_lite.sources.parquet import read_references
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.records import Candidate, Failure
+from gnome_lite.sources.reference_files import read_references
 from gnome_lite.verify.calculators import level_of
 from gnome_lite.verify.verifier import ProcessVerifier
 
@@ -77,4 +77,4 @@ def test_a_hull_of_dft_energies(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert formation - MP2020_OXIDE_EV_PER_O / 2 == pytest.approx(chgnet, abs=0.1)
     # Known by its level, so it is a reference set of a campaign at that level, and of no other.
     assert main(["references", "Mg-O", "--level", "gpaw", "--out", str(out), *arguments]) == 0
-    assert "3 phases written" in capsys.readouterr().err, "from the ledger"
+    assert "3 phases written" in capsys.readouterr().err, "from the results log"

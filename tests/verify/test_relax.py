@@ -9,8 +9,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.records import Failure
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.records import Failure
 from gnome_lite.verify.relax import relax
 
 spec = importlib.util.spec_from_file_location("faulty", Path(__file__).with_name("faulty.py"))

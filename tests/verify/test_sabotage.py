@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.sabotage import GOOD, KINDS, saboteur
 from benchmarks.verification_sabotage import DEADLINE_S, FULL, OVERRUN_S, _crystal, play
-from gnome_lite.records import Failure
+from gnome_lite.core.records import Failure
 from gnome_lite.verify.relax import relax
 
 IN_PROCESS = [kind for kind, (_, cause) in KINDS.items() if cause not in (Failure.TIMEOUT, Failure.OUT_OF_MEMORY)]

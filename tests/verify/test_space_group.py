@@ -9,8 +9,8 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from gnome_lite.crystals import Crystal
-from gnome_lite.verify.chgnet_calculator import CHGNetCalculator
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.verify.chgnet.calculator import CHGNetCalculator
 from gnome_lite.verify.relax import relax
 from gnome_lite.verify.space_group import operations_of, projector, symmetrised
 

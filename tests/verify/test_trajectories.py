@@ -7,9 +7,9 @@ import pytest
 from ase.build import bulk
 
 from gnome_lite.config import Verify
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import SourceError
-from gnome_lite.records import Candidate
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.records import Candidate
 from gnome_lite.verify.trajectories import Frame, read_trajectories, write_trajectory
 from gnome_lite.verify.verifier import ProcessVerifier
 

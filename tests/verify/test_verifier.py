@@ -14,9 +14,9 @@ import pytest
 from ase.build import bulk
 
 from gnome_lite.config import Verify
-from gnome_lite.crystals import Crystal
-from gnome_lite.errors import CalculatorError
-from gnome_lite.records import Candidate, Failure, Verification
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.records import Candidate, Failure, Verification
 from gnome_lite.verify.verifier import ProcessVerifier
 
 HERE = Path(__file__).parent
@@ -142,8 +142,8 @@ import sys
 sys.path[:0] = [{str(HERE)!r}]
 from ase.build import bulk
 from gnome_lite.config import Verify
-from gnome_lite.crystals import Crystal
-from gnome_lite.records import Candidate
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.records import Candidate
 from gnome_lite.verify.verifier import ProcessVerifier
 crystal = Crystal.from_ase(bulk("Kr", cubic=True))
 v = Verify(calculator="faulty:trap", calculator_kwargs={{"folder": {str(tmp_path)!r}}}, processes=1, deadline_s=1000)

@@ -1,0 +1,1 @@
+"""Analyses of one crystal or chemical system: reactions, synthesis, chemical potentials, DFT correction."""

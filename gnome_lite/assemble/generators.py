@@ -1,0 +1,121 @@
+"""What candidates are made with: gate, generators, duplicates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gnome_lite.config import CampaignConfig, GeneratorName
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.pipeline import FurtherParents, Gate, Generator, Novelty
+from gnome_lite.settings import bundled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gnome_lite.generate.compositions import Keep
+    from gnome_lite.generate.stream import Mix
+
+
+def make_gate(config: CampaignConfig) -> Gate:
+    """Sanity of candidates before any energy is spent."""
+    from gnome_lite.chemistry.gates import PreGate
+
+    return PreGate(config.gates, config.space, config.generate.max_atoms)
+
+
+def make_screen(config: CampaignConfig, level: str, references: PhaseSet) -> Keep | None:
+    """Formulas worth a random search, by the composition networks shipped for the level; None if all are."""
+    from gnome_lite.predict.composition_screen import CompositionScreen
+    from gnome_lite.stability.hull import build_hull
+
+    model, limit = bundled("models", f"composition-{level}"), config.generate.composition_e_above_hull_max
+    if "random" not in config.generate.mix or not model.is_dir() or limit == float("inf"):
+        return None
+    hull = build_hull(references, ())
+    return CompositionScreen(model, lambda counts: -hull.distances(counts, np.zeros(len(counts))), limit)
+
+
+def make_mix(config: CampaignConfig, composition: NDArray[np.int64] | None = None, keep: Keep | None = None) -> Mix:
+    """The campaign's generators with their weights; see `make_generator`."""
+    from gnome_lite.generate.stream import Mix
+
+    weights = config.generate.mix.items()
+    return Mix(tuple((make_generator(name, config, composition, keep), weight) for name, weight in weights))
+
+
+def make_generator(
+    name: GeneratorName,
+    config: CampaignConfig,
+    composition: NDArray[np.int64] | None = None,
+    keep: Keep | None = None,
+) -> Generator:
+    """One generator of candidates, for the campaign's space.
+
+    Args:
+        composition: of random search, [MAX_Z + 1]; None takes those of the space that `keep` lets pass.
+    """
+    space, generate = config.space, config.generate
+    match name:
+        case "substitution":
+            from gnome_lite.generate.substitution import IonicSubstitution
+
+            return IonicSubstitution(space, generate)
+        case "partial":
+            from gnome_lite.generate.partial import PartialSubstitution
+
+            balance = config.gates.charge_balance != "off"
+            return PartialSubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+        case "vacancies":
+            from gnome_lite.generate.vacancies import VacancySubstitution
+
+            balance = config.gates.charge_balance != "off"
+            return VacancySubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+        case "intermetallic":
+            from gnome_lite.generate.intermetallics import IntermetallicSubstitution
+
+            return IntermetallicSubstitution(space, generate)
+        case "prototypes":
+            from gnome_lite.generate.prototype_placement import PrototypePlacement
+            from gnome_lite.sources.aflow import prototypes
+
+            return PrototypePlacement(space, generate, [(p.id, p.crystal) for p in prototypes()])
+        case "random":
+            from gnome_lite.generate.compositions import Compositions
+            from gnome_lite.generate.random_search import RandomStructureSearch
+
+            relaxed = config.gates.charge_balance != "strict"
+            compositions = Compositions(space, generate.max_atoms, relaxed, keep=keep)
+            return RandomStructureSearch(
+                (lambda rng: iter([composition[None]])) if composition is not None else compositions,
+                generate,
+                config.gates,
+                structures_per_composition=generate.structures_per_composition,
+            )
+
+
+def read_parents(config: CampaignConfig) -> FurtherParents:
+    """Crystals of the campaign's parent files; a file that cannot be used is counted, and the others are read."""
+    from gnome_lite.sources.files import read_crystals
+    from gnome_lite.sources.reference_files import read_references
+
+    found, skipped = [], {}
+    for path in config.generate.parents:
+        try:
+            if path.suffix == ".parquet":  # our own, of any level: a parent has no energy
+                found += [(e.id, e.crystal) for e in read_references(path)]
+                continue
+            found += [(f"{path.name}:{c.name}", c.crystal) for c in read_crystals(path)]
+        except SourceError as error:
+            skipped[f"parents: {error}"] = 1
+    return FurtherParents(CrystalBatch.from_crystals(c for _, c in found), tuple(i for i, _ in found), skipped)
+
+
+def make_novelty() -> Novelty:
+    """Fingerprints, prototypes and duplicates."""
+    from gnome_lite.novelty.novelty import CrystalNovelty
+
+    return CrystalNovelty()

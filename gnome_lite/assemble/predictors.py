@@ -1,0 +1,97 @@
+"""What predicts: the shipped ensembles and the Δ-model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnome_lite.config import CampaignConfig
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.records import TrainingSet
+from gnome_lite.settings import Settings, bundled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gnome_lite.analysis.dft_correction import Describe, DftCorrection
+    from gnome_lite.analysis.known import Known
+    from gnome_lite.predict.predictor import EnsemblePredictor
+
+
+def make_predictor(
+    config: CampaignConfig,
+    settings: Settings,
+    level: str,
+    may_know: Callable[[CrystalBatch], NDArray[np.bool_]] | None = None,
+    shipped: bool = True,
+) -> EnsemblePredictor:
+    """The network ensemble, with the shipped one as its base where that is of this level.
+
+    Whatever the campaign's references, the seed's unrelaxed crystals are trained on beside them where they are of this
+    level: the shipped networks know them, and forget how to read a candidate when they are retrained without any.
+
+    Args:
+        may_know: which of the seed's crystals may be learnt from, [n]; None is all of them.
+        shipped: False has a base of its own trained, from nothing.
+    """
+    from gnome_lite.predict.predictor import EnsemblePredictor
+    from gnome_lite.sources.bundled_seed import SeedSource
+
+    def inputs() -> TrainingSet | None:
+        seed = SeedSource()
+        if seed.load().level != level:
+            return None
+        known = seed.inputs()
+        return known if may_know is None else known.take(may_know(known.crystals))
+
+    base = shipped_model(level) if shipped else None
+    return EnsemblePredictor(config.predict, settings.models_dir, base, level, inputs)
+
+
+def shipped_model(level: str) -> Path | None:
+    """Directory of the ensemble shipped for a level, None if there is none."""
+    path = bundled("models", f"base-{level}")
+    return path if path.is_dir() else None
+
+
+def shipped_levels() -> list[str]:
+    """Levels of theory that an ensemble is shipped for."""
+    return sorted(path.name.removeprefix("base-") for path in bundled("models").glob("base-*"))
+
+
+def shipped_delta(level: str) -> Path | None:
+    """Directory of the Δ-model shipped for a level, None if there is none."""
+    path = bundled("models", f"delta-{level}")
+    return path if path.is_dir() else None
+
+
+def make_describe(level: str) -> Describe:
+    """What the Δ-model of a level reads of crystals.
+
+    Raises:
+        ConfigError: if there is no such potential.
+    """
+    if level != "chgnet-0.3.0":
+        raise ConfigError(f"no features are made at level {level!r}: a Δ-model corrects chgnet-0.3.0")
+    from gnome_lite.verify.chgnet.features import CHGNetFeatures
+
+    return CHGNetFeatures()
+
+
+def dft_correction(known: Known, ids: Sequence[str]) -> list[DftCorrection | None]:
+    """How crystals known at a level would stand by DFT; None where no Δ-model is shipped or one cannot say."""
+    from gnome_lite.analysis.dft_correction import dft_corrections
+    from gnome_lite.predict import delta
+
+    path = shipped_delta(known.level)
+    if path is None:
+        return [None] * len(ids)
+    # As in a hull: a verified crystal whose id is a reference's is that reference.
+    crystals = {v.candidate_id: v.crystal for v in known.verified} | {e.id: e.crystal for e in known.references.entries}
+    names = list(crystals)
+    asked = [names.index(i) for i in ids]
+    batch = CrystalBatch.from_crystals(crystals.values())
+    return dft_corrections(names, batch, asked, delta.read(path), make_describe(known.level))

@@ -1,0 +1,175 @@
+"""What is known: sources, store, molecules, as the settings name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from gnome_lite.assemble.verifiers import level_of, make_verifier
+from gnome_lite.config import CampaignConfig, Sources, Verify, explain
+from gnome_lite.core.errors import CalculatorError, ConfigError, SourceError, StoreError
+from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.pipeline import Source
+from gnome_lite.settings import Settings, bundled
+
+if TYPE_CHECKING:
+    from gnome_lite.analysis.known import Known
+    from gnome_lite.store.database import SqlStore
+
+
+def make_source(config: CampaignConfig, settings: Settings, level: str) -> Source:
+    """The campaign's known crystals, read once.
+
+    Raises:
+        SourceError: if none are named.
+    """
+    from gnome_lite.sources.bundled_seed import SeedSource
+    from gnome_lite.sources.combined import CombinedSource
+    from gnome_lite.sources.files import FileSource
+    from gnome_lite.sources.materials_project import MaterialsProjectSource
+    from gnome_lite.sources.release_reader import ReleaseSource
+
+    sources: list[Source] = []
+    if config.sources.seed:
+        sources.append(SeedSource())
+    if config.sources.files:
+        sources.append(FileSource(config.sources.files, level))
+    sources += [ReleaseSource(directory) for directory in config.sources.releases]
+    if config.sources.materials_project:
+        sources.append(MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome))
+    if not sources:
+        raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
+    return CombinedSource(sources, permissive_only=config.sources.licences == "permissive")
+
+
+def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> PhaseSet:
+    """The reference set of a campaign (default: the bundled seed)."""
+    config = config or CampaignConfig()
+    return make_source(config, settings or Settings(), level_of(config)).load()
+
+
+def open_store(settings: Settings | None = None, create: bool = False) -> SqlStore:
+    """The store of these settings.
+
+    Raises:
+        StoreError: if it does not exist (and `create` is False), or cannot be opened.
+    """
+    from gnome_lite.store.database import SqlStore
+
+    return SqlStore.open((settings or Settings()).store_url, create=create)
+
+
+def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
+    """A campaign's settings as a store holds them; those that this version does not know any more are left out.
+
+    Raises:
+        ConfigError: if a value is not allowed any more.
+    """
+    known: dict[str, Any] = {}
+    for key, value in config.items():
+        field = CampaignConfig.model_fields.get(key)
+        if field is not None:
+            section = field.annotation
+            inner = getattr(section, "model_fields", None) if isinstance(value, dict) else None
+            known[key] = {k: v for k, v in value.items() if k in inner} if inner else value
+    try:
+        return CampaignConfig.model_validate(known)
+    except ValidationError as error:
+        raise ConfigError(f"campaign {config.get('name')!r} of the store: {explain(error)}") from error
+
+
+def open_known(settings: Settings | None = None, campaign: str | None = None, references: Path | None = None) -> Known:
+    """What the analyses of single crystals rest on: known phases, and what the store has verified at their level.
+
+    Args:
+        campaign: whose references are meant. Default: those of the campaign begun last, or, where there is no store,
+            the bundled seed.
+        references: a release directory instead.
+
+    Raises:
+        StoreError: if there is no such campaign.
+        SourceError: if the references cannot be had.
+    """
+    from gnome_lite.analysis.known import Known
+    from gnome_lite.sources.release_reader import ReleaseSource
+
+    settings = settings or Settings()
+    store = _store_if_any(settings)
+    campaigns = [] if store is None else sorted(store.status().campaigns, key=lambda c: c.begun_at)
+    if campaign is not None and campaign not in [c.name for c in campaigns]:
+        raise StoreError(
+            f"no campaign {campaign!r} in the store: there are {', '.join(c.name for c in campaigns) or 'none'}"
+        )
+    chosen = next((c for c in reversed(campaigns) if campaign in (None, c.name)), None)
+    if references is not None:
+        known = ReleaseSource(references).load()
+    else:
+        known = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
+    verified = [] if store is None else [v for v in store.verifications(known.level) if v.ok]
+    same = tuple(c.name for c in campaigns if c.reference_set_id == known.id)
+    return Known(known, tuple(verified), tuple(load_molecules(settings, known.level)), same)
+
+
+def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
+    """Sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
+    try:
+        return CampaignConfig(
+            sources=Sources.model_validate(stored.get("sources", {})),
+            verify=Verify.model_validate(stored.get("verify", {})),
+        )
+    except ValidationError as error:
+        raise ConfigError(f"campaign {name!r} of the store cannot be read ({explain(error)}): name another") from error
+
+
+def _store_if_any(settings: Settings) -> SqlStore | None:
+    from gnome_lite.store.database import SqlStore
+
+    exists = settings.database_url is not None or (settings.home / "store.sqlite").exists()
+    return SqlStore.open(settings.store_url, create=False) if exists else None
+
+
+def load_molecules(settings: Settings, level: str) -> list[Phase]:
+    """Crystals of CO2 and H2O at a level: those made here, else those shipped for it, else none."""
+    from gnome_lite.sources.reference_files import read_references
+
+    for path in (molecules_file(settings, level), bundled("seed", f"molecules-{level}.parquet")):
+        if path.is_file():
+            return [e for e in read_references(path) if e.level == level]
+    return []
+
+
+def molecules_file(settings: Settings, level: str) -> Path:
+    """Where `make_molecules` writes."""
+    return (
+        settings.references_dir / f"molecules-{''.join(c if c.isalnum() or c in '.-' else '_' for c in level)}.parquet"
+    )
+
+
+def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None = None) -> list[Phase]:
+    """Relax the crystals of CO2 and H2O with the campaign's calculator and write them down.
+
+    Raises:
+        CalculatorError: if the calculator cannot be built, or gives one of them no usable energy.
+    """
+    from gnome_lite.core.records import Candidate
+    from gnome_lite.seed.make import LICENCE
+    from gnome_lite.sources.molecules import SOURCE, molecular_crystals
+    from gnome_lite.sources.reference_files import write_references
+
+    named = {c.content_id: (name, c) for name, c in molecular_crystals()}
+    made = []
+    with make_verifier(config, None) as verifier:
+        for v in verifier.verify([Candidate(i, c, "", "", name, 0) for i, (name, c) in named.items()]):
+            name = named[v.candidate_id][0]
+            if not v.ok:
+                raise CalculatorError(
+                    f"{name} cannot be relaxed at level {v.level} ({v.failure}: {v.detail}): "
+                    "reactions with air need another calculator, or a source that holds CO2 and H2O"
+                )
+            entry_id = f"molecule-{v.crystal.content_id.removeprefix('gl-')}"
+            made.append(Phase(entry_id, v.crystal, v.energy_ev, v.level, f"{SOURCE}: {name}", LICENCE))
+    write_references(out or molecules_file(settings, level_of(config)), made)
+    return made

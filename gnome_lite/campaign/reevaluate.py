@@ -1,0 +1,247 @@
+"""Verdicts issued again when what they rest on has changed: other references, or crystals verified since.
+
+A verdict rests on the hull of its chemical system, whose id it carries. So what is affected needs no bookkeeping: those
+whose system's hull has another id now are looked up again, and those that moved are re-issued; the old ones stay in
+the store. Energies in eV/atom.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from gnome_lite.core.errors import LevelMismatchError, StoreError
+from gnome_lite.core.phases import PhaseSet, formation_energies
+from gnome_lite.core.records import Credibility, Verdict, Verification
+from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, Store, silent
+
+MOVED_EV_PER_ATOM = 1e-8
+"""Less than this is the rounding of sums in another order."""
+
+Seen = tuple[bool, str | None, str, Credibility]
+"""Whether a crystal is novel, the nearest known one, its prototype and its credibility, as in `Verdict`."""
+
+REFERENCES, VERIFICATIONS = "other references", "crystals verified since"
+
+
+@dataclass(frozen=True, slots=True)
+class Reevaluation:
+    """What issuing verdicts again has changed.
+
+    Attributes:
+        standing: verdicts of the campaign.
+        affected: those whose system's hull has changed, or whose novelty may have.
+        moved: (before, now) of each that was re-issued.
+    """
+
+    campaign: str
+    level: str
+    cause: str
+    reference_set_id: str
+    hull_id: str
+    standing: int
+    affected: int
+    moved: tuple[tuple[Verdict, Verdict], ...]
+
+    @property
+    def gained(self) -> int:
+        """Now on the hull, and not before."""
+        return sum(now.stable and not before.stable for before, now in self.moved)
+
+    @property
+    def lost(self) -> int:
+        """On the hull before, and no longer."""
+        return sum(before.stable and not now.stable for before, now in self.moved)
+
+
+def affected(hull: Hull, standing: Mapping[str, Verdict], candidate_ids: Sequence[str]) -> list[str]:
+    """Of crystals that are entries of the hull: those without a verdict, or whose system's hull is another one now."""
+    now = dict(zip(candidate_ids, hull.hull_ids(candidate_ids), strict=True))
+    return [i for i in candidate_ids if i not in standing or standing[i].hull_id != now[i]]
+
+
+def has_moved(before: Verdict, now: HullVerdict) -> bool:
+    """Whether a verdict says something else than before: energies, or the phases it would decompose into."""
+    energies = (
+        (before.e_form_ev_per_atom, now.e_form_ev_per_atom),
+        (before.e_above_hull_ev_per_atom, now.e_above_hull_ev_per_atom),
+        (before.decomposition_ev_per_atom, now.decomposition_ev_per_atom),
+    )
+    products = {entry for entry, _, _ in before.products} != {entry for entry, _, _ in now.products}
+    return products or any(abs(a - b) > MOVED_EV_PER_ATOM for a, b in energies)
+
+
+def first_verdict(candidate_id: str, place: HullVerdict, level: str, seen: Seen) -> Verdict:
+    """The verdict of a crystal that had none, from its place on the hull and what it looks like."""
+    novel, nearest_known, prototype, credibility = seen
+    return Verdict(
+        candidate_id,
+        place.e_form_ev_per_atom,
+        place.e_above_hull_ev_per_atom,
+        place.decomposition_ev_per_atom,
+        place.products,
+        place.hull_id,
+        level,
+        novel,
+        nearest_known,
+        prototype,
+        credibility,
+    )
+
+
+def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
+    """The verdict with another place on the hull; what the crystal itself is stays as it was seen."""
+    return replace(
+        before,
+        e_form_ev_per_atom=now.e_form_ev_per_atom,
+        e_above_hull_ev_per_atom=now.e_above_hull_ev_per_atom,
+        decomposition_ev_per_atom=now.decomposition_ev_per_atom,
+        products=now.products,
+        hull_id=now.hull_id,
+    )
+
+
+class StandingVerdicts:
+    """A campaign's verdicts, kept up to date crystal by crystal: the hull is built once and grows."""
+
+    def __init__(self, store: Store, campaign: str, references: PhaseSet, build_hull: BuildHull) -> None:
+        """From everything verified at the level of the references.
+
+        Raises:
+            MissingReferenceError: if an element has no reference energy.
+        """
+        self._store, self._campaign = store, campaign
+        self._elemental, self._level = references.elemental_ev_per_atom, references.level
+        self._hull = build_hull(references, [v for v in store.verifications(references.level) if v.ok])
+        self._standing = store.verdicts(campaign)
+
+    def add(self, round: int, verification: Verification, seen: Seen) -> list[Verdict]:
+        """Store an outcome, its verdict and those that it moves, all or nothing; after an error begin anew.
+
+        Args:
+            seen: what the crystal itself looks like.
+
+        Returns:
+            The verdicts issued, none for a failure.
+
+        Raises:
+            LevelMismatchError: if it is of another level.
+            MissingReferenceError: if one of its elements has no reference energy.
+        """
+        v = verification
+        if v.level != self._level:
+            raise LevelMismatchError(
+                f"{v.candidate_id} is verified at level {v.level}, the references are of {self._level}: "
+                "one hull holds one level"
+            )
+        counts = v.crystal.counts
+        e_form = formation_energies(counts[None], [v.energy_ev], self._elemental)[0] if v.ok else math.nan
+        if not v.ok:
+            self._store.add_verification(self._campaign, round, v)
+            return []
+        ids = [i for i in self._hull.add(v.candidate_id, counts, float(e_form)) if i in self._standing]
+        issued: list[Verdict] = []
+        for i, found in zip([v.candidate_id, *ids], self._hull.verdicts([v.candidate_id, *ids]), strict=True):
+            if i == v.candidate_id:
+                issued.append(first_verdict(i, found, self._level, seen))
+            elif has_moved(self._standing[i], found):
+                issued.append(moved_to(self._standing[i], found))
+        self._standing |= {verdict.candidate_id: verdict for verdict in issued}
+        figures = {"standing": len(self._standing), "affected": len(ids), "moved": len(issued) - 1}
+        hull_id = self._hull.id
+        self._store.reissue_verdicts(self._campaign, issued, VERIFICATIONS, hull_id, figures, verified=(round, v))
+        return issued
+
+
+def reevaluate(
+    store: Store,
+    campaign: str,
+    known_as: str,
+    references: PhaseSet,
+    build_hull: BuildHull,
+    novelty: Novelty,
+    progress: Progress = silent,
+) -> Reevaluation:
+    """Issue a campaign's verdicts again where they have moved.
+
+    Args:
+        known_as: id of the reference set that the campaign went by so far.
+        references: what its sources hold now.
+
+    Raises:
+        LevelMismatchError: if the references are of another level than the campaign's verdicts.
+        MissingReferenceError: if a crystal's element has no reference any more.
+        StoreError: if the campaign has no verdicts, or runs in another process.
+    """
+    with store.exclusive(campaign):
+        standing = store.verdicts(campaign)
+        if not standing:
+            raise StoreError(f"campaign {campaign!r} has no verdicts to re-issue: `gnome-lite run` issues the first")
+        levels = {v.level for v in standing.values()}
+        if levels != {references.level}:
+            raise LevelMismatchError(
+                f"campaign {campaign!r} has verdicts of level {', '.join(sorted(levels))}, its sources now hold "
+                f"{references.level}: one hull holds one level"
+            )
+        verified = {v.candidate_id: v for v in store.verifications(references.level) if v.ok}
+        hull = build_hull(references, list(verified.values()))
+        ids = sorted(standing)
+        again = affected(hull, standing, ids)
+        progress("reverdict", 0, len(again), f"{len(again)} of {len(ids)} affected")
+        now = dict(standing)
+        for i, found in zip(again, hull.verdicts(again), strict=True):
+            if has_moved(standing[i], found):
+                now[i] = moved_to(standing[i], found)
+        other_references = references.id != known_as
+        if other_references:
+            now = _seen_again(novelty, references, verified, now)
+        moved = tuple((standing[i], now[i]) for i in ids if now[i] != standing[i])
+        outcome = Reevaluation(
+            campaign,
+            references.level,
+            REFERENCES if other_references else VERIFICATIONS,
+            references.id,
+            hull.id,
+            len(ids),
+            len(again),
+            moved,
+        )
+        figures = {"standing": len(ids), "affected": len(again), "moved": len(moved), "hull": hull.id}
+        figures |= {"entries": dict(hull.census), "licences": references.licences}
+        store.reissue_verdicts(
+            campaign,
+            [new for _, new in moved],
+            outcome.cause,
+            hull.id,
+            figures,
+            references if other_references else None,
+        )
+        progress("reverdict", len(again), len(again), f"{len(moved)} moved")
+    return outcome
+
+
+def _seen_again(
+    novelty: Novelty, references: PhaseSet, verified: Mapping[str, Verification], verdicts: Mapping[str, Verdict]
+) -> dict[str, Verdict]:
+    """Verdicts with their novelty beside other references: a crystal that is among them now is not novel."""
+    formulas = {i: verified[i].crystal.reduced_formula for i in verdicts}
+    index, wanted = novelty.index(), set(formulas.values())
+    known: dict[str, list[tuple[str, float]]] = {}
+    for formula, e in zip(references.crystals.reduced_formulas(), references.entries, strict=True):
+        if formula in wanted:
+            index.add(e.id, e.crystal)
+            known.setdefault(formula, []).append((e.id, e.energy_ev_per_atom))
+    still_there = {e.id for e in references.entries} | verified.keys()
+    out: dict[str, Verdict] = {}
+    for i, v in verdicts.items():
+        equal = index.find(verified[i].crystal)
+        if equal is not None:
+            out[i] = replace(v, novel=False, nearest_known=equal)
+        elif v.nearest_known in still_there and (v.novel or v.nearest_known in verified):
+            out[i] = v  # not among the references; the same as an earlier crystal of the store, or as novel as before
+        else:
+            energy = verified[i].energy_ev_per_atom
+            closest = min(known.get(formulas[i], ()), key=lambda k: abs(k[1] - energy), default=(None, 0.0))[0]
+            out[i] = replace(v, novel=True, nearest_known=closest)
+    return out

@@ -1,0 +1,1 @@
+"""What all rooms share: crystals, records, phases, errors, metrics. Imports no other room."""

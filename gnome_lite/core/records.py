@@ -1,0 +1,316 @@
+"""The frozen records that cross rooms. Units stand in the names; a failure of one crystal is a value here.
+
+Energies are in eV or eV/atom, forces in eV/Å, volumes in Å^3. "Level" is a level of theory, e.g.
+"chgnet-0.3.0"; energies of two levels never meet in one hull.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+
+STABLE_EV_PER_ATOM = 5e-5
+"""A crystal at most this far above the hull is on it (tolerance of GNoME's released analysis)."""
+
+
+class Failure(StrEnum):
+    """Why the verification of one crystal gave no usable energy."""
+
+    UNCONVERGED = "unconverged"
+    EXPLODED = "exploded"
+    OVERLAP = "overlap"
+    NON_FINITE = "non-finite"
+    OUT_OF_DOMAIN = "out of domain"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A crystal proposed by a generator; `id` is its content hash.
+
+    Attributes:
+        parent_id: the known crystal it was made from; "" for a crystal made from a composition alone.
+        change: what was done to the parent, e.g. "Na1+ -> K1+".
+        probability: the generator's own weight of the change, 0..1 (NaN where it has none).
+        multiplicity: how many symmetry-equivalent choices it stands for.
+    """
+
+    id: str
+    crystal: Crystal
+    parent_id: str
+    generator: str
+    change: str
+    round: int
+    probability: float = math.nan
+    multiplicity: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidatePool:
+    """Many candidates as one `CrystalBatch` with parallel sequences, all of length n; fields as in `Candidate`."""
+
+    crystals: CrystalBatch
+    parent_ids: tuple[str, ...]
+    changes: tuple[str, ...]
+    generators: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    multiplicities: NDArray[np.int64]
+    round: int
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    def candidate(self, index: int) -> Candidate:
+        crystal = self.crystals[index]
+        return Candidate(
+            crystal.content_id,
+            crystal,
+            self.parent_ids[index],
+            self.generators[index],
+            self.changes[index],
+            self.round,
+            float(self.probabilities[index]),
+            int(self.multiplicities[index]),
+        )
+
+    def take(self, which: ArrayLike) -> CandidatePool:
+        """The candidates at integer indices, or where a boolean mask [n] is true."""
+        index = np.asarray(which)
+        index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
+        return CandidatePool(
+            self.crystals.take(index),
+            tuple(self.parent_ids[i] for i in index),
+            tuple(self.changes[i] for i in index),
+            tuple(self.generators[i] for i in index),
+            self.probabilities[index],
+            self.multiplicities[index],
+            self.round,
+        )
+
+    @classmethod
+    def concatenate(cls, pools: Sequence[CandidatePool], round: int) -> CandidatePool:
+        return cls(
+            CrystalBatch.concatenate([p.crystals for p in pools]),
+            tuple(x for p in pools for x in p.parent_ids),
+            tuple(x for p in pools for x in p.changes),
+            tuple(x for p in pools for x in p.generators),
+            np.concatenate([np.empty(0), *(p.probabilities for p in pools)]),
+            np.concatenate([np.empty(0, np.int64), *(p.multiplicities for p in pools)]),
+            round,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the ensemble says of one candidate.
+
+    Attributes:
+        spread_ev_per_atom: how far the members are apart, as an interquartile range.
+        e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative means
+            the prediction lies below the hull.
+        p_stable: probability, 0..1, that verification will find it on the hull.
+        expected_improvement_ev_per_atom: by how much it is expected to lower the hull; None in predictions older than
+            this figure.
+    """
+
+    candidate_id: str
+    e_form_ev_per_atom: float
+    spread_ev_per_atom: float
+    e_above_hull_ev_per_atom: float
+    p_stable: float
+    model_id: str
+    expected_improvement_ev_per_atom: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verification:
+    """The outcome of relaxing one candidate at one level. With a `failure` the energy is NaN.
+
+    Attributes:
+        crystal: the relaxed crystal, or the last one known where it failed.
+        energy_ev: energy of the whole cell.
+    """
+
+    candidate_id: str
+    crystal: Crystal
+    energy_ev: float
+    max_force_ev_per_ang: float
+    n_steps: int
+    converged: bool
+    level: str
+    seconds: float
+    failure: Failure | None = None
+    detail: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.failure is None
+
+    @property
+    def energy_ev_per_atom(self) -> float:
+        return self.energy_ev / len(self.crystal)
+
+
+@dataclass(frozen=True, slots=True)
+class Credibility:
+    """Whether nature would make a crystal as it was calculated (Cheetham & Seshadri 2024); stability apart.
+
+    Attributes:
+        ordering_suspect: it looks like an artificial ordering of a solid solution.
+        flags: what else speaks against it, in a few words each: "pseudosymmetry: Pnma is Pm-3m at 0.3 Å",
+            "O2 dimer at 1.21 Å".
+        analogue: id of the nearest known crystal of the same prototype, None where there is none.
+        new_prototype: no known crystal has its prototype.
+    """
+
+    ordering_suspect: bool
+    flags: tuple[str, ...]
+    analogue: str | None
+    new_prototype: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a verified crystal stands against one hull.
+
+    Attributes:
+        e_above_hull_ev_per_atom: >= 0, the crystal itself being part of the hull.
+        decomposition_ev_per_atom: energy relative to all *other* phases; negative pushes the hull down.
+        products: phases it would decompose into, as (entry id, formula, fraction of atoms).
+        hull_id: of its chemical system's hull: level, ids and energies of the entries that it rests on.
+        nearest_known: id of the known crystal it equals (`novel` is then False) or, for a novel one,
+            of the known crystal of the same formula closest in energy; None where there is none.
+        prototype: its Wyckoff-labelled prototype without elements, e.g. "AB_cF8_225_a_b" ("" = none found).
+    """
+
+    candidate_id: str
+    e_form_ev_per_atom: float
+    e_above_hull_ev_per_atom: float
+    decomposition_ev_per_atom: float
+    products: tuple[tuple[str, str, float], ...]
+    hull_id: str
+    level: str
+    novel: bool
+    nearest_known: str | None
+    prototype: str
+    credibility: Credibility
+
+    @property
+    def ordering_suspect(self) -> bool:
+        return self.credibility.ordering_suspect
+
+    @property
+    def stable(self) -> bool:
+        return self.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """Labelled crystals for the network, n in all.
+
+    Attributes:
+        crystals: relaxed crystals and unrelaxed inputs of verified ones, [n].
+        e_form_ev_per_atom: formation energy of the *relaxed* crystal, eV/atom, [n].
+    """
+
+    crystals: CrystalBatch
+    e_form_ev_per_atom: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    def take(self, which: NDArray[np.bool_]) -> TrainingSet:
+        """The crystals where a mask [n] is true."""
+        return TrainingSet(self.crystals.take(which), self.e_form_ev_per_atom[which])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SurrogateFeatures:
+    """What potentials make of crystals as they are, n crystals: what a Δ-model reads.
+
+    Attributes:
+        energies_ev_per_atom: of each potential, the first one's being what is corrected, [n, k]; NaN where it has none.
+        atoms: a vector of each atom, float32 [n_atoms, f]; NaN likewise.
+    """
+
+    crystals: CrystalBatch
+    energies_ev_per_atom: NDArray[np.float64]
+    atoms: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    def take(self, which: NDArray[np.int64]) -> SurrogateFeatures:
+        """Those at integer indices."""
+        offsets = self.crystals.offsets
+        rows = [np.arange(offsets[i], offsets[i + 1]) for i in which]
+        atoms = np.concatenate([np.empty(0, np.int64), *rows])
+        return SurrogateFeatures(self.crystals.take(which), self.energies_ev_per_atom[which], self.atoms[atoms])
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """One trained ensemble: where it lies, what it was trained on, how well it does on unseen formulas."""
+
+    id: str
+    path: str
+    n_train: int
+    n_holdout: int
+    holdout_mae_ev_per_atom: float
+    promoted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RoundReport:
+    """Figures of one round. Rates are None where nothing could be counted.
+
+    Attributes:
+        control: of the verified, those drawn at random; the others were chosen.
+        hit_rate: surrogate-stable *and* novel, of those chosen and verified.
+        control_hit_rate: the same for the random control drawn from the same gated pool.
+        daf: discovery acceleration factor, hit_rate / control_hit_rate.
+        mae_ev_per_atom: |predicted - verified| formation energy of crystals the network had not seen.
+        calibration_error: expected calibration error of p_stable over the verified.
+        new_prototypes: of the hits, prototypes that no crystal known before this round has.
+        by_generator: counts of each generator: kept candidates, chosen, hits.
+        skipped: what the generators left out, by generator and cause.
+        expected_hit_rate: mean P(stable) of those chosen, before they were verified.
+        kept: candidates generated that passed the gate and were new; None where not recorded.
+    """
+
+    round: int
+    generated: int
+    gated: int
+    duplicates: int
+    screened: int
+    verified: int
+    control: int
+    failed: int
+    stable: int
+    novel: int
+    hits: int
+    hit_rate: float | None
+    control_hit_rate: float | None
+    daf: float | None
+    mae_ev_per_atom: float | None
+    calibration_error: float | None
+    ordering_suspects: int
+    failures: Mapping[str, int]
+    gate_causes: Mapping[str, int]
+    model_id: str
+    hull_id: str
+    seconds: Mapping[str, float]
+    new_prototypes: int = 0
+    by_generator: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    expected_hit_rate: float | None = None
+    kept: int | None = None

@@ -1,0 +1,1 @@
+"""The loop judged where the answer is known: labelled pools, replays, rediscovery."""

@@ -1,0 +1,209 @@
+"""A rediscovery: real campaigns in one chemical system of which they are not told what DFT knows to be stable there.
+
+Each arm is a campaign with a store of its own, so that none learns from another; what is relaxed goes to one
+results log, so that nothing is relaxed twice. Run again, everything goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.assemble.verifiers import make_verifier
+from gnome_lite.config import CampaignConfig
+from gnome_lite.core.crystals import Crystal, CrystalBatch, chemical_system
+from gnome_lite.core.errors import ConfigError, SourceError
+from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.records import Candidate
+from gnome_lite.evaluation.rediscovery import (
+    Hidden,
+    StructureTypes,
+    concealed,
+    dft_distances,
+    given_phases,
+    stable_compounds,
+)
+from gnome_lite.pipeline import Novelty, Progress, silent
+from gnome_lite.verify.results_log import relax_all
+
+MAX_SYSTEM = 6
+MAX_ENTRIES_BYTES = 500_000_000
+OF_DFT = "DFT entries"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rediscovery:
+    """What is hidden, what is given, and where.
+
+    Attributes:
+        dft, distances: all entries, and their distances to the DFT hull, eV/atom, [n].
+        known, parents: files of references and of further parents (if any), the system's own compounds taken out.
+        leaks: of the hidden, those that equal a crystal of the bundled seed, on which the shipped ensemble was trained.
+        not_given: given phases that the campaign's level has no energy of, by name and cause.
+    """
+
+    elements: tuple[str, ...]
+    home: Path
+    dft: PhaseSet
+    distances: NDArray[np.float64]
+    hidden: tuple[Hidden, ...]
+    known: Path
+    parents: tuple[Path, ...]
+    crystals: dict[str, Crystal]
+    leaks: tuple[str, ...]
+    not_given: tuple[str, ...]
+
+
+def read_entries(path: Path) -> PhaseSet:
+    """All DFT entries of one chemical system: pymatgen's JSON, plain or gzipped, corrections added.
+
+    Raises:
+        SourceError: if the file cannot be read, or an entry has no energy.
+        ConfigError: if the entries are of too many elements for one system.
+    """
+    from gnome_lite.sources.pymatgen_json import BadFileError, read_pymatgen_json
+
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            content = file.read(MAX_ENTRIES_BYTES + 1)
+    except (OSError, EOFError) as error:
+        raise SourceError(f"cannot read {path}: {error}; give pymatgen entries as JSON, plain or .gz") from error
+    if len(content) > MAX_ENTRIES_BYTES:
+        raise SourceError(f"{path} is larger than {MAX_ENTRIES_BYTES / 1e6:g} MB: give one chemical system")
+    entries: dict[str, Phase] = {}
+    try:
+        for name, crystal, energy_ev in read_pymatgen_json(content, path.stem):
+            if energy_ev is None:
+                raise SourceError(f"{path}: {name} has no energy: give entries with energies (ComputedStructureEntry)")
+            entries[name] = Phase(name, crystal, energy_ev, "DFT", path.name, "not stated")
+    except (BadFileError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SourceError(f"{path}: {error}; give pymatgen entries as JSON, plain or .gz") from error
+    if not entries:
+        raise SourceError(f"{path} holds no entries: give all DFT entries of one chemical system")
+    dft = PhaseSet.make(list(entries.values()))
+    system = chemical_system(dft.crystals.numbers)
+    if not 3 <= system.count("-") + 1 <= MAX_SYSTEM:
+        raise ConfigError(f"{path} has entries of {system}: give one chemical system of 3 to {MAX_SYSTEM} elements")
+    return dft
+
+
+def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, progress: Progress = silent) -> Rediscovery:
+    """Hide what is to be hidden, relax the phases that are given, and write both files of what is known.
+
+    Args:
+        entries: all DFT entries of the system.
+        parents: further known crystals: labelled tables (CSV with a column of CIFs), or what `read_crystals` reads.
+
+    Raises:
+        SourceError, ConfigError: if a file cannot be used, or nothing stable is in it.
+    """
+    from gnome_lite.novelty.novelty import CrystalNovelty
+    from gnome_lite.sources.bundled_seed import SeedSource
+    from gnome_lite.sources.reference_files import write_references
+    from gnome_lite.stability.hull import build_hull
+
+    if len({path.name for path in parents}) < len(parents):
+        raise ConfigError("two files of parents have one name: rename one, for their crystals are named after it")
+    novelty, home = CrystalNovelty(), home.resolve()
+    dft = read_entries(entries)
+    elements = tuple(chemical_system(dft.crystals.numbers).split("-"))
+    distances = dft_distances(dft, build_hull)
+    to_hide = stable_compounds(dft, distances, novelty)
+    if not to_hide:
+        raise ConfigError(f"{entries} has no stable compound of three and more elements: there is nothing to hide")
+    further = [f for path in parents for f in read_parents_of(path)]
+    seed = SeedSource().load()
+    out = concealed(seed.crystals, elements)
+    kept = [e for e, hidden in zip(seed.entries, out, strict=True) if not hidden]
+    given, not_given = _relaxed(given_phases(dft, distances, novelty), kept, home, progress)
+    known = [*kept, *given]
+    further = [e for e, hide in zip(further, concealed(_batch(further), elements), strict=True) if not hide]
+    files = [_named(home, "known", known), *([_named(home, "parents", further)] if further else [])]
+    for path, some in zip(files, (known, further), strict=False):
+        if not path.exists():
+            write_references(path, some)
+    crystals = {e.id: e.crystal for e in [*known, *further]}
+    types = StructureTypes(list(crystals), CrystalBatch.from_crystals(crystals.values()))
+    hidden = []
+    for done, e in enumerate(to_hide):
+        progress("parents", done, len(to_hide), e.crystal.reduced_formula)
+        hidden.append(Hidden(e.id, e.crystal, types.of(e.crystal)))
+    return Rediscovery(
+        elements, home, dft, distances, tuple(hidden), files[0], tuple(files[1:]), crystals,
+        _equal_to(novelty, hidden, seed.crystals.take(out)), not_given,
+    )  # fmt: skip
+
+
+def read_parents_of(path: Path) -> list[Phase]:
+    """Crystals of one file, as entries whose energies nobody reads.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
+    from gnome_lite.sources.files import read_crystals
+    from gnome_lite.sources.labelled import read_labelled
+
+    if path.suffixes[-1:] == [".csv"] or path.suffixes[-2:] == [".csv", ".gz"]:
+        found = list(read_labelled(path).crystals)
+    else:
+        found = [c.crystal for c in read_crystals(path)]
+    return [
+        Phase(f"{path.name}:{number}", crystal, 0.0, "none", path.name, "not stated")
+        for number, crystal in enumerate(found, 1)
+    ]
+
+
+def _batch(entries: Sequence[Phase]) -> CrystalBatch:
+    return CrystalBatch.from_crystals(e.crystal for e in entries)
+
+
+def _named(home: Path, kind: str, entries: Sequence[Phase]) -> Path:
+    """A file named by what is in it: a campaign that is given another one says so and does not go on."""
+    digest = blake2b(digest_size=6)
+    for e in sorted(entries, key=lambda e: e.id):
+        digest.update(f"{e.id} {e.crystal.content_id} {e.energy_ev:.8f};".encode())
+    return home / f"{kind}-{digest.hexdigest()}.parquet"
+
+
+def _relaxed(
+    phases: Sequence[Phase], seed: Sequence[Phase], home: Path, progress: Progress
+) -> tuple[list[Phase], tuple[str, ...]]:
+    """The given phases at the campaigns' level, and those that it has no energy of."""
+    from gnome_lite.novelty.novelty import CrystalNovelty
+
+    config = CampaignConfig()
+    candidates = [Candidate(e.crystal.content_id, e.crystal, e.id, "entries", "", 0) for e in phases]
+    elemental = PhaseSet.make(seed).elemental_ev_per_atom
+    with make_verifier(config, elemental) as verifier:
+        outcomes = relax_all(candidates, verifier, results_log_of(home), progress)
+    good = [(e, outcomes[c.id]) for e, c in zip(phases, candidates, strict=True) if outcomes[c.id].ok]
+    keys = CrystalNovelty().fingerprints(CrystalBatch.from_crystals(v.crystal for _, v in good))
+    given = [
+        Phase(f"given-{e.id}", v.crystal, v.energy_ev, v.level, OF_DFT, "not stated", key)
+        for (e, v), key in zip(good, keys, strict=True)
+    ]
+    missing = [
+        f"{e.crystal.reduced_formula} ({e.id}): {outcomes[c.id].failure}"
+        for e, c in zip(phases, candidates, strict=True)
+        if not outcomes[c.id].ok
+    ]
+    return given, tuple(missing)
+
+
+def results_log_of(home: Path) -> Path:
+    """Where every relaxation of a rediscovery is kept."""
+    return home / "verified.jsonl"
+
+
+def _equal_to(novelty: Novelty, hidden: Sequence[Hidden], crystals: CrystalBatch) -> tuple[str, ...]:
+    """Ids of the hidden that equal one of some crystals."""
+    index = novelty.index()
+    index.admit([crystal.content_id for crystal in crystals], crystals)
+    return tuple(h.id for h in hidden if index.find(h.crystal) is not None)

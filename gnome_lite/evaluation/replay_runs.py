@@ -1,0 +1,122 @@
+"""Many replays: each is kept as it ends, and not run again; medians and bands over seeds."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from gnome_lite.config import Selection
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.jsonl import append_line, read_lines
+from gnome_lite.evaluation.ground_truth import GroundTruth
+from gnome_lite.evaluation.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, replay
+from gnome_lite.pipeline import Progress, silent
+
+RETRAIN: tuple[Retrain, ...] = get_args(Retrain)
+
+Arm = tuple[str, str]
+"""Strategy and retraining: what replays of several seeds have in common."""
+
+
+def make_plans(
+    strategies: Sequence[str], retrain: Sequence[str], seeds: int, budget: int, rounds: int, until: float | None = None
+) -> list[Plan]:
+    """All combinations; only strategies that ask a network are retrained. The dear ones come last.
+
+    Raises:
+        ConfigError: for an unknown strategy or way of retraining, or none at all.
+    """
+    for given, known, what in ((strategies, STRATEGIES, "strategy"), (retrain, RETRAIN, "way of retraining")):
+        if not given:
+            raise ConfigError(f"no {what} is named: choose from {', '.join(known)}")
+        stray = [name for name in given if name not in known]
+        if stray:
+            raise ConfigError(f"there is no {what} {stray[0]!r}: choose from {', '.join(known)}")
+    arms: list[tuple[str, Retrain]] = [
+        (s, r) for r in RETRAIN if r in retrain for s in dict.fromkeys(strategies) if r == "none" or s in NETWORKED
+    ]
+    arms += [(s, "none") for s in dict.fromkeys(strategies) if "none" not in retrain and s not in NETWORKED]
+    return [Plan(s, r, seed, budget, rounds, until) for s, r in arms for seed in range(seeds)]
+
+
+def run_replays(
+    truth: GroundTruth,
+    plans: Sequence[Plan],
+    networks: Networks,
+    selection: Selection,
+    settings: Mapping[str, Any],
+    kept: Path | None,
+    again: bool = False,
+    progress: Progress = silent,
+) -> list[Replay]:
+    """Run what is not kept yet; the results in the order of the plans.
+
+    Args:
+        settings: what the networks' training depends on, for the record.
+        kept: file of JSON lines, the last of equal plans counts; None keeps nothing.
+        again: run what is kept, too.
+    """
+    common = {
+        "universe": truth.labelled.id,
+        "references": truth.references.id,
+        "model": networks.base.id,
+        "selection": selection.model_dump(mode="json"),
+        "settings": dict(settings),
+    }
+    done = {} if kept is None or again else dict(_read(kept, common))
+    for n, plan in enumerate(plans):
+        progress("replays", n, len(plans), f"{plan.strategy}, {plan.retrain}, seed {plan.seed}")
+        if plan not in done:
+            done[plan] = replay(truth, plan, networks, selection, progress)
+            if kept is not None:
+                append_line(kept, {**common, "replay": asdict(done[plan])})
+    progress("replays", len(plans), len(plans), "")
+    return [done[plan] for plan in plans]
+
+
+def by_arm(replays: Iterable[Replay]) -> dict[Arm, list[Replay]]:
+    """Replays of each arm, in the order they come."""
+    arms: dict[Arm, list[Replay]] = defaultdict(list)
+    for one in replays:
+        arms[one.plan.strategy, one.plan.retrain].append(one)
+    return dict(arms)
+
+
+def band(values: Iterable[float | None]) -> tuple[float, float, float] | None:
+    """Lowest, median and highest of those that are there; None if none is."""
+    known = [v for v in values if v is not None]
+    return (min(known), float(np.median(known)), max(known)) if known else None
+
+
+def band_of_rounds(
+    replays: Sequence[Replay], figure: Callable[[ReplayRound], float | None]
+) -> list[tuple[int, tuple[float, float, float]]]:
+    """(round, lowest, median and highest over the replays) for each round that has the figure in any."""
+    longest = max((len(r.rounds) for r in replays), default=0)
+    bands = [(k + 1, band(figure(r.rounds[k]) for r in replays if k < len(r.rounds))) for k in range(longest)]
+    return [(k, found) for k, found in bands if found is not None]
+
+
+def as_json(replays: Sequence[Replay]) -> list[dict[str, Any]]:
+    """Plain JSON of everything."""
+    return [asdict(one) for one in replays]
+
+
+def _read(kept: Path, common: Mapping[str, Any]) -> Iterator[tuple[Plan, Replay]]:
+    """Results of the same world, networks and settings; what another version wrote differently is left out."""
+    same = json.loads(json.dumps(common))
+    for row in read_lines(kept):
+        try:
+            said = row.pop("replay")
+            plan = Plan(**said["plan"])
+            rounds = tuple(ReplayRound(**r) for r in said["rounds"])
+        except (KeyError, TypeError, AttributeError):
+            continue
+        if row == same:
+            yield plan, Replay(plan, said["offered"], said["stable"], rounds, tuple(said["hits_at"]))

@@ -1,0 +1,123 @@
+"""Labelled pools and replays: what they are made of, and where they lie."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import md5
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnome_lite.assemble.generators import make_gate, make_mix, make_novelty, make_screen
+from gnome_lite.assemble.predictors import make_predictor
+from gnome_lite.assemble.references import load_references
+from gnome_lite.assemble.verifiers import level_of
+from gnome_lite.config import CampaignConfig
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import TrainingSet
+from gnome_lite.pipeline import Progress, silent
+from gnome_lite.settings import Settings, bundled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gnome_lite.evaluation.ground_truth import GroundTruth
+    from gnome_lite.evaluation.labelled_pool import LabelledPool
+    from gnome_lite.evaluation.pool_plan import PoolParts
+    from gnome_lite.evaluation.replay_networks import ReplayNetworks
+
+UNIVERSE, REFERENCES = "universe.parquet", "references.parquet"
+
+
+def assemble_pool(config: CampaignConfig, settings: Settings) -> PoolParts:
+    """Everything that the candidates of a labelled pool are made with, as in a campaign of these settings."""
+    from gnome_lite.evaluation.pool_plan import PoolParts
+    from gnome_lite.stability.hull import build_hull
+
+    references = load_references(config, settings)
+    return PoolParts(
+        references=references,
+        generate=config.generate,
+        candidates=make_mix(config, keep=make_screen(config, level_of(config), references)),
+        gate=make_gate(config),
+        novelty=make_novelty(),
+        build_hull=build_hull,
+    )
+
+
+def load_pool(directory: Path | None = None) -> tuple[PhaseSet, LabelledPool]:
+    """A labelled pool and the references beside it: those in its directory, or else the bundled seed.
+
+    Args:
+        directory: of the labelled pool; None is the shipped one.
+
+    Raises:
+        SourceError: if there is none, or a file is damaged.
+    """
+    from gnome_lite.evaluation.pool_files import read_pool
+    from gnome_lite.sources.bundled_seed import SeedSource
+
+    directory = bundled("replay") if directory is None else Path(directory)
+    labelled = read_pool(directory / UNIVERSE)
+    own = directory / REFERENCES
+    return SeedSource(own if own.is_file() else None).load(), labelled
+
+
+def open_replay(
+    config: CampaignConfig,
+    settings: Settings,
+    directory: Path | None = None,
+    progress: Progress = silent,
+    known: float = 1.0,
+) -> tuple[GroundTruth, ReplayNetworks]:
+    """A labelled pool looked up beside its references, and the networks that a campaign would start with.
+
+    Networks trained in replays, and what they say, are kept in `replay` in the home.
+
+    Args:
+        known: share of the references' formulas that the networks begin with. Below 1 they are trained from nothing
+            on that part, as where little was computed before; hull and truth know all references.
+
+    Raises:
+        SourceError: if the labelled pool cannot be read.
+        LevelMismatchError: if labelled pool and references are of two levels.
+    """
+    from gnome_lite.evaluation.ground_truth import make_ground_truth
+    from gnome_lite.evaluation.replay_networks import ReplayNetworks
+    from gnome_lite.stability.hull import build_hull
+
+    references, labelled = load_pool(directory)
+    truth = make_ground_truth(references, labelled, make_novelty(), build_hull, progress)
+    home = settings.home / "replay"
+    if directory is not None and (directory / REFERENCES).is_file():
+        # The seed's unrelaxed crystals are not those of these references.
+        config = config.model_copy(update={"sources": config.sources.model_copy(update={"seed": False})})
+    settings = settings.model_copy(update={"home": home})
+    may_know = partial(_known, share=known)
+    predictor = make_predictor(config, settings, references.level, may_know, shipped=known >= 1)
+    kept = zip(references.entries, may_know(references.crystals).tolist(), strict=True)
+    references = PhaseSet.make([entry for entry, keep in kept if keep])
+    base = predictor.base(references, progress)
+    learnt = TrainingSet(references.crystals, references.e_form_ev_per_atom)
+    composition = bundled("models", f"composition-{references.level}")
+    # The shipped composition networks know all.
+    ask = partial(_ask_compositions, composition) if composition.is_dir() and known >= 1 else None
+    return truth, ReplayNetworks(predictor, base, learnt, labelled, ask, home / "answers")
+
+
+def _known(crystals: CrystalBatch, share: float) -> NDArray[np.bool_]:
+    """Which crystals are of a share of all formulas, [n], by the formula alone; elements are."""
+    import numpy as np
+
+    # Not the digits that split training from hold-out.
+    digests = (int(md5(f.encode(), usedforsecurity=False).hexdigest(), 16) // 100 for f in crystals.reduced_formulas())
+    drawn = np.fromiter((digest % 1000 < 1000 * share for digest in digests), bool, len(crystals))
+    return drawn | ((crystals.counts > 0).sum(axis=1) == 1)
+
+
+def _ask_compositions(model: Path, counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from gnome_lite.predict import checkpoint
+    from gnome_lite.predict.composition_ensemble import CompositionEnsemble
+
+    return CompositionEnsemble(checkpoint.read(model)).predict(counts)

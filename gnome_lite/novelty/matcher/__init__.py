@@ -1,0 +1,1 @@
+"""Which crystals are the same: the groups that pymatgen's StructureMatcher makes."""

@@ -1,0 +1,34 @@
+"""What a model has said of some crystals, kept on disk: asked again, it need not be worked out again."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+CachedPrediction = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Formation energy and spread, eV/atom, [n] each."""
+
+
+def read_cached(path: Path, n: int) -> CachedPrediction | None:
+    """None where nothing sound is kept."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            e_form, spread = file["e_form_ev_per_atom"], file["spread_ev_per_atom"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return (e_form, spread) if len(e_form) == len(spread) == n else None
+
+
+def keep_cached(path: Path, said: CachedPrediction) -> None:
+    """Whole or not at all; directories are made. Where nothing can be written, it is worked out again next time."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(file, e_form_ev_per_atom=said[0], spread_ev_per_atom=said[1])
+        os.replace(partial, path)

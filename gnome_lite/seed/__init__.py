@@ -1,0 +1,1 @@
+"""How the bundled seed is planned, made and described."""

@@ -1,0 +1,37 @@
+"""The bundled seed: elements and common compounds, relaxed with the default calculator. How: data/seed/README.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.phases import PhaseSet, formation_energies
+from gnome_lite.core.records import TrainingSet
+from gnome_lite.settings import bundled
+from gnome_lite.sources.reference_files import read_references
+
+
+class SeedSource:
+    """The whole seed, whatever the campaign's space: its elements and competing phases make the hull."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path if path is not None else bundled("seed", "references.parquet")
+
+    def load(self) -> PhaseSet:
+        """Read and check the file.
+
+        Raises:
+            SourceError: if it is missing or damaged.
+        """
+        return PhaseSet.make(read_references(self.path))
+
+    def inputs(self) -> TrainingSet:
+        """The unrelaxed crystals it was made from, with the formation energies of what they relaxed to.
+
+        Raises:
+            SourceError: if a file is missing or damaged.
+        """
+        entries = read_references(self.path.with_name("inputs.parquet"))
+        crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
+        elemental = self.load().elemental_ev_per_atom
+        return TrainingSet(crystals, formation_energies(crystals.counts, [e.energy_ev for e in entries], elemental))

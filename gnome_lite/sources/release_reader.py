@@ -1,0 +1,71 @@
+"""A release directory, read back as known crystals; nothing is taken from a file that is not what was written."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from gnome_lite.core.errors import SourceError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.sources.reference_files import read_references
+
+ENTRIES = "hull_entries.parquet"
+SUMS = "SHA256SUMS"
+
+
+class ReleaseSource:
+    """The hull entries of a release: references and verified crystals of one level, with their licences."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = Path(directory)
+
+    def load(self) -> PhaseSet:
+        """Read and check the entries.
+
+        Raises:
+            SourceError: if this is no release, or its entries are damaged or changed.
+        """
+        check_files(self.directory, only=ENTRIES)
+        return PhaseSet.make(read_references(self.directory / ENTRIES))
+
+
+def check_files(directory: Path, only: str | None = None) -> int:
+    """Compare the files of a release with its checksums.
+
+    Args:
+        only: just this file.
+
+    Returns:
+        How many were compared.
+
+    Raises:
+        SourceError: naming the first file that is missing or not as it was written.
+    """
+    try:
+        listed = (directory / SUMS).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = f"it has no {SUMS} (`gnome-lite release DIR` writes one)"
+        raise SourceError(f"{directory} is no release: {why}") from error
+    parts = (line.partition("  ") for line in listed.splitlines())
+    sums = {name: digest for digest, _, name in parts}
+    names = [only] if only is not None else sorted(sums)
+    for name in names:
+        if name not in sums or Path(name).name != name:
+            raise SourceError(f"{directory / SUMS} does not list {name!r}: restore the release or write it again")
+        try:
+            found = file_sum(directory / name)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise SourceError(f"cannot read {directory / name}: {why}; restore the release") from error
+        if found != sums[name]:
+            raise SourceError(f"{directory / name} is not as it was written (checksum differs): restore it")
+    return len(names)
+
+
+def file_sum(path: Path) -> str:
+    """SHA-256 of a file, as `sha256sum` prints it."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

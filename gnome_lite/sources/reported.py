@@ -1,0 +1,99 @@
+"""A user's list of compounds that have been made: a directory of structure files, one file, or a CSV of formulas."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from gnome_lite.chemistry.space_groups import number_of
+from gnome_lite.core.crystals import Crystal, formula_counts, reduced_formula
+from gnome_lite.core.errors import ConfigError, SourceError
+from gnome_lite.sources.files import KINDS, read_crystals
+
+FORMULA = ("formula", "reduced formula", "composition", "formula_pretty")
+GROUP = ("space_group", "space group", "space group number", "space_group_number", "spacegroup", "sg")
+NAME = ("id", "name", "materialid", "code", "collectioncode")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReportedCompound:
+    """One compound of the list.
+
+    Attributes:
+        formula: reduced.
+        space_group_number: None where the list gives none.
+        crystal: None where it gives a formula only.
+    """
+
+    name: str
+    formula: str
+    space_group_number: int | None
+    crystal: Crystal | None
+
+
+def read_reported(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
+    """Everything in the list that can be used, and how many could not, by cause.
+
+    Raises:
+        SourceError: if there is no such file or directory, or nothing in it can be used.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SourceError(f"there is no list {path}: give a CSV of formulas, a structure file, or a directory of them")
+    found, skipped = _table(path) if path.suffix.lower() == ".csv" else _structures(path)
+    if not found:
+        why = f" ({', '.join(f'{cause} {n}' for cause, n in skipped.most_common(3))})" if skipped else ""
+        raise SourceError(f"{path} holds no compound that can be used{why}: give formulas, or ordered structures")
+    return found, skipped
+
+
+def _table(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
+    found: list[ReportedCompound] = []
+    skipped: Counter[str] = Counter()
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            columns = {name.strip().lower(): name for name in table.fieldnames or () if name}
+            formula = next((columns[c] for c in FORMULA if c in columns), None)
+            group = next((columns[c] for c in GROUP if c in columns), None)
+            name = next((columns[c] for c in NAME if c in columns), None)
+            if formula is None:
+                raise SourceError(f"{path} has no column {FORMULA[0]!r}: name one so (and {GROUP[0]!r}, if known)")
+            for number, row in enumerate(table, 2):
+                try:
+                    reduced = reduced_formula(formula_counts((row[formula] or "").strip()))
+                except ValueError:
+                    skipped["no formula of whole numbers"] += 1
+                    continue
+                text = (row[group] or "").strip() if group is not None else ""
+                try:
+                    space_group = number_of(text) if text else None
+                except ConfigError:
+                    skipped["unknown space group"] += 1
+                    continue
+                label = (row[name] or "").strip() if name is not None else ""
+                found.append(ReportedCompound(label or f"line {number}", reduced, space_group, None))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"cannot read {path}: {error}; give a CSV table in UTF-8") from error
+    return found, skipped
+
+
+def _structures(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in KINDS) if path.is_dir() else [path]
+    found: list[ReportedCompound] = []
+    skipped: Counter[str] = Counter()
+    for file in files:
+        try:
+            crystals = read_crystals(file)
+        except SourceError as error:
+            if not path.is_dir():
+                raise
+            skipped[str(error).removeprefix(f"{file} ").split(":")[0][:60]] += 1
+            continue
+        several = len(crystals) > 1
+        for c in crystals:
+            label = f"{file.name}:{c.name}" if several else file.name
+            found.append(ReportedCompound(label, c.crystal.reduced_formula, None, c.crystal))
+    return found, skipped

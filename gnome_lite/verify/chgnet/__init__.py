@@ -1,0 +1,1 @@
+"""CHGNet: an exact, faster forward pass, its weights, features and fine-tuning."""

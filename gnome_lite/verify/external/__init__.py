@@ -1,0 +1,1 @@
+"""Calculators that live in another Python interpreter."""

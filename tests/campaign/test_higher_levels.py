@@ -1,0 +1,165 @@
+"""The ladder with real calculators: what survives below is judged above, on a hull of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.spacegroup import crystal as spacegroup
+from samples.killed import TINY
+
+from gnome_lite.assemble import assemble, open_store
+from gnome_lite.campaign.higher_levels import climb, competing_phases, judge_at, phases_at
+from gnome_lite.campaign.runner import run_campaign
+from gnome_lite.config import CampaignConfig, Level, Verify
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.errors import CalculatorError, LevelMismatchError
+from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.pipeline import HigherLevel, silent
+from gnome_lite.settings import Settings
+from gnome_lite.stability.hull import build_hull
+from gnome_lite.verify.verifier import ProcessVerifier
+
+BELOW = "below-1"
+
+
+def entry(name: str, crystal: Crystal, e_per_atom: float) -> Phase:
+    return Phase(name, crystal, e_per_atom * len(crystal), BELOW, "test", "CC0")
+
+
+def cu3au() -> Crystal:
+    return Crystal.from_ase(
+        spacegroup(["Au", "Cu"], [(0, 0, 0), (0, 0.5, 0.5)], spacegroup=221, cellpar=[3.9] * 3 + [90] * 3)
+    )
+
+
+def cuau() -> Crystal:
+    return Crystal.from_ase(
+        spacegroup(["Au", "Cu"], [(0, 0, 0), (0.5, 0.5, 0.5)], spacegroup=123, cellpar=[2.8, 2.8, 3.8, 90, 90, 90])
+    )
+
+
+def known() -> PhaseSet:
+    """Cu, Au, CuAu on the hull of the level below, a CuAu far above it, and Ag, which is of another system."""
+    return PhaseSet.make(
+        [
+            entry("cu", Crystal.from_ase(bulk("Cu")), -3.0),
+            entry("au", Crystal.from_ase(bulk("Au")), -2.0),
+            entry("cuau", cuau(), -2.6),
+            entry("cuau-high", Crystal.from_ase(bulk("CuAu", "zincblende", a=5.5)), -2.0),
+            entry("ag", Crystal.from_ase(bulk("Ag")), -1.0),
+        ]
+    )
+
+
+def test_competing_phases_are_those_near_the_hull_of_the_system() -> None:
+    found = competing_phases(known(), [], ["Au-Cu"], 0.05, build_hull)
+    assert [e.id for e in found] == ["au", "cu", "cuau"]
+    everything = competing_phases(known(), [], ["Au-Cu"], 2.0, build_hull)
+    assert [e.id for e in everything] == ["au", "cu", "cuau", "cuau-high"]
+    new = Verification("gl-1", cu3au(), -2.9 * 4, 0.01, 3, True, BELOW, 1.0)
+    assert "gl-1" in [e.id for e in competing_phases(known(), [new], ["Au-Cu"], 0.05, build_hull)]
+
+
+def test_a_level_has_a_hull_of_its_own(tmp_path: Path) -> None:
+    """Distances at the level above equal pymatgen's on that level's energies; nothing is computed twice."""
+    from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
+    from pymatgen.core import Composition
+
+    near = competing_phases(known(), [], ["Au-Cu"], 0.05, build_hull)
+    results_log = tmp_path / "levels" / "emt.jsonl"
+    with ProcessVerifier(Verify(calculator="emt", processes=1)) as verifier:
+        phases = phases_at(verifier, near, results_log, silent)
+        size = results_log.stat().st_size
+        again = phases_at(verifier, near, results_log, silent)
+        (survivor,) = verifier.verify([Candidate("gl-1", cu3au(), "", "", "", 1)])
+    assert results_log.stat().st_size == size
+    assert [e.energy_ev for e in again.entries] == [e.energy_ev for e in phases.entries]
+    assert {e.level for e in phases.entries} == {"emt"}
+    assert phases.of("Ag-Cu") is None, "an element is missing"
+    verdict = judge_at(phases, [survivor], build_hull)["gl-1"]
+    entries = [
+        PDEntry(Composition(found.crystal.to_pymatgen().composition), found.energy_ev)
+        for found in (*phases.entries, survivor)
+    ]
+    expected = PhaseDiagram(entries).get_e_above_hull(entries[-1])
+    assert verdict.e_above_hull_ev_per_atom == pytest.approx(expected, abs=1e-9)
+    # EMT makes Cu-Au alloys by some hundredths of an eV (its authors' own test system).
+    assert -0.3 < verdict.e_form_ev_per_atom < 0.05
+
+
+def test_levels_never_mix(tmp_path: Path) -> None:
+    stray = Verification("gl-1", cu3au(), -2.9 * 4, 0.01, 3, True, "emt", 1.0)
+    with pytest.raises(LevelMismatchError, match="one hull holds one level"):
+        competing_phases(known(), [stray], ["Au-Cu"], 0.05, build_hull)
+
+
+def test_what_a_ladder_cannot_be_is_said_before_anything_runs(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+
+    def config(space: dict[str, object] | None = None, **verify: object) -> CampaignConfig:
+        return CampaignConfig.model_validate({"verify": verify, "space": space or {"elements": ["Na", "Cl"]}})
+
+    same = config(levels=["chgnet", "chgnet-r2scan"], level={"chgnet-r2scan": {}})
+    assert [higher.verifier.level for higher in assemble(same, settings).higher_levels] == ["chgnet-r2scan-8eba3db0"]
+    with pytest.raises(CalculatorError, match="choose from chgnet"):
+        assemble(config(levels=["chgnet", "vasp"]), settings)
+    with pytest.raises(CalculatorError, match="emt does not know U"):
+        assemble(config({"elements": ["U", "Na"]}, levels=["chgnet", "emt"]), settings)
+    with pytest.raises(CalculatorError, match="No module named"):
+        assemble(config(levels=["chgnet", "mace"]), settings)
+    assert not (tmp_path / "levels").exists()
+
+
+@pytest.fixture(scope="module")
+def climbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CampaignConfig]:
+    """A tiny campaign whose survivors climb to r2SCAN, run to its end."""
+    home = tmp_path_factory.mktemp("ladder")
+    ladder = Verify(
+        processes=1,
+        levels=("chgnet", "chgnet-r2scan"),
+        level={"chgnet-r2scan": Level(budget=1, e_above_hull_max=0.05, competing_max=0.01)},
+    )
+    config = TINY.model_copy(update={"verify": ladder})
+    run_campaign(assemble(config, Settings(home=home)))
+    return home, config
+
+
+@pytest.mark.slow
+def test_survivors_climb_within_their_budget(climbed: tuple[Path, CampaignConfig]) -> None:
+    home, config = climbed
+    store = open_store(Settings(home=home))
+    high = store.verifications("chgnet-r2scan-8eba3db0")
+    verdicts = store.verdicts("tiny", config.rounds)
+    for round in (1, 2):
+        level = (store.done("tiny", round, "climb") or {})["levels"]["chgnet-r2scan"]
+        assert level["level"] == "chgnet-r2scan-8eba3db0"
+        assert level["verified"] <= round
+        assert level["judged"] == len(level["standing"]) <= level["verified"]
+        assert all(np.isfinite(c["e_above_hull_ev_per_atom"]) for c in level["standing"])
+    assert 1 <= len(high) <= 2, "one a round"
+    assert all(v.candidate_id in verdicts for v in high)
+    report = store.reports("tiny")[-1]
+    assert report.verified == TINY.select.budget + TINY.select.control, "the levels are counted apart"
+    status = store.status().campaigns[0]
+    assert all(r.verified == TINY.select.budget + TINY.select.control for r in status.rounds)
+
+
+@pytest.mark.slow
+def test_a_kill_spends_no_budget_twice(climbed: tuple[Path, CampaignConfig]) -> None:
+    """The step run again, as after a kill, verifies nothing more and finds the same."""
+    home, config = climbed
+    stages = assemble(config, Settings(home=home))
+    before = stages.store.verifications("chgnet-r2scan-8eba3db0")
+    wanted = dict(stages.store.done("tiny", 2, "climb") or {})
+    assert climb(stages, 2)["levels"] == wanted["levels"]
+    assert len(stages.store.verifications("chgnet-r2scan-8eba3db0")) == len(before)
+    # The hull of a system at that level, against pymatgen on what the results log and the store hold.
+    higher: HigherLevel = stages.higher_levels[0]
+    assert higher.results_log.exists()
+    assert replace(higher, name="x").verifier.level == "chgnet-r2scan-8eba3db0"
+    assert len(CrystalBatch.from_crystals(v.crystal for v in before)) == len(before)
