@@ -10,8 +10,8 @@ from prefect import flow
 from flows.discovery import as_task, current_progress
 from gnome_lite.assemble import assemble_seed, make_verifier
 from gnome_lite.config import CampaignConfig
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.seed.make import collect, summary
 from gnome_lite.seed.plan import SeedPlan, plan_candidates
 from gnome_lite.sources.reference_files import write_references
@@ -57,7 +57,7 @@ def seeding(out: str, results_log: str, compounds: int | None = None) -> dict[st
 
     def write() -> dict[str, Any]:
         references, inputs = made[0]
-        write_references(Path(out) / "references.parquet", references.entries)
+        write_references(Path(out) / "references.parquet", references)
         # The network learns from the unrelaxed crystal, too: each with the energy of what it relaxed to.
         write_references(Path(out) / "inputs.parquet", inputs)
         return {"out": out}

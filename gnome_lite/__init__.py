@@ -17,7 +17,7 @@ _PUBLIC = {
     "Settings": "settings",
     "open_store": "assemble",
     "load_references": "assemble",
-    "open_known": "assemble",
+    "open_phases": "assemble",
     "run_campaign": "campaign.runner",
     "run_round": "campaign.runner",
 }

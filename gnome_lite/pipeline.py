@@ -106,6 +106,14 @@ class CrystalIndex(Protocol):
         """Id of the first crystal added that is the same after volume scaling, None if there is none."""
         ...
 
+    def matches(self, crystal: Crystal) -> list[str]:
+        """Ids of all crystals added that are the same, in the order they were added."""
+        ...
+
+    def fork(self) -> CrystalIndex:
+        """An index of the same crystals; what is added to it is not added here."""
+        ...
+
     def add(self, id: str, crystal: Crystal) -> None:
         """Add a crystal, the same as one already there or not."""
         ...
@@ -116,9 +124,15 @@ class CrystalIndex(Protocol):
 
 
 class PrototypeDatabase(Protocol):
-    """All crystals known so far, looked at from one new crystal."""
+    """Known crystals by prototype."""
 
-    def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility: ...
+    def add(self, id: str, crystal: Crystal, fingerprint: str) -> None:
+        """Add a known crystal of any formula."""
+        ...
+
+    def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
+        """Whether nature would make a crystal as it was calculated."""
+        ...
 
 
 class Novelty(Protocol):
@@ -136,8 +150,8 @@ class Novelty(Protocol):
         """An empty index."""
         ...
 
-    def prototype_database(self, known: Iterable[tuple[str, Crystal, str]]) -> PrototypeDatabase:
-        """Of (id, crystal, fingerprint) of known crystals of any formula."""
+    def prototype_database(self) -> PrototypeDatabase:
+        """An empty prototype database."""
         ...
 
 
@@ -292,8 +306,8 @@ class HullVerdict:
     hull_id: str
 
 
-BuildHull = Callable[[PhaseSet, Sequence[Verification]], Hull]
-"""References and verified crystals of the same level -> `Hull`. Raises LevelMismatchError."""
+BuildHull = Callable[[PhaseSet], Hull]
+"""Phases of one level -> `Hull`."""
 
 Select = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]]
 """Scores by name, each [n] -> (indices chosen, best first; indices of the random control)."""
@@ -433,7 +447,7 @@ class Stages:
     gate: Gate
     novelty: Novelty
     predictor: Predictor
-    select: Select
+    acquisition: Acquisition
     verifier: Verifier
     build_hull: BuildHull
     store: Store

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.analysis.phases import Phases
 from gnome_lite.core.crystals import symbol
 from gnome_lite.core.errors import MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
 
 _FLAT_EV = 1e-9
 _SLACK_EV_PER_ATOM = 1e-9
@@ -38,7 +38,7 @@ class StabilityRange:
     bounded_by: tuple[str, ...]
 
 
-def stability_range(phases: Phases, index: int) -> StabilityRange | None:
+def stability_range(phases: PhaseSet, index: int) -> StabilityRange | None:
     """The region of one crystal; None if it is above the hull, for then it is stable nowhere.
 
     Raises:

@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gnome_lite.analysis.phases import Phases
 from gnome_lite.core.errors import ConfigError, MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ class Gas:
     shift_ev: float = 0.0
 
 
-def gas_of(phases: Phases, formula: str, temperature_k: float | None = None, pressure_bar: float | None = None) -> Gas:
+def gas_of(
+    phases: PhaseSet, formula: str, temperature_k: float | None = None, pressure_bar: float | None = None
+) -> Gas:
     """A gas of `AIR` at the level of some phases.
 
     Raises:
@@ -103,7 +105,7 @@ def gas_of(phases: Phases, formula: str, temperature_k: float | None = None, pre
     return Gas(formula, phase_id, atoms * e_form + shift, shift)
 
 
-def gases_of(phases: Phases, formulas: Sequence[str] = (), temperature_k: float | None = None) -> list[Gas]:
+def gases_of(phases: PhaseSet, formulas: Sequence[str] = (), temperature_k: float | None = None) -> list[Gas]:
     """Gases of air as far as this level has them, or just those named.
 
     Raises:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from gnome_lite.analysis.equations import Equation, balanced, elements_of, molecule_size
 from gnome_lite.analysis.gases import Gas
 from gnome_lite.analysis.mixtures import lowest_mixture
-from gnome_lite.analysis.phases import Phases
 from gnome_lite.core.crystals import formula_counts
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
 
 _TRACE = 1e-7
 
@@ -49,7 +49,7 @@ class Reaction:
         return self.energy_ev_per_atom < -1e-4
 
 
-def decomposition(phases: Phases, index: int, polymorphs: bool = True) -> Reaction | None:
+def decomposition(phases: PhaseSet, index: int, polymorphs: bool = True) -> Reaction | None:
     """Into the lowest mixture of all its other phases; None where there is none (an element's only phase).
 
     With polymorphs of its own composition its energy is minus the decomposition energy of the verdict: positive for a
@@ -66,7 +66,7 @@ def decomposition(phases: Phases, index: int, polymorphs: bool = True) -> Reacti
     return None if found is None else _reaction(phases, index, found, None, len(others), 0)
 
 
-def with_gas(phases: Phases, index: int, gas: Gas, others: Sequence[Gas] = ()) -> Reaction | None:
+def with_gas(phases: PhaseSet, index: int, gas: Gas, others: Sequence[Gas] = ()) -> Reaction | None:
     """The reaction that lowers the energy most, per formula unit of the crystal, with as much of a gas as it takes.
 
     The gas may also be given off. Polymorphs of the crystal are no products. For oxygen it is the distance to the hull
@@ -113,7 +113,7 @@ class _Mixture:
     gas: int
 
 
-def _others(phases: Phases, index: int, elements: Sequence[int] | set[int]) -> NDArray[np.int64]:
+def _others(phases: PhaseSet, index: int, elements: Sequence[int] | set[int]) -> NDArray[np.int64]:
     """The lowest phase of each composition, this one left out and its lowest polymorph let in."""
     lowest = phases.lowest_within(elements)
     if index not in lowest:
@@ -123,7 +123,7 @@ def _others(phases: Phases, index: int, elements: Sequence[int] | set[int]) -> N
 
 
 def _lowest(
-    phases: Phases, index: int, others: NDArray[np.int64], gas: Gas | None, gases: Sequence[Gas]
+    phases: PhaseSet, index: int, others: NDArray[np.int64], gas: Gas | None, gases: Sequence[Gas]
 ) -> _Mixture | None:
     """The linear programme: amounts of atoms in each phase that make up the crystal and, where it is, the gas."""
     molecules = [*gases, gas] if gas is not None else []
@@ -156,7 +156,9 @@ def _lowest(
     )
 
 
-def _reaction(phases: Phases, index: int, found: _Mixture, gas: Gas | None, n_phases: int, n_with_gas: int) -> Reaction:
+def _reaction(
+    phases: PhaseSet, index: int, found: _Mixture, gas: Gas | None, n_phases: int, n_with_gas: int
+) -> Reaction:
     formula = phases.formulas[index]
     reactants = [formula, gas.formula] if gas is not None and found.gas > 0 else [formula]
     equation = balanced(reactants, found.formulas)
@@ -170,6 +172,6 @@ def _reaction(phases: Phases, index: int, found: _Mixture, gas: Gas | None, n_ph
     return Reaction(equation, found.ids, per_formula, per_atom, n_phases, n_with_gas)
 
 
-def _energy_ev(phases: Phases, index: int) -> float:
+def _energy_ev(phases: PhaseSet, index: int) -> float:
     """Formation energy of a formula unit, eV."""
     return float(phases.e_form_ev_per_atom[index]) * molecule_size(phases.formulas[index])

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from gnome_lite.analysis.equations import Equation, balanced, elements_of, molecule_size
 from gnome_lite.analysis.gases import Gas
 from gnome_lite.analysis.mixtures import lowest_mixture
-from gnome_lite.analysis.phases import Phases
 from gnome_lite.core.crystals import MAX_Z, formula_counts
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
 
 FLUID = frozenset((
     "H2", "N2", "O2", "F2", "Cl2", "Br", "Hg", "He", "Ne", "Ar", "Kr", "Xe", "CO", "CO2", "H2O", "H2O2", "H3N",
@@ -83,7 +83,7 @@ class Synthesis:
 
 
 def synthesis(
-    phases: Phases,
+    phases: PhaseSet,
     index: int,
     given_off: Sequence[Gas] = (),
     taken_up: Sequence[Gas] = (),
@@ -162,7 +162,7 @@ class _Space:
 
 
 def _precursors(
-    phases: Phases, rest: NDArray[np.int64], columns: list[int], e_above_hull_max: float, metals: bool
+    phases: PhaseSet, rest: NDArray[np.int64], columns: list[int], e_above_hull_max: float, metals: bool
 ) -> list[int]:
     """Places in `rest` of what can be weighed in."""
     taken = []
@@ -170,7 +170,7 @@ def _precursors(
     for place, j in enumerate(rest):
         pure = len(phases.elements(j)) == 1
         metal = pure and phases.formulas[j] not in POWDERS
-        if not phases.known[j] or phases.formulas[j] in FLUID or (metal and not metals):
+        if not phases.is_reference[j] or phases.formulas[j] in FLUID or (metal and not metals):
             continue
         below, _ = lowest_mixture(fractions, energies, fractions[place])
         if energies[place] - below <= e_above_hull_max:

@@ -19,7 +19,7 @@ from gnome_lite.assemble.references import (
     make_molecules,
     make_source,
     molecules_file,
-    open_known,
+    open_phases,
     open_store,
     read_stored,
 )
@@ -66,7 +66,7 @@ __all__ = [
     "make_source",
     "make_verifier",
     "molecules_file",
-    "open_known",
+    "open_phases",
     "open_store",
     "read_parents",
     "read_stored",
@@ -78,13 +78,18 @@ __all__ = [
 ]
 
 
-def assemble(config: CampaignConfig, settings: Settings, progress: Progress = silent) -> Stages:
-    """Everything a campaign needs.
+def assemble(
+    config: CampaignConfig, settings: Settings, progress: Progress = silent, store: SqlStore | None = None
+) -> Stages:
+    """Assemble everything a campaign needs.
+
+    Args:
+        store: where it is kept; default: the store of the settings.
 
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
-    from gnome_lite.campaign.acquisition import selector
+    from gnome_lite.campaign.acquisition import Acquisition
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.stability.hull import build_hull
 
@@ -101,10 +106,10 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
         gate=make_gate(config),
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
-        select=selector(config.select),
+        acquisition=Acquisition(config.select),
         verifier=make_verifier(config, references.elemental_ev_per_atom, settings),
         build_hull=build_hull,
-        store=open_store(settings, create=True),
+        store=store if store is not None else open_store(settings, create=True),
         progress=progress,
         higher_levels=make_higher_levels(config, settings),
     )

@@ -35,7 +35,7 @@ def make_screen(config: CampaignConfig, level: str, references: PhaseSet) -> Kee
     model, limit = bundled("models", f"composition-{level}"), config.generate.composition_e_above_hull_max
     if "random" not in config.generate.mix or not model.is_dir() or limit == float("inf"):
         return None
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     return CompositionScreen(model, lambda counts: -hull.distances(counts, np.zeros(len(counts))), limit)
 
 

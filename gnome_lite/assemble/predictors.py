@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gnome_lite.analysis.dft_correction import Describe, DftCorrection
-    from gnome_lite.analysis.known import Known
+    from gnome_lite.core.phases import PhaseSet
     from gnome_lite.predict.predictor import EnsemblePredictor
 
 
@@ -81,17 +81,13 @@ def make_describe(level: str) -> Describe:
     return CHGNetFeatures()
 
 
-def dft_correction(known: Known, ids: Sequence[str]) -> list[DftCorrection | None]:
-    """How crystals known at a level would stand by DFT; None where no Δ-model is shipped or one cannot say."""
+def dft_correction(phases: PhaseSet, ids: Sequence[str]) -> list[DftCorrection | None]:
+    """Return how phases of a set would stand by DFT; None where no Δ-model is shipped or one cannot say."""
     from gnome_lite.analysis.dft_correction import dft_corrections
     from gnome_lite.predict import delta
 
-    path = shipped_delta(known.level)
+    path = shipped_delta(phases.level)
     if path is None:
         return [None] * len(ids)
-    # As in a hull: a verified crystal whose id is a reference's is that reference.
-    crystals = {v.candidate_id: v.crystal for v in known.verified} | {e.id: e.crystal for e in known.references.entries}
-    names = list(crystals)
-    asked = [names.index(i) for i in ids]
-    batch = CrystalBatch.from_crystals(crystals.values())
-    return dft_corrections(names, batch, asked, delta.read(path), make_describe(known.level))
+    asked = [phases.index(i) for i in ids]
+    return dft_corrections(phases.ids, phases.crystals, asked, delta.read(path), make_describe(phases.level))

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from gnome_lite.assemble.verifiers import level_of, make_verifier
 from gnome_lite.config import CampaignConfig, Sources, Verify, explain
 from gnome_lite.core.errors import CalculatorError, ConfigError, SourceError, StoreError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.pipeline import Source
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
-    from gnome_lite.analysis.known import Known
     from gnome_lite.store.database import SqlStore
 
 
@@ -81,8 +81,10 @@ def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
         raise ConfigError(f"campaign {config.get('name')!r} of the store: {explain(error)}") from error
 
 
-def open_known(settings: Settings | None = None, campaign: str | None = None, references: Path | None = None) -> Known:
-    """What the analyses of single crystals rest on: known phases, and what the store has verified at their level.
+def open_phases(
+    settings: Settings | None = None, campaign: str | None = None, references: Path | None = None
+) -> PhaseSet:
+    """Open what analyses of single crystals rest on: reference phases, and what the store has verified at their level.
 
     Args:
         campaign: whose references are meant. Default: those of the campaign begun last, or, where there is no store,
@@ -93,7 +95,6 @@ def open_known(settings: Settings | None = None, campaign: str | None = None, re
         StoreError: if there is no such campaign.
         SourceError: if the references cannot be had.
     """
-    from gnome_lite.analysis.known import Known
     from gnome_lite.sources.release_reader import ReleaseSource
 
     settings = settings or Settings()
@@ -105,12 +106,12 @@ def open_known(settings: Settings | None = None, campaign: str | None = None, re
         )
     chosen = next((c for c in reversed(campaigns) if campaign in (None, c.name)), None)
     if references is not None:
-        known = ReleaseSource(references).load()
+        phases = ReleaseSource(references).load()
     else:
-        known = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
-    verified = [] if store is None else [v for v in store.verifications(known.level) if v.ok]
-    same = tuple(c.name for c in campaigns if c.reference_set_id == known.id)
-    return Known(known, tuple(verified), tuple(load_molecules(settings, known.level)), same)
+        phases = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
+    if store is not None:
+        phases = phases.add([v for v in store.verifications(phases.level) if v.ok])
+    return phases.with_molecules(load_molecules(settings, phases.level))
 
 
 def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
@@ -154,8 +155,8 @@ def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None 
     Raises:
         CalculatorError: if the calculator cannot be built, or gives one of them no usable energy.
     """
+    from gnome_lite.core.licences import LICENCE
     from gnome_lite.core.records import Candidate
-    from gnome_lite.seed.make import LICENCE
     from gnome_lite.sources.molecules import SOURCE, molecular_crystals
     from gnome_lite.sources.reference_files import write_references
 

@@ -19,6 +19,7 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.formats import extxyz_frame, json_line
 from gnome_lite.core.records import Candidate
+from gnome_lite.generate.sift import Compare, Tally, sift
 from gnome_lite.pipeline import CandidateStream, Gate, Progress
 
 FORMATS: dict[str, Callable[[Crystal, Mapping[str, Any]], str]] = {
@@ -60,7 +61,7 @@ def write_candidates(
     stream_from: Callable[[Any], PositionedStream],
     gate: Gate,
     count: int,
-    wanted: Callable[[Candidate], bool],
+    unwanted: Compare,
     progress: Progress,
 ) -> Progressed:
     """Write, or go on writing, candidates that pass the gate.
@@ -71,7 +72,7 @@ def write_candidates(
         stream_from: the stream from a position (None = its start).
         gate: refuses crystals.
         count: so many are written, if there are as many; for none there will be no file.
-        wanted: a last condition.
+        unwanted: names what keeps each candidate out, None where it is wanted.
         progress: told after each chunk.
 
     Raises:
@@ -87,22 +88,17 @@ def write_candidates(
     with path.open("r+b" if path.exists() else "wb") as file:
         file.truncate(state.size)
         file.seek(state.size)
-        for chunk in stream:
-            refused = gate.causes(chunk.crystals)
-            state.made += len(chunk)
-            passed = [chunk.candidate(i) for i, cause in enumerate(refused) if not cause]
-            taken = [c for c in passed if wanted(c)][: count - state.written]
+        tally = Tally(state.made, Counter(state.causes), 0, state.written)
+        for part in sift(stream, gate, unwanted, tally, count):
+            taken = [part.kept.candidate(i) for i in range(len(part.kept))]
             file.write("".join(render(c.crystal, _facts(c)) for c in taken).encode())
             file.flush()
             os.fsync(file.fileno())
-            state.causes = dict(Counter(state.causes) + Counter(c for c in refused if c))
-            state.skipped = dict(stream.skipped)
-            state.size, state.written, state.position = file.tell(), state.written + len(taken), stream.position
+            state.made, state.causes, state.skipped = tally.made, dict(tally.refused), dict(stream.skipped)
+            state.size, state.written, state.position = file.tell(), tally.kept, stream.position
             state.done = state.written == count
             _save(path, state)
             progress("generate", state.written, count, f"{state.made} made")
-            if state.done:
-                break
     state.done, state.skipped = True, dict(stream.skipped)
     if state.written:
         _save(path, state)

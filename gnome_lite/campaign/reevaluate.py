@@ -7,20 +7,17 @@ the store. Energies in eV/atom.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gnome_lite.campaign.context import Seen
 from gnome_lite.core.errors import LevelMismatchError, StoreError
-from gnome_lite.core.phases import PhaseSet, formation_energies
-from gnome_lite.core.records import Credibility, Verdict, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Verdict, Verification
 from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, Store, silent
 
 MOVED_EV_PER_ATOM = 1e-8
 """Less than this is the rounding of sums in another order."""
-
-Seen = tuple[bool, str | None, str, Credibility]
-"""Whether a crystal is novel, the nearest known one, its prototype and its credibility, as in `Verdict`."""
 
 REFERENCES, VERIFICATIONS = "other references", "crystals verified since"
 
@@ -102,58 +99,6 @@ def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
     )
 
 
-class StandingVerdicts:
-    """A campaign's verdicts, kept up to date crystal by crystal: the hull is built once and grows."""
-
-    def __init__(self, store: Store, campaign: str, references: PhaseSet, build_hull: BuildHull) -> None:
-        """From everything verified at the level of the references.
-
-        Raises:
-            MissingReferenceError: if an element has no reference energy.
-        """
-        self._store, self._campaign = store, campaign
-        self._elemental, self._level = references.elemental_ev_per_atom, references.level
-        self._hull = build_hull(references, [v for v in store.verifications(references.level) if v.ok])
-        self._standing = store.verdicts(campaign)
-
-    def add(self, round: int, verification: Verification, seen: Seen) -> list[Verdict]:
-        """Store an outcome, its verdict and those that it moves, all or nothing; after an error begin anew.
-
-        Args:
-            seen: what the crystal itself looks like.
-
-        Returns:
-            The verdicts issued, none for a failure.
-
-        Raises:
-            LevelMismatchError: if it is of another level.
-            MissingReferenceError: if one of its elements has no reference energy.
-        """
-        v = verification
-        if v.level != self._level:
-            raise LevelMismatchError(
-                f"{v.candidate_id} is verified at level {v.level}, the references are of {self._level}: "
-                "one hull holds one level"
-            )
-        counts = v.crystal.counts
-        e_form = formation_energies(counts[None], [v.energy_ev], self._elemental)[0] if v.ok else math.nan
-        if not v.ok:
-            self._store.add_verification(self._campaign, round, v)
-            return []
-        ids = [i for i in self._hull.add(v.candidate_id, counts, float(e_form)) if i in self._standing]
-        issued: list[Verdict] = []
-        for i, found in zip([v.candidate_id, *ids], self._hull.verdicts([v.candidate_id, *ids]), strict=True):
-            if i == v.candidate_id:
-                issued.append(first_verdict(i, found, self._level, seen))
-            elif has_moved(self._standing[i], found):
-                issued.append(moved_to(self._standing[i], found))
-        self._standing |= {verdict.candidate_id: verdict for verdict in issued}
-        figures = {"standing": len(self._standing), "affected": len(ids), "moved": len(issued) - 1}
-        hull_id = self._hull.id
-        self._store.reissue_verdicts(self._campaign, issued, VERIFICATIONS, hull_id, figures, verified=(round, v))
-        return issued
-
-
 def reevaluate(
     store: Store,
     campaign: str,
@@ -185,10 +130,10 @@ def reevaluate(
                 f"{references.level}: one hull holds one level"
             )
         verified = {v.candidate_id: v for v in store.verifications(references.level) if v.ok}
-        hull = build_hull(references, list(verified.values()))
+        hull = build_hull(references.add(list(verified.values())))
         ids = sorted(standing)
         again = affected(hull, standing, ids)
-        progress("reverdict", 0, len(again), f"{len(again)} of {len(ids)} affected")
+        progress("re-evaluate", 0, len(again), f"{len(again)} of {len(ids)} affected")
         now = dict(standing)
         for i, found in zip(again, hull.verdicts(again), strict=True):
             if has_moved(standing[i], found):
@@ -208,7 +153,7 @@ def reevaluate(
             moved,
         )
         figures = {"standing": len(ids), "affected": len(again), "moved": len(moved), "hull": hull.id}
-        figures |= {"entries": dict(hull.census), "licences": references.licences}
+        figures |= {"entries": dict(hull.census), "licences": references.licence_counts}
         store.reissue_verdicts(
             campaign,
             [new for _, new in moved],
@@ -217,7 +162,7 @@ def reevaluate(
             figures,
             references if other_references else None,
         )
-        progress("reverdict", len(again), len(again), f"{len(moved)} moved")
+        progress("re-evaluate", len(again), len(again), f"{len(moved)} moved")
     return outcome
 
 
@@ -228,11 +173,11 @@ def _seen_again(
     formulas = {i: verified[i].crystal.reduced_formula for i in verdicts}
     index, wanted = novelty.index(), set(formulas.values())
     known: dict[str, list[tuple[str, float]]] = {}
-    for formula, e in zip(references.crystals.reduced_formulas(), references.entries, strict=True):
+    for formula, phase in zip(references.formulas, references, strict=True):
         if formula in wanted:
-            index.add(e.id, e.crystal)
-            known.setdefault(formula, []).append((e.id, e.energy_ev_per_atom))
-    still_there = {e.id for e in references.entries} | verified.keys()
+            index.add(phase.id, phase.crystal)
+            known.setdefault(formula, []).append((phase.id, phase.energy_ev_per_atom))
+    still_there = set(references.ids) | verified.keys()
     out: dict[str, Verdict] = {}
     for i, v in verdicts.items():
         equal = index.find(verified[i].crystal)

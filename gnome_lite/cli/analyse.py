@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import Home, References, console, known_of, split_list
+from gnome_lite.cli.common import Home, References, console, phases_of, split_list
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
     from gnome_lite.analysis.gases import Gas
-    from gnome_lite.analysis.known import Known
-    from gnome_lite.analysis.phases import Phases
     from gnome_lite.analysis.reactions import Reaction
     from gnome_lite.core.crystals import Crystal
+    from gnome_lite.core.phases import PhaseSet
 
 
 class Format(StrEnum):
@@ -41,11 +40,11 @@ def analyse(
     Of verified crystals and references of one level; a formula means its lowest phase.
     """
     from gnome_lite.analysis.gases import gases_of
+    from gnome_lite.analysis.lookup import find_phase
 
-    known = known_of(home, campaign, references)
-    phases = known.phases()
+    phases = phases_of(home, campaign, references)
     gases = gases_of(phases, split_list(gas), temperature)
-    found = [facts(known, phases, phases.find(text), gases, temperature) for text in crystals]
+    found = [facts(phases, find_phase(phases, text), gases, temperature) for text in crystals]
     if format is Format.JSON:
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return
@@ -53,7 +52,7 @@ def analyse(
         _print(one)
 
 
-def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
+def facts(phases: PhaseSet, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
     """Everything that is printed, plain."""
     from dataclasses import asdict
 
@@ -65,14 +64,14 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
     from gnome_lite.chemistry.symmetry import symmetry
     from gnome_lite.core.crystals import CrystalBatch
 
-    crystal = _crystal(known, phases.ids[index])
+    crystal = phases.crystals[index]
     found = symmetry(crystal, 0.1)
     novelty = make_novelty()
     (fingerprint,) = novelty.fingerprints(CrystalBatch.from_crystals([crystal]))
     region = stability_range(phases, index)
     number = int(found.number) if found is not None else None
     into, chemical = decomposition(phases, index), None
-    (outlook,) = dft_correction(known, [phases.ids[index]])
+    (outlook,) = dft_correction(phases, [phases.ids[index]])
     if (
         into is not None
         and into.equation.products == ((phases.formulas[index], 1),)
@@ -83,7 +82,7 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
         "id": phases.ids[index],
         "formula": phases.formulas[index],
         "level": phases.level,
-        "known": bool(phases.known[index]),
+        "known": index < phases.n_references,
         "e_form_ev_per_atom": float(phases.e_form_ev_per_atom[index]),
         "by_dft": None if outlook is None else asdict(outlook),
         "space_group": symbol_of(number) if number is not None else None,
@@ -174,13 +173,6 @@ def _print(one: dict[str, Any]) -> None:
         return
     for element, (low, high) in region["range"].items():
         say(f"{element:<3}{low:+.3f} to {high:+.3f}")
-
-
-def _crystal(known: Known, phase_id: str) -> Crystal:
-    for e in known.references.entries:
-        if e.id == phase_id:
-            return e.crystal
-    return next(v.crystal for v in known.verified if v.candidate_id == phase_id)
 
 
 def _density(crystal: Crystal) -> float:

@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gnome_lite.analysis.known import Known
+    from gnome_lite.core.phases import PhaseSet
     from gnome_lite.settings import Settings
     from gnome_lite.store.database import SqlStore
 
@@ -44,15 +44,15 @@ def store_of(home: Path | None) -> SqlStore:
     return open_store(settings_of(home))
 
 
-def known_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> Known:
-    """Everything known at the level of a campaign or a release.
+def phases_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> PhaseSet:
+    """Return all phases at the level of a campaign or a release.
 
     Raises:
         GnomeLiteError: if it cannot be had.
     """
-    from gnome_lite.assemble import open_known
+    from gnome_lite.assemble import open_phases
 
-    return open_known(settings_of(home), campaign, references)
+    return open_phases(settings_of(home), campaign, references)
 
 
 def console() -> Console:

@@ -55,7 +55,9 @@ def generate(
             lambda position: generators.stream(crystals, ids, 0, (config.seed,), position),
             make_gate(config),
             count,
-            lambda c: wanted is None or c.crystal.reduced_formula == wanted,
+            lambda pool: [
+                None if wanted in (None, formula) else "another formula" for formula in pool.crystals.reduced_formulas()
+            ],
             progress,
         )
     if not state.written:
@@ -142,11 +144,11 @@ def _parents(config: CampaignConfig, files: list[Path]) -> tuple[CrystalBatch, l
     from gnome_lite.stability.hull import build_hull
 
     references = load_references()
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     distances = hull.distances(references.crystals.counts, references.e_form_ev_per_atom)
     near = distances <= config.generate.parents_e_above_hull_max
     near &= references.crystals.n_atoms <= config.generate.max_atoms
-    return references.crystals.take(near), [e.id for e, n in zip(references.entries, near, strict=True) if n]
+    return references.crystals.take(near), [i for i, n in zip(references.ids, near, strict=True) if n]
 
 
 def _say_counts(what: str, counts: dict[str, int]) -> None:

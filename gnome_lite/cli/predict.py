@@ -121,7 +121,7 @@ def _on_the_hull(
         known[z] = symbol(z) in references.elemental_ev_per_atom
     placed = ~(crystals.counts[:, ~known].any(axis=1)) & np.isfinite(e_form)
     distance = np.full(len(crystals), np.nan)
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     distance[placed] = hull.distances(crystals.counts[placed], e_form[placed])
     p = np.full(len(crystals), np.nan)
     p[placed] = predictor.outlook(model.id, hull.distances).p_stable(distance[placed], spread[placed])

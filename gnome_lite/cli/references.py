@@ -36,7 +36,7 @@ def references(
     The file can stand in `sources.files` of a campaign at that level.
     """
     from gnome_lite.assemble import load_references, make_higher_level, require_range
-    from gnome_lite.campaign.higher_levels import competing_phases, phases_at
+    from gnome_lite.campaign.higher_levels import competing_phases, of_system, phases_at
     from gnome_lite.core.errors import CalculatorError, MissingReferenceError
     from gnome_lite.report.progress import progress_on
     from gnome_lite.sources.reference_files import write_references
@@ -48,21 +48,21 @@ def references(
     require_range(config)
     higher = make_higher_level(level, config, settings)
     below = load_references(config, settings)
-    known = competing_phases(below, [], [wanted], within, build_hull)
+    known = competing_phases(below, build_hull(below), [wanted], within)
     if set(wanted.split("-")) - {e.crystal.chemical_system for e in known}:
         missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
         raise MissingReferenceError(f"no known crystal of {', '.join(missing)}: add one to the campaign's sources")
     with progress_on(sys.stderr) as progress:
-        phases = phases_at(higher.verifier, known, higher.results_log, progress)
-    made = phases.of(wanted)
+        phases, failed = phases_at(higher.verifier, known, higher.results_log, progress)
+    made = of_system(phases, wanted)
     if made is None:
-        causes = ", ".join(f"{cause} {n}" for cause, n in phases.failed.items())
+        causes = ", ".join(f"{cause} {n}" for cause, n in failed.items())
         raise CalculatorError(f"an element of {wanted} has no energy at level {higher.verifier.level}: {causes}")
     path = out if out is not None else Path(f"{wanted}-{level.replace(':', '_')}.parquet")
-    write_references(path, made.entries)
+    write_references(path, made)
     _table(made, below)
-    if phases.failed:
-        say(f"left out: {', '.join(f'{cause} {n}' for cause, n in phases.failed.items())}")
+    if failed:
+        say(f"left out: {', '.join(f'{cause} {n}' for cause, n in failed.items())}")
     say(f"reference set {made.id} at level {made.level}: {len(made)} phases written to {path}")
 
 
@@ -119,14 +119,14 @@ def _table(made: PhaseSet, below: PhaseSet) -> None:
 
     from gnome_lite.stability.hull import build_hull
 
-    inside = {e.id: (e, float(f)) for e, f in zip(below.entries, below.e_form_ev_per_atom, strict=True)}
+    inside = {e.id: (e, float(f)) for e, f in zip(below, below.e_form_ev_per_atom, strict=True)}
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("phase", "formula", "sites"):
         table.add_column(name, no_wrap=True)
     for name in ("formed with", "above hull", f"formed with, {below.level}", "Å^3/atom", f"Å^3/atom, {below.level}"):
         table.add_column(name, justify="right", no_wrap=True)
-    distances = np.maximum(build_hull(made, []).distances(made.crystals.counts, made.e_form_ev_per_atom), 0.0)
-    for e, form, above in zip(made.entries, made.e_form_ev_per_atom, distances, strict=True):
+    distances = np.maximum(build_hull(made).distances(made.crystals.counts, made.e_form_ev_per_atom), 0.0)
+    for e, form, above in zip(made, made.e_form_ev_per_atom, distances, strict=True):
         old, old_form = inside[e.id]
         n = len(e.crystal)
         volumes = (f"{e.crystal.volume / n:.2f}", f"{old.crystal.volume / n:.2f}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import Home, known_of, say, store_of
+from gnome_lite.cli.common import Home, phases_of, say, store_of
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def release(
     from gnome_lite.store.query import Query
 
     store = store_of(home)
-    known = known_of(home, campaign)
+    phases = phases_of(home, campaign)
     crystals = store.query(Query(novel=None if all else True, campaign=campaign))
-    mine = [_facts(c) for c in store.status().campaigns if c.name in known.campaigns]
+    mine = [_facts(c) for c in store.status().campaigns if c.reference_set_id == phases.id]
     with progress_on(sys.stderr) as progress:
         made = write_release(
-            directory, known, crystals, licence=licence, near_hull_ev_per_atom=near_hull,
+            directory, phases, crystals, licence=licence, near_hull_ev_per_atom=near_hull,
             in_training=in_training, campaigns=mine, progress=progress,
         )  # fmt: skip
     for name in (*made.files, "SHA256SUMS"):

@@ -83,15 +83,15 @@ def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, Campaig
 
 def _by_dft(out: Console, history: CrystalHistory, home: Path | None) -> None:
     """What a Δ-model makes of the verified crystal, where one is shipped for its level."""
-    from gnome_lite.assemble import dft_correction, open_known, shipped_delta
+    from gnome_lite.assemble import dft_correction, open_phases, shipped_delta
 
     last = history.verdicts[-1] if history.verdicts else None
     if last is None or shipped_delta(last.verdict.level) is None:
         return
-    known = open_known(settings_of(home), last.campaign)
-    if known.level != last.verdict.level or history.candidate.id not in known:
+    phases = open_phases(settings_of(home), last.campaign)
+    if phases.level != last.verdict.level or history.candidate.id not in phases:
         return
-    (outlook,) = dft_correction(known, [history.candidate.id])
+    (outlook,) = dft_correction(phases, [history.candidate.id])
     if outlook is not None:
         energy = f"{outlook.e_form_ev_per_atom:+.4f} ± {outlook.spread_ev_per_atom:.4f}"
         _say(out, f"corrected formation   {energy}  ({outlook.target})")

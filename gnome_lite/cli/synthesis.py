@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, References, console, known_of, say, split_list
+from gnome_lite.cli.common import Home, References, console, phases_of, say, split_list
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ def synthesis(
     Precursors are phases of the reference set; CO2, H2O and O2 may be given off where their energies are known.
     """
     from gnome_lite.analysis.gases import gases_of
+    from gnome_lite.analysis.lookup import find_phase
     from gnome_lite.analysis.synthesis_routes import synthesis as find
 
-    known = known_of(home, campaign, references)
-    phases = known.phases()
+    phases = phases_of(home, campaign, references)
     taken_up = gases_of(phases, split_list(uptake), temperature) if uptake else []
     found = find(
-        phases, phases.find(crystal), gases_of(phases, (), temperature), taken_up, max_precursors=max_precursors,
+        phases, find_phase(phases, crystal), gases_of(phases, (), temperature), taken_up, max_precursors=max_precursors,
         e_above_hull_max=e_hull_max, metals=metals, limit=limit,
     )  # fmt: skip
     if format is Format.JSON:

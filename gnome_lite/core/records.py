@@ -34,6 +34,28 @@ class Failure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """One phase at one level of theory: a relaxed crystal and the energy of its cell.
+
+    Attributes:
+        fingerprint: formula and Wyckoff-labelled prototype, the key of duplicate search ("" = not worked out).
+    """
+
+    id: str
+    crystal: Crystal
+    energy_ev: float
+    level: str
+    source: str
+    licence: str
+    fingerprint: str = ""
+
+    @property
+    def energy_ev_per_atom(self) -> float:
+        """Energy, eV/atom."""
+        return self.energy_ev / len(self.crystal)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """A crystal proposed by a generator; `id` is its content hash.
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch, chemical_system
 from gnome_lite.core.errors import LevelMismatchError
-from gnome_lite.core.phases import PhaseSet, formation_energies
+from gnome_lite.core.formation import formation_energies
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.evaluation.labelled_pool import LabelledPool
 from gnome_lite.pipeline import BuildHull, Novelty, Progress, silent
@@ -77,15 +78,15 @@ def make_ground_truth(
     energies = [v.energy_ev for v in labelled.outcomes if v.ok]
     e_form[ok] = formation_energies(relaxed.counts, energies, references.elemental_ev_per_atom)
     progress("truth", 0, 0, "hull of references and labelled pool")
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     ground = -hull.distances(start.counts, np.zeros(len(start)))
-    whole = build_hull(references, labelled.outcomes)
+    whole = build_hull(references.add(labelled.outcomes))
     # An energy too absurd for any hull lies far below it.
     on_hull = np.abs(whole.distances(start.counts, e_form)) <= STABLE_EV_PER_ATOM
     progress("truth", 0, 0, "duplicates after relaxation")
     index = novelty.index()
-    for entry in references.entries:
-        index.add(entry.id, entry.crystal)
+    for phase in references:
+        index.add(phase.id, phase.crystal)
     at = np.flatnonzero(ok)
     order = np.lexsort((at, e_form[ok]))  # of equal crystals the lowest is the one that counts
     equal = index.admit([labelled.candidates[at[i]].id for i in order], relaxed.take(order))

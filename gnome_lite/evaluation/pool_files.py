@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import LICENCE
+from gnome_lite.core.licences import LICENCE
 from gnome_lite.core.records import Candidate, Failure, Verification
 from gnome_lite.evaluation.labelled_pool import LabelledPool
 from gnome_lite.sources.crystal_tables import (

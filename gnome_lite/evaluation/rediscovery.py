@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Prediction, Verdict, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Prediction, Verdict, Verification
 from gnome_lite.pipeline import BuildHull, CrystalIndex, Novelty, Store
 
 MIN_ELEMENTS = 3
@@ -109,8 +109,7 @@ def concealed(crystals: CrystalBatch, elements: Sequence[str]) -> NDArray[np.boo
 
 def dft_distances(dft: PhaseSet, build_hull: BuildHull) -> NDArray[np.float64]:
     """Distance of each entry to the hull of all of them, eV/atom, [n]."""
-    hull = build_hull(dft, ())
-    return np.array([v.e_above_hull_ev_per_atom for v in hull.verdicts([e.id for e in dft.entries])])
+    return np.array([v.e_above_hull_ev_per_atom for v in build_hull(dft).verdicts(dft.ids)])
 
 
 def stable_compounds(dft: PhaseSet, distances: NDArray[np.float64], novelty: Novelty) -> list[Phase]:
@@ -124,14 +123,14 @@ def given_phases(dft: PhaseSet, distances: NDArray[np.float64], novelty: Novelty
 
 
 def _kinds(dft: PhaseSet) -> NDArray[np.int64]:
-    return np.asarray((dft.crystals.counts > 0).sum(axis=1))
+    return np.asarray((dft.counts > 0).sum(axis=1))
 
 
 def _distinct(dft: PhaseSet, which: NDArray[np.bool_], distances: NDArray[np.float64], novelty: Novelty) -> list[Phase]:
     rows = np.flatnonzero(which)
     rows = rows[np.argsort(distances[rows], kind="stable")]  # of equals the lowest is kept
-    equal = novelty.index().admit([dft.entries[i].id for i in rows], dft.crystals.take(rows))
-    return [dft.entries[i] for i, same in zip(rows, equal, strict=True) if same is None]
+    equal = novelty.index().admit([dft.ids[i] for i in rows], dft.crystals.take(rows))
+    return [dft[int(i)] for i, same in zip(rows, equal, strict=True) if same is None]
 
 
 class StructureTypes:
@@ -258,7 +257,6 @@ def count_claims(tried: Sequence[Trial], dft: PhaseSet, distances: NDArray[np.fl
     claimed = [t.verification.crystal for t in tried if t.verdict is not None and t.verdict.stable and t.verdict.novel]
     index = novelty.index()
     order = np.argsort(distances, kind="stable")
-    index.admit([dft.entries[i].id for i in order], dft.crystals.take(order))
-    distance = {e.id: float(d) for e, d in zip(dft.entries, distances, strict=True)}
-    known = [distance[i] for i in map(index.find, claimed) if i is not None]
+    index.admit([dft.ids[i] for i in order], dft.crystals.take(order))
+    known = [float(distances[dft.index(i)]) for i in map(index.find, claimed) if i is not None]
     return Claims(len(claimed), len(known), sum(d <= CLAIM_EV_PER_ATOM for d in known))

@@ -20,8 +20,8 @@ from gnome_lite.assemble.verifiers import make_verifier
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch, chemical_system
 from gnome_lite.core.errors import ConfigError, SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase
 from gnome_lite.evaluation.rediscovery import (
     Hidden,
     StructureTypes,
@@ -121,7 +121,7 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     further = [f for path in parents for f in read_parents_of(path)]
     seed = SeedSource().load()
     out = concealed(seed.crystals, elements)
-    kept = [e for e, hidden in zip(seed.entries, out, strict=True) if not hidden]
+    kept = list(seed.take(~out))
     given, not_given = _relaxed(given_phases(dft, distances, novelty), kept, home, progress)
     known = [*kept, *given]
     further = [e for e, hide in zip(further, concealed(_batch(further), elements), strict=True) if not hide]

@@ -96,7 +96,7 @@ def open_replay(
     settings = settings.model_copy(update={"home": home})
     may_know = partial(_known, share=known)
     predictor = make_predictor(config, settings, references.level, may_know, shipped=known >= 1)
-    kept = zip(references.entries, may_know(references.crystals).tolist(), strict=True)
+    kept = zip(references, may_know(references.crystals).tolist(), strict=True)
     references = PhaseSet.make([entry for entry, keep in kept if keep])
     base = predictor.base(references, progress)
     learnt = TrainingSet(references.crystals, references.e_form_ev_per_atom)

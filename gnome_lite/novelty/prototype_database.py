@@ -1,9 +1,8 @@
-"""`PrototypeDatabase`: all crystals known so far, looked at from one new crystal, for its `Credibility`."""
+"""Known crystals by prototype: the nearest analogue of a new crystal, and whether its prototype is new."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +21,18 @@ OFF_SCALE = 1000.0
 class PrototypeDatabase:
     """Known crystals by prototype, and with near-identical elements made one."""
 
-    def __init__(self, known: Iterable[tuple[str, Crystal, str]]) -> None:
-        """Of (id, crystal, fingerprint) of known crystals of any formula."""
+    def __init__(self) -> None:
         self._disorder = Disorder()
         self._ids: dict[str, list[str]] = defaultdict(list)
         self._elements: dict[str, list[tuple[int, ...]]] = defaultdict(list)
-        for id, crystal, fingerprint in known:
-            self._disorder.add(id, crystal)
-            found = parse(fingerprint)
-            if found.label:
-                self._ids[found.label].append(id)
-                self._elements[found.label].append(found.roles[0])
+
+    def add(self, id: str, crystal: Crystal, fingerprint: str) -> None:
+        """Add a known crystal of any formula."""
+        self._disorder.add(id, crystal)
+        found = parse(fingerprint)
+        if found.label:
+            self._ids[found.label].append(id)
+            self._elements[found.label].append(found.roles[0])
 
     def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
         """Whether nature would make a crystal as it was calculated.

@@ -21,13 +21,14 @@ from typing import Any
 
 from gnome_lite.analysis.dimensionality import dimensionality
 from gnome_lite.analysis.equations import balanced
-from gnome_lite.analysis.known import Known
 from gnome_lite.core.errors import ConfigError
-from gnome_lite.core.phases import LICENCE, Phase, PhaseSet
+from gnome_lite.core.licences import LICENCE
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.pipeline import Hull, Progress, silent
 from gnome_lite.report.release_datasheet import datasheet
 from gnome_lite.sources.reference_files import write_references
 from gnome_lite.sources.release_reader import ENTRIES, SUMS, file_sum
+from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.export import to_cif, to_extxyz
 from gnome_lite.store.stored import StoredCrystal
 from gnome_lite.store.table import COLUMNS, to_rows
@@ -35,7 +36,6 @@ from gnome_lite.store.table import COLUMNS, to_rows
 STABLE_EV_PER_ATOM = 1e-3
 """GNoME published what lies at most this far above the hull."""
 FURTHER = ("Dimensionality Larsen", "Decomposition Reaction", "Is Train", "Licence")
-VERIFIED = "gnome_lite, verified"
 _DATE = (2000, 1, 1, 0, 0, 0)
 
 
@@ -61,7 +61,7 @@ class Released:
 
 def write_release(
     directory: Path,
-    known: Known,
+    phases: PhaseSet,
     crystals: Sequence[StoredCrystal],
     *,
     licence: str = LICENCE,
@@ -87,9 +87,9 @@ def write_release(
     directory = Path(directory)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConfigError(f"{directory} exists and is not empty: name a new directory")
-    hull = known.hull()
-    entries = [*known.references.entries, *_entries(known, licence)]
-    judged = _judged(known, crystals, hull)
+    hull = build_hull(phases)
+    entries = [p if i < phases.n_references else replace(p, licence=licence) for i, p in enumerate(phases)]
+    judged = _judged(phases, crystals, hull)
     near = [c for c in judged if (c.e_above_hull_ev_per_atom or 0.0) <= near_hull_ev_per_atom]
     rows = _rows(near, licence, in_training, progress)
     stable = [i for i, c in enumerate(near) if (c.e_above_hull_ev_per_atom or 0.0) <= STABLE_EV_PER_ATOM]
@@ -106,7 +106,7 @@ def write_release(
         _cifs(place / "by_reduced_formula.zip", _unique([c.formula for c in near], near), near)
         _cifs(place / "by_composition.zip", _unique(composition, near), near)
         write_references(place / ENTRIES, entries)
-        facts = _facts(known, hull.id, near, stable, licence, near_hull_ev_per_atom, campaigns)
+        facts = _facts(phases, PhaseSet.make(entries), hull.id, near, stable, licence, near_hull_ev_per_atom, campaigns)
         _write(place / "release.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
         _write(place / "DATASHEET.md", datasheet(facts))
         files = {path.name: file_sum(path) for path in sorted(place.iterdir())}
@@ -114,23 +114,12 @@ def write_release(
         if directory.exists():
             directory.rmdir()
         shutil.move(place, directory)
-    return Released(directory, len(stable), len(rest), len(entries), hull.id, known.level, files)
+    return Released(directory, len(stable), len(rest), len(entries), hull.id, phases.level, files)
 
 
-def _entries(known: Known, licence: str) -> list[Phase]:
-    """Verified crystals as entries; one whose id is a reference's is that reference."""
-    ids = {e.id for e in known.references.entries}
-    return [
-        Phase(v.candidate_id, v.crystal, v.energy_ev, v.level, VERIFIED, licence)
-        for v in known.verified
-        if v.candidate_id not in ids
-    ]
-
-
-def _judged(known: Known, crystals: Sequence[StoredCrystal], hull: Hull) -> list[StoredCrystal]:
+def _judged(phases: PhaseSet, crystals: Sequence[StoredCrystal], hull: Hull) -> list[StoredCrystal]:
     """Crystals verified at the level, with their standing on the hull of everything known, in order of distance."""
-    relaxed = {v.candidate_id for v in known.verified}
-    mine = [c for c in crystals if c.crystal is not None and c.level == known.level and c.id in relaxed]
+    mine = [c for c in crystals if c.crystal is not None and c.level == phases.level and c.id in phases]
     found = [
         replace(
             c,
@@ -198,7 +187,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def _facts(
-    known: Known,
+    phases: PhaseSet,
+    entries: PhaseSet,
     hull_id: str,
     near: Sequence[StoredCrystal],
     stable: Sequence[int],
@@ -207,13 +197,11 @@ def _facts(
     campaigns: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     on_hull = [near[i] for i in stable]
-    entries = PhaseSet.make([*known.references.entries, *_entries(known, licence)])
-    licences = Counter(e.licence for e in entries.entries)
     return {
         "format": "gnome_lite.release/1",
-        "level": known.level,
+        "level": phases.level,
         "hull_id": hull_id,
-        "reference_set_id": known.references.id,
+        "reference_set_id": phases.id,
         "entries_id": entries.id,
         "counts": {
             "stable": len(on_hull),
@@ -221,15 +209,15 @@ def _facts(
             "stable, not in it and no ordering suspect": sum(bool(c.novel) and not c.ordering_suspect for c in on_hull),
             "near the hull": len(near) - len(on_hull),
             "hull entries": len(entries),
-            "hull entries from the reference set": len(known.references),
-            "verified crystals": len(entries) - len(known.references),
+            "hull entries from the reference set": phases.n_references,
+            "verified crystals": len(entries) - phases.n_references,
         },
         "stable_within_ev_per_atom": STABLE_EV_PER_ATOM,
         "near_hull_within_ev_per_atom": limit,
         "generators": dict(sorted(Counter(c.generator for c in near).items())),
         "models": sorted({c.model_id for c in near if c.model_id}),
         "licence": licence,
-        "licences_of_entries": dict(sorted(licences.items())),
-        "sources": [list(source) for source in known.references.sources],
+        "licences_of_entries": dict(sorted(entries.licence_counts.items())),
+        "sources": [list(source) for source in phases.references.source_counts],
         "campaigns": list(campaigns),
     }

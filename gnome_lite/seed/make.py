@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.phases import LICENCE, Phase, PhaseSet, formation_energies
-from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.core.formation import formation_energies
+from gnome_lite.core.licences import LICENCE
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.pipeline import Novelty, Progress
 
 E_FORM_MAX_EV_PER_ATOM = 2.0

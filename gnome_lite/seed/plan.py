@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import Candidate, CandidatePool
+from gnome_lite.generate.sift import Tally, sift
 from gnome_lite.pipeline import Gate, Generator, Novelty
 
 SHARES = {"prototypes": 4.0, "substitution": 3.0, "partial": 2.0, "random": 1.0, "intermetallic": 4.0}
@@ -77,22 +78,17 @@ class _Pool:
 
     def add(self, chunks: Iterator[CandidatePool], gate: Gate, most: int | None = None) -> CandidatePool:
         """The new ones of a stream, at most so many."""
-        found: list[CandidatePool] = []
-        n = 0
-        for chunk in chunks:
-            passed = chunk.take([not cause for cause in gate.causes(chunk.crystals)])
-            ids = [crystal.content_id for crystal in passed.crystals]
-            first = {id: i for i, id in reversed([*enumerate(ids)]) if id not in self.seen}
-            new = sorted(first.values())
-            new = new if most is None else new[: most - n]
-            self.seen.update(ids[i] for i in new)
-            found.append(passed.take(np.array(new, dtype=np.int64)))
-            n += len(new)
-            if n == most:
-                break
-        pool = CandidatePool.concatenate(found, 0)
-        self.pools.append(pool)
-        return pool
+        kept = [part.kept for part in sift(chunks, gate, self._compare, Tally(), most)]
+        self.pools.append(CandidatePool.concatenate(kept, 0))
+        return self.pools[-1]
+
+    def _compare(self, pool: CandidatePool) -> list[str | None]:
+        """What has the same content as one before."""
+        same_as: list[str | None] = []
+        for id in (crystal.content_id for crystal in pool.crystals):
+            same_as.append(id if id in self.seen else None)
+            self.seen.add(id)
+        return same_as
 
 
 def plan_candidates(plan: SeedPlan, parts: SeedParts) -> list[Candidate]:

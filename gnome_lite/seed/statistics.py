@@ -65,7 +65,7 @@ def datasheet(references: PhaseSet, elements: Sequence[str], build_hull: BuildHu
         for n in range(2, LARGEST_SYSTEM + 1)
     }
     compounds = (counts > 0).sum(axis=1) > 1
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     distances = hull.distances(counts[compounds], references.e_form_ev_per_atom[compounds])
     return Datasheet(tuple(elements), holds.T @ holds, systems, np.maximum(distances, 0.0))
 
@@ -79,8 +79,8 @@ def compare_labels(
     index, energy = novelty.index(), {}
     for i in np.argsort(references.e_form_ev_per_atom, kind="stable"):
         if formulas[i] in shared:
-            energy[references.entries[i].id] = float(references.e_form_ev_per_atom[i])
-            index.add(references.entries[i].id, references.entries[i].crystal)
+            energy[references.ids[i]] = float(references.e_form_ev_per_atom[i])
+            index.add(references.ids[i], references.crystals[int(i)])
     here, there = [], []
     for done, (crystal, formula, e_form) in enumerate(
         zip(others.crystals, others.crystals.reduced_formulas(), others.e_form_ev_per_atom, strict=True), 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.phases import PhaseSet, formation_energies
+from gnome_lite.core.formation import formation_energies
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.reference_files import read_references

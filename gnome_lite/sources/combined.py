@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase, PhaseSet, permissive
+from gnome_lite.core.licences import permissive
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.pipeline import Source
 
 SAME_ENERGY_EV_PER_ATOM = 1e-3
@@ -40,7 +42,7 @@ class CombinedSource:
             if not self._sources:
                 raise SourceError("no source of known crystals: set sources.seed = true or name files")
             sets = [source.load() for source in self._sources]
-            kept = merge(entry for each in sets for entry in each.entries)
+            kept = merge(phase for each in sets for phase in each)
             if self._permissive_only:
                 self.left_out = Counter(e.licence or "no licence" for e in kept if not permissive(e.licence))
                 kept = [e for e in kept if permissive(e.licence)]

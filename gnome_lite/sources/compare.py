@@ -38,7 +38,7 @@ def compare_elements(references: PhaseSet, others: Mapping[str, float]) -> list[
         others: energy of each element at the other level, eV/atom, by symbol.
     """
     lowest: dict[str, tuple[float, str]] = {}
-    for entry in references.entries:
+    for entry in references:
         elements = entry.crystal.chemical_system
         if "-" not in elements:
             lowest[elements] = min(lowest.get(elements, (math.inf, "")), (entry.energy_ev_per_atom, entry.id))

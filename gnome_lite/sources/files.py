@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.sources.combined import merge
 from gnome_lite.sources.reference_files import read_references
 

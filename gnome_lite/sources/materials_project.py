@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from gnome_lite.core.crystals import Crystal, atomic_number
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.settings import Settings
 from gnome_lite.sources.pymatgen_json import BadFileError, structure_from_dict
 
@@ -86,7 +87,7 @@ class MaterialsProjectSource:
 
     def structures(self) -> list[tuple[str, Crystal]]:
         """The crystals alone with their ids, to be relaxed and labelled at another level."""
-        return [(entry.id, entry.crystal) for entry in self.load().entries]
+        return list(zip(*(lambda s: (s.ids, s.crystals))(self.load()), strict=True))
 
     def _fetch(self, system: str) -> list[dict[str, Any]]:
         """All thermo documents of a system and its subsystems: as many as the server counts, each once."""

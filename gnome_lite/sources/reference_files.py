@@ -10,7 +10,7 @@ import numpy as np
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase
+from gnome_lite.core.records import Phase
 from gnome_lite.sources.crystal_tables import (
     check_ids,
     crystals_of,

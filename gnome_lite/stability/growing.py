@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import symbol
 from gnome_lite.core.errors import MissingReferenceError
-from gnome_lite.stability.entries import Elements, Entries, elements_of, fractions_of, key_of
 from gnome_lite.stability.facets import LowerHull, lower_hulls
+from gnome_lite.stability.system_index import Elements, SystemIndex, elements_of, fractions_of, key_of
 from gnome_lite.stability.systems import System
 
 FACETS_MAX_ELEMENTS = 5
@@ -29,7 +29,7 @@ _SYSTEMS_AT_ONCE = 256
 class GrowingSystems:
     """Hulls of entries by system; entries are added by `append` alone."""
 
-    def __init__(self, entries: Entries) -> None:
+    def __init__(self, entries: SystemIndex) -> None:
         self._entries = entries
         self._systems: dict[int, System] = {}
         self._corners: dict[int, NDArray[np.int64]] = {}

@@ -20,25 +20,24 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.core.crystals import CrystalBatch, atomic_number, reduced_formula
-from gnome_lite.core.errors import ConfigError, LevelMismatchError
-from gnome_lite.core.phases import PhaseSet, formation_energies
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, Verification
+from gnome_lite.core.crystals import atomic_number, reduced_formula
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.pipeline import HullVerdict
-from gnome_lite.stability.entries import (
-    E_FORM_LIMIT_EV_PER_ATOM,
+from gnome_lite.stability.facets import lower_hull
+from gnome_lite.stability.growing import GrowingSystems
+from gnome_lite.stability.system_index import (
     NONE,
     Elements,
-    Entries,
+    SystemIndex,
     by_system,
     fractions_of,
     key_of,
 )
-from gnome_lite.stability.facets import lower_hull
-from gnome_lite.stability.growing import GrowingSystems
 from gnome_lite.stability.systems import Decompositions, HullSystem, System, mixtures_without_themselves
 
-__all__ = ["E_FORM_LIMIT_EV_PER_ATOM", "ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
+__all__ = ["ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
 
 _TRACE = 1e-8
 
@@ -58,7 +57,7 @@ class ChemicalHull:
         Raises:
             ValueError: if ids repeat.
         """
-        self._entries = Entries(level, ids, counts, e_form_ev_per_atom)
+        self._entries = SystemIndex(level, ids, counts, e_form_ev_per_atom)
         self._systems = GrowingSystems(self._entries)
         self._left_out: dict[str, int] = {}
         self._formulas: dict[int, str] = {}
@@ -293,37 +292,12 @@ class ChemicalHull:
         return self._formulas[entry]
 
 
-def build_hull(references: PhaseSet, verified: Sequence[Verification]) -> ChemicalHull:
-    """The hull of references and verified crystals (`pipeline.BuildHull`); failed verifications are left out.
-
-    A verified crystal whose id is a reference's is that reference, and is not entered again.
+def build_hull(phases: PhaseSet) -> ChemicalHull:
+    """Build the hull of a set of phases (`pipeline.BuildHull`).
 
     Raises:
-        LevelMismatchError: if a verification is of another level than the references.
         MissingReferenceError: if an element has no reference energy.
     """
-    for v in verified:
-        if v.level != references.level:
-            raise LevelMismatchError(
-                f"{v.candidate_id} is verified at level {v.level}, the references are of {references.level}: "
-                "one hull holds one level"
-            )
-    known = {e.id for e in references.entries}
-    new = {v.candidate_id: v for v in verified if v.ok and v.candidate_id not in known}
-    relaxed = CrystalBatch.from_crystals(v.crystal for v in new.values()).counts
-    energies = np.array([v.energy_ev for v in new.values()], dtype=np.float64)
-    hull = ChemicalHull(
-        references.level,
-        [e.id for e in references.entries] + list(new),
-        np.concatenate([references.crystals.counts, relaxed]),
-        np.concatenate(
-            [
-                references.e_form_ev_per_atom,
-                formation_energies(relaxed, energies, references.elemental_ev_per_atom),
-            ]
-        ),
-    )
-    failed = sum(not v.ok for v in verified)
-    causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
-    hull._left_out = {cause: n for cause, n in causes.items() if n}
+    hull = ChemicalHull(phases.level, phases.ids, phases.counts, phases.e_form_ev_per_atom)
+    hull._left_out = dict(phases.left_out)
     return hull

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.stability.decomposition import lowest_mixtures
-from gnome_lite.stability.entries import NONE, Elements
 from gnome_lite.stability.facets import LowerHull
+from gnome_lite.stability.system_index import NONE, Elements
 
 _CHUNK_NUMBERS = 1 << 20
 

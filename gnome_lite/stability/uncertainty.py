@@ -19,10 +19,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.stability.decomposition import lowest_mixtures
-from gnome_lite.stability.entries import E_FORM_LIMIT_EV_PER_ATOM, Elements, by_system
 from gnome_lite.stability.hull import ChemicalHull
+from gnome_lite.stability.system_index import Elements, by_system
 
 REACH = 6.0
 """Phases this many standard deviations above the hull are left out: one in a billion draws would need them."""

@@ -15,7 +15,7 @@ from vesin import NeighborList
 
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.core.crystals import Crystal, symbol
-from gnome_lite.core.phases import formation_energies
+from gnome_lite.core.formation import formation_energies
 from gnome_lite.core.records import Failure
 
 Refusal = tuple[Failure, str]

@@ -17,8 +17,8 @@ from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import CampaignConfig, Level, Verify
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CalculatorError, LevelMismatchError
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.pipeline import HigherLevel, silent
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull

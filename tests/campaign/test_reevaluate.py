@@ -12,8 +12,8 @@ from gnome_lite.campaign.reevaluate import REFERENCES, VERIFICATIONS, StandingVe
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError, MissingReferenceError, StoreError
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import CandidatePool, Credibility, Failure, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import CandidatePool, Credibility, Failure, Phase, Verification
 from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore
@@ -73,7 +73,7 @@ def store(tmp_path: Path) -> SqlStore:
     # Issued as a round does it.
     from gnome_lite.campaign.reevaluate import first_verdict
 
-    hull = build_hull(references(), FOUND)
+    hull = build_hull(references().add(FOUND))
     ids = [v.candidate_id for v in FOUND]
     verdicts = [first_verdict(i, p, LEVEL, SEEN) for i, p in zip(ids, hull.verdicts(ids), strict=True)]
     store.add_verdicts("first", 1, verdicts, {"hull": hull.id})

@@ -72,7 +72,7 @@ def test_campaign_finds_what_pymatgen_calls_stable(uninterrupted: Path) -> None:
 
     for candidate_id, verdict in verdicts.items():
         inside = set(verified[candidate_id].crystal.chemical_system.split("-"))
-        everything = [*references.entries, *verified.values()]
+        everything = [*references, *verified.values()]
         phases = [entry(e) for e in everything if set(e.crystal.chemical_system.split("-")) <= inside]
         expected = PhaseDiagram(phases).get_e_above_hull(entry(verified[candidate_id]))
         assert verdict.e_above_hull_ev_per_atom == pytest.approx(expected, abs=1e-6)

@@ -72,7 +72,7 @@ def test_a_delta_model_of_ones_own(call: Call, tmp_path: Path) -> None:
     from gnome_lite.predict import delta
 
     references = load_references()
-    small = [i for i in range(len(references)) if 1 < len(references.entries[i].crystal) <= 6][::3]
+    small = [i for i in range(len(references)) if 1 < len(references[i].crystal) <= 6][::3]
     table, out = tmp_path / "labels.csv", tmp_path / "mine"
     with table.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -128,7 +128,7 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
     gated = sum(n for cause, n in census.items() if cause.startswith("gated"))
     assert 60 <= census["made"] - census["duplicates"] - gated < 60 + 64  # the last chunk is not needed whole
     index = parts.novelty.index()
-    for entry in parts.references.entries:
+    for entry in parts.references:
         index.add(entry.id, entry.crystal)
     for candidate in planned:
         assert index.find(candidate.crystal) is None
@@ -151,6 +151,6 @@ def test_the_shipped_universe_stands_beside_the_bundled_seed() -> None:
     assert labelled.references_id == references.id
     assert labelled.level == references.level
     assert len(labelled) >= 5000
-    known = {e.crystal.content_id for e in references.entries}
+    known = {e.crystal.content_id for e in references}
     assert not known & {c.crystal.content_id for c in labelled.candidates}  # relaxed, some end as a known one
     assert 0.9 < sum(v.ok for v in labelled.outcomes) / len(labelled) < 1

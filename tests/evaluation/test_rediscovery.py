@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate, Credibility, Failure, Prediction, Verdict, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Credibility, Failure, Phase, Prediction, Verdict, Verification
 from gnome_lite.evaluation.rediscovery import (
     FOUND,
     NO_PARENT,

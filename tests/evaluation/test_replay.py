@@ -51,7 +51,7 @@ def figures(one: Replay) -> list[object]:
 def test_truth_is_pymatgens(opened: Opened) -> None:
     truth, _ = opened
     ok = [v for v in truth.labelled.outcomes if v.ok]
-    every = [(e.crystal, e.energy_ev) for e in truth.references.entries] + [(v.crystal, v.energy_ev) for v in ok]
+    every = [(e.crystal, e.energy_ev) for e in truth.references] + [(v.crystal, v.energy_ev) for v in ok]
     inside = [(c, e) for c, e in every if set(c.chemical_system.split("-")) <= set(ELEMENTS)]
     systems = {c.chemical_system for c, _ in inside}
     matcher = StructureMatcher()
@@ -97,7 +97,7 @@ def test_a_crystal_counts_once_and_a_known_one_never() -> None:
     known = next(e for e in relaxed if e.energy_ev == outcome.energy_ev)
     crystal = type(start.crystal).from_pymatgen(moved)
     more = type(references).make(
-        [*references.entries, replace(known, id="mine", crystal=crystal, energy_ev=8 * known.energy_ev)]
+        [*references, replace(known, id="mine", crystal=crystal, energy_ev=8 * known.energy_ev)]
     )
     after = make_ground_truth(more, labelled, make_novelty(), build_hull)
     assert not after.stable[best]
@@ -153,7 +153,7 @@ def test_networks_choose_by_what_they_say_of_the_known_hull(
     campaign = _Campaign(truth, Plan(strategy, budget=15), networks, Selection(), silent)
     scores = campaign._scores()
     e_form, spread = networks.predictor.predict(networks.base.id, truth.start.take(campaign.left), silent)
-    hull = build_hull(truth.references, ())
+    hull = build_hull(truth.references)
     distance = hull.distances(truth.start.counts[campaign.left], e_form)
     said = np.isfinite(distance)
     assert said.mean() > 0.99
@@ -183,7 +183,7 @@ def test_the_hull_grows_with_what_is_verified(opened: Opened) -> None:
     truth, networks = opened
     campaign = _Campaign(truth, Plan("random", budget=25, rounds=3), networks, Selection(), silent)
     campaign.run()
-    hull = build_hull(truth.references, [truth.labelled.outcomes[i] for i in campaign.verified])
+    hull = build_hull(truth.references.add([truth.labelled.outcomes[i] for i in campaign.verified]))
     fresh = -hull.distances(truth.start.counts, np.zeros(len(truth)))
     late = campaign.verified[-25:]
     then = np.abs(truth.e_form_ev_per_atom[late] - fresh[late]) <= STABLE_EV_PER_ATOM
@@ -279,9 +279,9 @@ def test_networks_may_begin_with_a_part_of_what_is_known(directory: Path, tmp_pa
     assert (truth.stable == every.stable).all()
     formulas = set(every.references.crystals.reduced_formulas())
     begun_with = set(networks.known.crystals.reduced_formulas())
-    of_part = [e for e in every.references.entries if e.crystal.reduced_formula in begun_with]
+    of_part = [e for e in every.references if e.crystal.reduced_formula in begun_with]
     assert len(of_part) == len(networks.known)  # all crystals of a formula, or none
-    elements = {e.crystal.reduced_formula for e in every.references.entries if "-" not in e.crystal.chemical_system}
+    elements = {e.crystal.reduced_formula for e in every.references if "-" not in e.crystal.chemical_system}
     assert elements <= begun_with
     assert 0.2 < len(begun_with - elements) / len(formulas - elements) < 0.4
     assert networks.base.id != open_replay(config, settings, directory)[1].base.id

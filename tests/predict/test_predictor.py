@@ -16,8 +16,8 @@ import pytest
 from gnome_lite.config import Predict
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, GnomeLiteError, SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import ModelRecord, TrainingSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import ModelRecord, Phase, TrainingSet
 from gnome_lite.pipeline import PastPredictions, Predictor, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import split

@@ -52,7 +52,7 @@ def test_read_back_it_is_the_same_hull(released: Released, known: Known) -> None
     }
     assert {e.id: e.energy_ev for e in again.entries} == everything
     assert again.level == known.level
-    assert build_hull(again, []).id == released.hull_id == known.hull().id
+    assert build_hull(again).id == released.hull_id == known.hull().id
     crystals = {v.candidate_id: v.crystal for v in known.verified}
     for e in again.entries:
         if e.id in crystals:
@@ -61,7 +61,7 @@ def test_read_back_it_is_the_same_hull(released: Released, known: Known) -> None
         else:
             assert e.licence == "CC0"
     # And verdicts of a hull of the release alone are those in its tables.
-    hull = build_hull(again, [])
+    hull = build_hull(again)
     for row in table(released.directory / "stable_summary.csv"):
         (verdict,) = hull.verdicts([row["MaterialId"]])
         assert float(row["Decomposition Energy Per Atom"]) == pytest.approx(

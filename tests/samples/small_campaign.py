@@ -9,12 +9,13 @@ import numpy as np
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
     CandidatePool,
     Credibility,
     Failure,
     ModelRecord,
+    Phase,
     Prediction,
     RoundReport,
     Verdict,

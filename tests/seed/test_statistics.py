@@ -7,8 +7,8 @@ import pytest
 
 from gnome_lite.assemble import make_novelty
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import TrainingSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase, TrainingSet
 from gnome_lite.report.coverage import coverage_figure
 from gnome_lite.seed.statistics import compare_labels, datasheet
 from gnome_lite.stability.hull import build_hull

@@ -12,7 +12,8 @@ import pytest
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import LevelMismatchError, SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.settings import bundled
 from gnome_lite.sources.bundled_seed import SeedSource
 from gnome_lite.sources.combined import CombinedSource
@@ -41,7 +42,7 @@ def test_a_shared_crystal_comes_from_the_first_and_all_are_counted() -> None:
     assert combined.load() is loaded
     assert (first.loads, second.loads) == (1, 1)
     assert combined.counts == ((1, 2), 2)
-    assert {e.source for e in loaded.entries if e.crystal.chemical_system == "Li"} == {"one"}
+    assert {e.source for e in loaded if e.crystal.chemical_system == "Li"} == {"one"}
 
 
 def test_disagreement_and_mixed_levels_are_refused() -> None:
@@ -67,7 +68,7 @@ def test_the_bundled_seed_is_whole() -> None:
     seed = SeedSource().load()
     assert seed.level == "chgnet-0.3.0"
     assert len(seed.elemental_ev_per_atom) >= 85
-    compounds = [e for e in seed.entries if len(np.unique(e.crystal.numbers)) > 1]
+    compounds = [e for e in seed if len(np.unique(e.crystal.numbers)) > 1]
     assert len(compounds) >= 1500
     assert np.isfinite(seed.e_form_ev_per_atom).all()
 
@@ -90,4 +91,4 @@ def test_elemental_table(tmp_path: Path) -> None:
 
 def test_a_differing_copy_of_the_same_id_keeps_its_level() -> None:
     one = entry(3, -1.9)
-    assert CombinedSource([Fixed(one), Fixed(replace(one, source="other"))]).load().entries[0].source == "s"
+    assert CombinedSource([Fixed(one), Fixed(replace(one, source="other"))]).load()[0].source == "s"

@@ -130,7 +130,7 @@ def test_through_the_child(tmp_path: Path) -> None:
     references = FileSource([path], "chgnet-0.3.0").load()
     assert len(references) == 1
     assert references.level == "chgnet-0.3.0"
-    assert references.entries[0].energy_ev == ENERGY_EV
+    assert references[0].energy_ev == ENERGY_EV
 
 
 def test_references_need_energies(tmp_path: Path) -> None:

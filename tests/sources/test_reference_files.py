@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase
+from gnome_lite.core.records import Phase
 from gnome_lite.sources.reference_files import read_references, write_references
 
 LEVEL = "chgnet-0.3.0"

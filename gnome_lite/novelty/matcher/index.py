@@ -38,13 +38,21 @@ class SameCrystals:
 
     def __init__(self) -> None:
         self._buckets: dict[bytes, _Bucket] = {}
+        self._borrowed: set[bytes] = set()
         self._last: tuple[Crystal, Cells] | None = None
+
+    def fork(self) -> SameCrystals:
+        """Return an index of the same crystals; what is added to it is not added here."""
+        forked = SameCrystals()
+        forked._buckets = dict(self._buckets)
+        forked._borrowed = set(self._buckets)
+        return forked
 
     def add(self, id: str, crystal: Crystal) -> None:
         """Add a crystal, the same as one already there or not."""
         cell = self._last[1] if self._last is not None and self._last[0] is crystal else None
         (key,) = composition_keys(CrystalBatch.from_crystals([crystal]))
-        self._buckets.setdefault(key, _Bucket()).add(id, crystal, cell)
+        self._bucket(key).add(id, crystal, cell)
 
     def find(self, crystal: Crystal) -> str | None:
         """Id of the first crystal added that is the same after volume scaling, None if there is none."""
@@ -87,8 +95,17 @@ class SameCrystals:
         for i, key in enumerate(keys):
             if equal[i] is None:
                 cell = new.take(np.array([row_of[i]])) if i in row_of else None
-                self._buckets.setdefault(key, _Bucket()).add(ids[i], crystals[i], cell)
+                self._bucket(key).add(ids[i], crystals[i], cell)
         return equal
+
+    def _bucket(self, key: bytes) -> _Bucket:
+        """Return the bucket of a composition, to be added to."""
+        bucket = self._buckets.get(key, _Bucket())
+        if key in self._borrowed:
+            bucket = bucket.copy()
+            self._borrowed.discard(key)
+        self._buckets[key] = bucket
+        return bucket
 
 
 class _Bucket:
@@ -100,6 +117,11 @@ class _Bucket:
         self.ids: list[str] = []
         self._cells: list[Cells | None] = []
         self._waiting: dict[int, Crystal] = {}
+
+    def copy(self) -> _Bucket:
+        copied = _Bucket()
+        copied.ids, copied._cells, copied._waiting = list(self.ids), list(self._cells), dict(self._waiting)
+        return copied
 
     def add(self, id: str, crystal: Crystal, cell: Cells | None) -> None:
         if cell is None:

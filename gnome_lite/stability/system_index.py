@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import MAX_Z
-
-E_FORM_LIMIT_EV_PER_ATOM = 10.0
-"""No compound of physics lies further from its elements; what does is refused, never a corner of the hull."""
+from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM
 
 NONE = -1
 
@@ -25,7 +23,7 @@ _HASH = np.random.default_rng(0x676E6F6D65).integers(1, 2**63, MAX_Z + 1, dtype=
 """Random weights: two compositions of one system have the same weighted sum once in 2^63."""
 
 
-class Entries:
+class SystemIndex:
     """Compositions and formation energies of one level, by index; grows at the end.
 
     Attributes:
