@@ -28,6 +28,7 @@ from gnome_lite.core.records import (
     TrainingSet,
     Verdict,
     Verification,
+    VerifiedBatch,
 )
 
 Progress = Callable[[str, int, int, str], None]
@@ -314,7 +315,11 @@ Select = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], tuple[NDArr
 
 
 class Store(Protocol):
-    """The truth about what is done. Every method commits all or nothing before it returns."""
+    """The truth about what is done. Every method commits all or nothing before it returns.
+
+    Where a method takes a level of theory, None is the campaign's own. What a step wrote with its figures counts as
+    done; at another level the step is called "acquire LEVEL" or "judge LEVEL".
+    """
 
     def exclusive(self, campaign: str) -> AbstractContextManager[None]:
         """Held by one process at a time; freed by the kernel when its holder dies.
@@ -355,21 +360,61 @@ class Store(Protocol):
     def predictions(self, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]: ...
 
     def add_selection(
-        self, campaign: str, round: int, chosen: Sequence[str], control: Sequence[str], figures: Mapping[str, Any]
-    ) -> None: ...
+        self,
+        campaign: str,
+        round: int,
+        chosen: Sequence[str],
+        control: Sequence[str],
+        figures: Mapping[str, Any],
+        level: str | None = None,
+    ) -> None:
+        """What is to be verified at a level, best first; nothing is selected twice for one."""
+        ...
 
-    def selected(self, campaign: str, round: int) -> list[tuple[Candidate, str]]:
-        """This round's selection in rank order, with its role, "chosen" or "control"."""
+    def selected(self, campaign: str, round: int, level: str | None = None) -> list[tuple[Candidate, str]]:
+        """This round's selection at a level in rank order, with its role, "chosen" or "control"."""
         ...
 
     def add_verification(self, campaign: str, round: int, verification: Verification) -> None: ...
 
-    def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
-        """All verifications at a level (of one campaign), ordered by candidate id."""
+    def verifications(
+        self, level: str, campaign: str | None = None, ids: Iterable[str] | None = None
+    ) -> list[Verification]:
+        """Verifications at a level (of what a campaign selected for it, of some candidates), by candidate id."""
         ...
 
-    def add_verdicts(self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]) -> None:
-        """Those that a round issued: new ones, and earlier ones that moved."""
+    def verified_ids(self, level: str) -> list[str]:
+        """Candidates verified at a level without failure, in order."""
+        ...
+
+    def verified_batch(self, level: str, ids: Sequence[str] | None = None) -> VerifiedBatch:
+        """What is verified at a level without failure as arrays: all ordered by id, or some ids in their order."""
+        ...
+
+    def outcomes(self, campaign: str, round: int, level: str | None = None) -> list[Verification]:
+        """Verifications of a round's selection at a level, failures too, in rank order."""
+        ...
+
+    def predicted_and_verified(
+        self, campaign: str, before_round: int
+    ) -> list[tuple[Candidate, Prediction, Verification]]:
+        """What earlier rounds selected and verified without failure, with the prediction of that round, by round and
+        rank."""
+        ...
+
+    def set_fingerprints(self, fingerprints: Mapping[str, str], level: str) -> None:
+        """Keep the fingerprints of relaxed crystals, by candidate id."""
+        ...
+
+    def add_verdicts(
+        self,
+        campaign: str,
+        round: int,
+        verdicts: Sequence[Verdict],
+        figures: Mapping[str, Any],
+        level: str | None = None,
+    ) -> None:
+        """Those that a round issued at a level: new ones, and earlier ones that moved."""
         ...
 
     def reissue_verdicts(
@@ -386,8 +431,8 @@ class Store(Protocol):
         (round, outcome) what moved them is stored with them."""
         ...
 
-    def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:
-        """Verdicts that stand at the end of a round (None = now), by candidate id."""
+    def verdicts(self, campaign: str, round: int | None = None, level: str | None = None) -> dict[str, Verdict]:
+        """Verdicts at a level that stand at the end of a round (None = now), by candidate id."""
         ...
 
     def add_model(self, campaign: str, round: int, model: ModelRecord, figures: Mapping[str, Any]) -> None: ...

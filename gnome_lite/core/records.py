@@ -160,6 +160,7 @@ class Verification:
     Attributes:
         crystal: the relaxed crystal, or the last one known where it failed.
         energy_ev: energy of the whole cell.
+        fingerprint: reduced formula and Wyckoff-labelled prototype of the relaxed crystal; "" where not worked out.
     """
 
     candidate_id: str
@@ -172,6 +173,7 @@ class Verification:
     seconds: float
     failure: Failure | None = None
     detail: str = ""
+    fingerprint: str = ""
 
     @property
     def ok(self) -> bool:
@@ -180,6 +182,26 @@ class Verification:
     @property
     def energy_ev_per_atom(self) -> float:
         return self.energy_ev / len(self.crystal)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerifiedBatch:
+    """Crystals verified without failure at one level, n in all; fields as in `Verification`.
+
+    Attributes:
+        ids: candidate ids, [n].
+        crystals: relaxed, [n].
+        energies_ev: of the whole cells, [n].
+        fingerprints: "" where not worked out, [n].
+    """
+
+    ids: tuple[str, ...]
+    crystals: CrystalBatch
+    energies_ev: NDArray[np.float64]
+    fingerprints: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete
+from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
 from gnome_lite.store.codec import to_json
 
@@ -16,6 +17,25 @@ from gnome_lite.store.codec import to_json
 def of(table: Table, campaign: str, round: int) -> tuple[Any, Any]:
     """The conditions of one campaign and round."""
     return table.c.campaign == campaign, table.c.round == round
+
+
+def at(table: Table, campaign: str, level: str | None) -> tuple[Any, Any]:
+    """The conditions of one campaign and a level, None = the campaign's own."""
+    own = select(schema.campaign.c.level).where(schema.campaign.c.name == campaign).scalar_subquery()
+    return table.c.campaign == campaign, table.c.level == (own if level is None else level)
+
+
+def own_level(connection: Connection, campaign: str) -> str:
+    """Return the level that a campaign verifies at.
+
+    Raises:
+        StoreError: if there is no such campaign.
+    """
+    table = schema.campaign
+    level = connection.execute(select(table.c.level).where(table.c.name == campaign)).scalar_one_or_none()
+    if level is None:
+        raise StoreError(f"the store has no campaign {campaign!r}: `gnome-lite status` lists its campaigns")
+    return str(level)
 
 
 def insert(connection: Connection, table: Table, found: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
@@ -35,9 +55,9 @@ def replace(
 
 
 def mark(connection: Connection, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None:
-    """A step is done, with these figures."""
+    """Mark a step as done, with these figures."""
     table = schema.stage
-    connection.execute(delete(table).where(and_(*of(table, campaign, round), table.c.name == stage)))
+    connection.execute(delete(table).where(*of(table, campaign, round), table.c.name == stage))
     row = {"campaign": campaign, "round": round, "name": stage, "figures": to_json(figures), "finished_at": now()}
     insert(connection, table, [row])
 

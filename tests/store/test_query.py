@@ -196,11 +196,11 @@ def test_status_counts(played: SqlStore) -> None:
     begin(played, "second")
     status = played.status()
     first, second = status.campaigns
-    assert (status.candidates, status.verifications, status.schema_version) == (6, 5, 4)
+    assert (status.candidates, status.verifications, status.schema_version) == (6, 5, 5)
     (round,) = first.rounds
     assert (round.candidates, round.predicted, round.selected, round.verified, round.failed) == (6, 6, 5, 5, 1)
     assert (round.judged, round.stable, round.novel) == (4, 2, 1)
-    assert set(round.steps) == {"generate", "predict", "select", "verify", "judge", "learn"}
+    assert set(round.steps) == {"generate", "predict", "acquire", "verify", "judge", "learn"}
     assert first.failures == {"timeout": 1}
     assert [(r, m.id) for r, m in first.models] == [(0, "model-0"), (1, "model-1")]
     assert (first.level, first.n_references, second.rounds) == (LEVEL, 11, ())
