@@ -15,7 +15,7 @@ import numpy as np
 from gnome_lite.campaign.engine import Direct, Engine
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import Credibility, Verification
+from gnome_lite.core.records import Credibility, Verification, VerifiedBatch
 from gnome_lite.pipeline import CrystalIndex, Hull, Novelty, PrototypeDatabase, Stages
 
 Seen = tuple[bool, str | None, str, Credibility]
@@ -50,8 +50,8 @@ class Context:
         known = self._phases
         new = [i for i in self.stages.store.verified_ids(self.level) if i not in known]
         if new:
-            ids, crystals, energies_ev, fingerprints = self.stages.store.verified_batch(self.level, new)
-            self._phases = known.grow(ids, crystals, energies_ev, self._fingerprints(ids, crystals, fingerprints))
+            found = self.stages.store.verified_batch(self.level, new)
+            self._phases = known.grow(found.ids, found.crystals, found.energies_ev, self._fingerprints(found))
         return self._phases
 
     def hull(self) -> Hull:
@@ -97,14 +97,14 @@ class Context:
         self._indexed.grow(phases, set(but))
         return self._indexed
 
-    def _fingerprints(self, ids: tuple[str, ...], crystals: CrystalBatch, stored: tuple[str, ...]) -> tuple[str, ...]:
+    def _fingerprints(self, found: VerifiedBatch) -> tuple[str, ...]:
         """Fingerprints of verified crystals; those that an older store does not hold are worked out and stored."""
-        missing = [i for i, fingerprint in enumerate(stored) if not fingerprint]
+        missing = [i for i, fingerprint in enumerate(found.fingerprints) if not fingerprint]
         if not missing:
-            return stored
-        found = dict(zip(missing, self.stages.novelty.fingerprints(crystals.take(missing)), strict=True))
-        self.stages.store.set_fingerprints(self.level, {ids[i]: fingerprint for i, fingerprint in found.items()})
-        return tuple(found.get(i, fingerprint) for i, fingerprint in enumerate(stored))
+            return found.fingerprints
+        made = dict(zip(missing, self.stages.novelty.fingerprints(found.crystals.take(missing)), strict=True))
+        self.stages.store.set_fingerprints({found.ids[i]: made[i] for i in missing}, self.level)
+        return tuple(made.get(i, fingerprint) for i, fingerprint in enumerate(found.fingerprints))
 
 
 class _Indexed:

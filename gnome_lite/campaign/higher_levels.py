@@ -125,9 +125,8 @@ def _verify(context: Context, round: int, higher: HigherLevel, below: str, survi
     """
     stages, store, name, level = context.stages, context.stages.store, context.stages.config.name, higher.verifier.level
     done = {v.candidate_id for v in store.verifications(level, ids=survivors)}
-    if not store.selected(name, round, level=level):
-        ever = {c.id for r in range(1, round) for c, _ in store.selected(name, r, level=level)}
-        new = [i for i in survivors if i not in done and i not in ever]
+    if store.done(name, round, f"acquire {level}") is None:
+        new = [i for i in survivors if i not in done]
         store.add_selection(name, round, new[: higher.settings.budget], [], {}, level=level)
     chosen = [c.id for c, _ in store.selected(name, round, level=level) if c.id not in done]
     crystals = {v.candidate_id: v.crystal for v in store.verifications(below, ids=chosen)}

@@ -7,42 +7,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from gnome_lite.config import Selection
-from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.jsonl import append_line, read_lines
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.evaluation.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, replay
+from gnome_lite.evaluation.plans import Plan
+from gnome_lite.evaluation.replay import Replay, ReplayRound, replay
+from gnome_lite.evaluation.replay_stages import Networks
 from gnome_lite.pipeline import Progress, silent
-
-RETRAIN: tuple[Retrain, ...] = get_args(Retrain)
 
 Arm = tuple[str, str]
 """Strategy and retraining: what replays of several seeds have in common."""
-
-
-def make_plans(
-    strategies: Sequence[str], retrain: Sequence[str], seeds: int, budget: int, rounds: int, until: float | None = None
-) -> list[Plan]:
-    """All combinations; only strategies that ask a network are retrained. The dear ones come last.
-
-    Raises:
-        ConfigError: for an unknown strategy or way of retraining, or none at all.
-    """
-    for given, known, what in ((strategies, STRATEGIES, "strategy"), (retrain, RETRAIN, "way of retraining")):
-        if not given:
-            raise ConfigError(f"no {what} is named: choose from {', '.join(known)}")
-        stray = [name for name in given if name not in known]
-        if stray:
-            raise ConfigError(f"there is no {what} {stray[0]!r}: choose from {', '.join(known)}")
-    arms: list[tuple[str, Retrain]] = [
-        (s, r) for r in RETRAIN if r in retrain for s in dict.fromkeys(strategies) if r == "none" or s in NETWORKED
-    ]
-    arms += [(s, "none") for s in dict.fromkeys(strategies) if "none" not in retrain and s not in NETWORKED]
-    return [Plan(s, r, seed, budget, rounds, until) for s, r in arms for seed in range(seeds)]
 
 
 def run_replays(

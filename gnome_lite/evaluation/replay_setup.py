@@ -7,43 +7,32 @@ from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.assemble.generators import make_gate, make_mix, make_novelty, make_screen
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.assemble import assemble
+from gnome_lite.assemble.generators import make_novelty
 from gnome_lite.assemble.predictors import make_predictor
-from gnome_lite.assemble.references import load_references
-from gnome_lite.assemble.verifiers import level_of
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
-from gnome_lite.pipeline import Progress, silent
+from gnome_lite.pipeline import Progress, Stages, silent
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gnome_lite.evaluation.ground_truth import GroundTruth
     from gnome_lite.evaluation.labelled_pool import LabelledPool
-    from gnome_lite.evaluation.pool_plan import PoolParts
-    from gnome_lite.evaluation.replay_networks import ReplayNetworks
+    from gnome_lite.evaluation.replay_stages import Networks
 
 UNIVERSE, REFERENCES = "universe.parquet", "references.parquet"
 
 
-def assemble_pool(config: CampaignConfig, settings: Settings) -> PoolParts:
-    """Everything that the candidates of a labelled pool are made with, as in a campaign of these settings."""
-    from gnome_lite.evaluation.pool_plan import PoolParts
-    from gnome_lite.stability.hull import build_hull
+def assemble_pool(config: CampaignConfig, settings: Settings, progress: Progress = silent) -> Stages:
+    """Assemble a campaign that makes the candidates of a labelled pool; its store is in memory and stays empty."""
+    from gnome_lite.store.database import SqlStore
 
-    references = load_references(config, settings)
-    return PoolParts(
-        references=references,
-        generate=config.generate,
-        candidates=make_mix(config, keep=make_screen(config, level_of(config), references)),
-        gate=make_gate(config),
-        novelty=make_novelty(),
-        build_hull=build_hull,
-    )
+    return assemble(config, settings, progress, SqlStore.in_memory())
 
 
 def load_pool(directory: Path | None = None) -> tuple[PhaseSet, LabelledPool]:
@@ -70,7 +59,7 @@ def open_replay(
     directory: Path | None = None,
     progress: Progress = silent,
     known: float = 1.0,
-) -> tuple[GroundTruth, ReplayNetworks]:
+) -> tuple[GroundTruth, Networks]:
     """A labelled pool looked up beside its references, and the networks that a campaign would start with.
 
     Networks trained in replays, and what they say, are kept in `replay` in the home.
@@ -84,7 +73,7 @@ def open_replay(
         LevelMismatchError: if labelled pool and references are of two levels.
     """
     from gnome_lite.evaluation.ground_truth import make_ground_truth
-    from gnome_lite.evaluation.replay_networks import ReplayNetworks
+    from gnome_lite.evaluation.replay_stages import Networks
     from gnome_lite.stability.hull import build_hull
 
     references, labelled = load_pool(directory)
@@ -96,20 +85,18 @@ def open_replay(
     settings = settings.model_copy(update={"home": home})
     may_know = partial(_known, share=known)
     predictor = make_predictor(config, settings, references.level, may_know, shipped=known >= 1)
-    kept = zip(references, may_know(references.crystals).tolist(), strict=True)
-    references = PhaseSet.make([entry for entry, keep in kept if keep])
+    kept = may_know(references.crystals)
+    references = references if kept.all() else PhaseSet.make([references[i] for i in np.flatnonzero(kept).tolist()])
     base = predictor.base(references, progress)
     learnt = TrainingSet(references.crystals, references.e_form_ev_per_atom)
     composition = bundled("models", f"composition-{references.level}")
     # The shipped composition networks know all.
     ask = partial(_ask_compositions, composition) if composition.is_dir() and known >= 1 else None
-    return truth, ReplayNetworks(predictor, base, learnt, labelled, ask, home / "answers")
+    return truth, Networks(predictor, base, learnt, ask)
 
 
 def _known(crystals: CrystalBatch, share: float) -> NDArray[np.bool_]:
     """Which crystals are of a share of all formulas, [n], by the formula alone; elements are."""
-    import numpy as np
-
     # Not the digits that split training from hold-out.
     digests = (int(md5(f.encode(), usedforsecurity=False).hexdigest(), 16) // 100 for f in crystals.reduced_formulas())
     drawn = np.fromiter((digest % 1000 < 1000 * share for digest in digests), bool, len(crystals))

@@ -11,11 +11,11 @@ from pymatgen.analysis.phase_diagram import PhaseDiagram
 from pymatgen.core import Element
 from samples.phase_sets import dft_phases, entries_of, phases_of, seed_phases
 
-from gnome_lite.core.phases import PhaseSet
 from gnome_lite.analysis.chemical_potentials import StabilityRange, stability_range
 from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
 
 TOLERANCE_EV = 1e-6
 

@@ -61,12 +61,8 @@ def test_what_cannot_be_judged_is_nan_and_takes_no_part() -> None:
 def test_outlook_of_seed_crystals() -> None:
     """Rock salt is stable and its formation energy known: -2.05 eV/atom by PBE."""
     references = load_references()
-    salt = min(
-        (e for e in references if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom
-    )
-    high = max(
-        (e for e in references if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom
-    )
+    salt = min((e for e in references if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom)
+    high = max((e for e in references if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom)
     low, other = dft_correction(references, [salt.id, high.id])
     assert low is not None
     assert low.target == "mp-GGA_GGA+U-MP2020"

@@ -11,11 +11,11 @@ from pymatgen.analysis.phase_diagram import GrandPotentialPhaseDiagram, PDEntry,
 from pymatgen.core import Composition, Element
 from samples.phase_sets import dft_phases, entries_of, phases_of, seed_phases
 
-from gnome_lite.core.phases import PhaseSet
 from gnome_lite.analysis.gases import AIR, Gas, gas_of
 from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.analysis.reactions import Reaction, decomposition, with_gas
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.stability.hull import build_hull
 
 TOLERANCE_EV_PER_ATOM = 1e-6

@@ -13,11 +13,11 @@ from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 from samples.phase_sets import entries_of, phases_of, seed_phases
 
-from gnome_lite.core.phases import PhaseSet
 from gnome_lite.analysis.gases import gas_of
 from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.analysis.synthesis_routes import FLUID, Route, Synthesis, synthesis
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.stability.hull import build_hull
 
 TOLERANCE_EV_PER_ATOM = 1e-6

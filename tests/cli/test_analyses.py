@@ -172,6 +172,7 @@ def test_without_gases_the_remedy_is_named(call: Call, home: Path, tmp_path: Pat
     """A release of another level, for which nothing is shipped."""
     store = SqlStore.open(home / "store.sqlite", create=False)
     from gnome_lite.analysis.known import Known
+
     from gnome_lite.report.release_writer import write_release
 
     verified = tuple(v for v in store.verifications("test-1") if v.ok)

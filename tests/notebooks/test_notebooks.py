@@ -23,9 +23,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 def verified_beside(references: PhaseSet) -> list[Verification]:
     """Two polymorphs of a real reference, 10 meV/atom below and 60 above it, so that one of them is on the hull."""
-    entry = min(
-        (e for e in references if e.crystal.chemical_system == "Cl-Na"), key=lambda e: e.energy_ev_per_atom
-    )
+    entry = min((e for e in references if e.crystal.chemical_system == "Cl-Na"), key=lambda e: e.energy_ev_per_atom)
     made = []
     for a, shift in ((6.1, -0.01), (6.4, 0.06)):
         crystal = rocksalt(11, 17, a)

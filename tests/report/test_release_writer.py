@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from gnome_lite.analysis.known import Known
 from samples.small_campaign import references
 
-from gnome_lite.analysis.known import Known
 from gnome_lite.core.errors import ConfigError, LevelMismatchError, SourceError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.predict.train import in_training

@@ -388,9 +388,10 @@ def test_hull_id_depends_on_entries_and_energies_only() -> None:
     a, b = verification("gl-1", {"Li": 1, "O": 1}, -7.0), verification("gl-2", {"Li": 1, "O": 2}, -9.0)
     assert build_hull(REFERENCES.add([a, b])).id == build_hull(REFERENCES.add([b, a])).id
     assert build_hull(REFERENCES.add([a])).id != build_hull(REFERENCES.add([a, b])).id
-    assert build_hull(REFERENCES.add([verification("gl-1", {"Li": 1, "O": 1}, -7.1)])).id != build_hull(
-        REFERENCES.add([a])
-    ).id
+    assert (
+        build_hull(REFERENCES.add([verification("gl-1", {"Li": 1, "O": 1}, -7.1)])).id
+        != build_hull(REFERENCES.add([a])).id
+    )
 
 
 def test_levels_never_meet() -> None:
