@@ -7,21 +7,23 @@ figures only, and a step that fails by logic is not tried again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 from gnome_lite.assemble import assemble, open_store
-from gnome_lite.campaign.runner import Figures, run_campaign
+from gnome_lite.campaign.engine import Direct, Figures
+from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.campaign.stopping import reason_to_stop
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.core.errors import ConfigError
@@ -31,6 +33,9 @@ from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows
 from gnome_lite.settings import Settings
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _progress: ContextVar[Progress] = ContextVar("progress", default=silent)
 
@@ -81,7 +86,7 @@ def discovery(
             publish(config.name, stages.verifier.level, reports)
             publish_learning(config.name, stages.store, report.round)
 
-    reports = run_campaign(stages, engine=as_task, on_round=on_round)
+    reports = run_campaign(stages, engine=PrefectTasks(), on_round=on_round)
     return {
         "campaign": config.name,
         "rounds": len(reports),
@@ -113,8 +118,36 @@ def rounds_given(name: str, settings: Settings) -> int:
     return int(campaigns[name].config["rounds"]) if name in campaigns else 0
 
 
+class PrefectTasks(Direct):
+    """The engine of flows: a step is a task run, a shard is another; the flow's task runner says where they run.
+
+    Args:
+        shard_size: crystals in one shard; None leaves a step's work to the process that runs the flow.
+    """
+
+    def __init__(self, shard_size: int | None = None) -> None:
+        self.shard_size = shard_size
+
+    def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
+        """Run a step as a task run of its own."""
+        return as_task(name, round, step)
+
+    def map(self, function: Callable[[Sequence[T]], Iterable[R]], shards: Iterable[Sequence[T]]) -> Iterator[R]:
+        """Submit each shard as a task run, and yield the results of whole shards as they are done."""
+        if self.shard_size is None:
+            yield from super().map(function, shards)
+            return
+
+        @task(name="shard", cache_policy=NO_CACHE, persist_result=False, retries=0)
+        def work(shard: Sequence[T]) -> list[R]:
+            return list(function(shard))
+
+        for done in as_completed([work.submit(shard) for shard in shards]):
+            yield from done.result()
+
+
 def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
-    """The engine: one step as one task run, named after its round. What it works on stays in the closure."""
+    """Run one step as one task run, named after its round. What it works on stays in the closure."""
     title = f"round {round} / {name}" if round else name
 
     @task(name=name, task_run_name=title, cache_policy=NO_CACHE, persist_result=False, retries=0)

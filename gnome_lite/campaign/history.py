@@ -8,27 +8,19 @@ from gnome_lite.campaign.context import Context
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.formation import formation_energies
 from gnome_lite.core.records import TrainingSet
-from gnome_lite.pipeline import History
+from gnome_lite.pipeline import PredictionHistory
 
 
-def prediction_history(context: Context, round: int, model_id: str) -> History:
-    """Return what was predicted of crystals verified in earlier rounds, what was found, and what the model says now."""
+def prediction_history(context: Context, round: int) -> PredictionHistory:
+    """Return what earlier rounds predicted of the crystals they verified, and what was found."""
     stages = context.stages
-    triples = [t for t in stages.store.predicted_and_verified(stages.config.name, round) if t[2].ok]
-    crystals = CrystalBatch.from_crystals(v.crystal for *_, v in triples)
-    then = np.array([p.e_form_ev_per_atom for _, p, _ in triples])
-    now, by_others = then.copy(), [i for i, (_, p, _) in enumerate(triples) if p.model_id != model_id]
-    if by_others:
-        inputs = CrystalBatch.from_crystals(triples[i][0].crystal for i in by_others)
-        now[by_others], _ = stages.predictor.predict(model_id, inputs, stages.progress)
+    triples = stages.store.predicted_and_verified(stages.config.name, round)
+    counts = CrystalBatch.from_crystals(v.crystal for *_, v in triples).counts
     elemental = context.phases().elemental_ev_per_atom
-    return History(
-        then,
-        np.array([p.spread_ev_per_atom for _, p, _ in triples]),
-        formation_energies(crystals.counts, [v.energy_ev for *_, v in triples], elemental),
-        np.array([p.e_above_hull_ev_per_atom for _, p, _ in triples]),
-        crystals.counts,
-        now,
+    return PredictionHistory(
+        CrystalBatch.from_crystals(c.crystal for c, *_ in triples),
+        tuple(p for _, p, _ in triples),
+        formation_energies(counts, [v.energy_ev for *_, v in triples], elemental),
     )
 
 

@@ -22,7 +22,7 @@ from gnome_lite.campaign.round_report import report
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.records import CandidatePool, Verdict
 from gnome_lite.generate.sift import Tally, sift
-from gnome_lite.pipeline import Stages
+from gnome_lite.pipeline import Stages, labels
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
@@ -95,7 +95,7 @@ def predict(context: Context, round: int) -> dict[str, Any]:
     stages, name = context.stages, context.stages.config.name
     candidates = stages.store.unverified(name, round, context.level, stages.config.predict.carry_over)
     model = stages.store.model(name, round)
-    history = prediction_history(context, round, model.id)
+    history = prediction_history(context, round)
     predictions = stages.predictor.rank(
         model.id, candidates, context.hull(), history, stages.acquisition, stages.progress
     )
@@ -110,13 +110,19 @@ def acquire(context: Context, round: int) -> dict[str, Any]:
     pool = stages.store.predictions(name, round)
     # The label keeps the draws of campaigns that an earlier version began.
     rng = np.random.default_rng(_seed(context, round, "select"))
-    chosen, control = stages.acquisition.select(pool, rng)
-    near = sum(p.e_above_hull_ev_per_atom <= stages.config.select.e_above_hull_max for _, p in pool)
+    scores = {
+        **labels([c for c, _ in pool]),
+        "p_stable": np.array([p.p_stable for _, p in pool]),
+        "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in pool]),
+        "expected_improvement": np.array([p.expected_improvement_ev_per_atom or 0.0 for _, p in pool]),
+        "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
+    }
+    chosen, control = stages.acquisition.select(scores, rng)
     figures = {
-        "screened": near,
+        "screened": int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum()),
         "chosen": len(chosen),
         "control": len(control),
-        "expected_hit_rate": float(np.mean([pool[i][1].p_stable for i in chosen])) if len(chosen) else None,
+        "expected_hit_rate": float(scores["p_stable"][chosen].mean()) if len(chosen) else None,
     }
     ids = [c.id for c, _ in pool]
     stages.store.add_selection(name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures)

@@ -45,7 +45,9 @@ def info(
     line(f"reference set {references.id}: {len(references)} entries at level {references.level}")
     line(", ".join(f"{n} {names.get(k, f'with {k} elements')}" for k, n in sorted(kinds.items())))
     line(f"{len(references.elemental_ev_per_atom)} elements: {' '.join(references.elemental_ev_per_atom)}")
-    from_where = Counter((source.split(":")[0], licence) for source, licence, n in references.sources for _ in range(n))
+    from_where = Counter(
+        (source.split(":")[0], licence) for source, licence, n in references.source_counts for _ in range(n)
+    )
     for (source, licence), n in from_where.most_common():
         line(f"{n:6d}  {source}  ({licence})")
     if compare is not None:

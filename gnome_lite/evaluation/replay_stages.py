@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.campaign.acquisition import Acquisition
+from gnome_lite.campaign.acquisition import BatchAcquisition
 from gnome_lite.config import CampaignConfig, Generate, Predict, Selection
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import ConfigError
@@ -25,7 +25,7 @@ from gnome_lite.core.records import (
 )
 from gnome_lite.evaluation.ground_truth import GroundTruth
 from gnome_lite.evaluation.plans import Plan
-from gnome_lite.pipeline import FurtherParents, History, Hull, Predictor, Progress, Stages
+from gnome_lite.pipeline import Acquisition, FurtherParents, Hull, PredictionHistory, Predictor, Progress, Stages
 from gnome_lite.store.database import SqlStore
 
 Energies = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -97,7 +97,7 @@ def replay_stages(
         gate=_OpenGate(),
         novelty=novelty,
         predictor=_predictor(truth, plan, networks),
-        acquisition=Acquisition(select),
+        acquisition=BatchAcquisition(select),
         verifier=_TableVerifier(truth),
         build_hull=truth.build_hull,
         store=SqlStore.in_memory(),
@@ -148,7 +148,7 @@ class TablePredictor:
         model_id: str,
         candidates: Sequence[Candidate],
         hull: Hull,
-        history: History | None,
+        history: PredictionHistory | None,
         acquisition: Acquisition,
         progress: Progress,
     ) -> list[Prediction]:
@@ -187,7 +187,7 @@ class _PlannedPredictor:
         model_id: str,
         candidates: Sequence[Candidate],
         hull: Hull,
-        history: History | None,
+        history: PredictionHistory | None,
         acquisition: Acquisition,
         progress: Progress,
     ) -> list[Prediction]:

@@ -12,7 +12,8 @@ from ase.spacegroup import crystal as spacegroup
 from samples.killed import TINY
 
 from gnome_lite.assemble import assemble, open_store
-from gnome_lite.campaign.higher_levels import climb, competing_phases, judge_at, phases_at
+from gnome_lite.campaign.context import Context
+from gnome_lite.campaign.higher_levels import competing_phases, judge_at, levels, of_system, phases_at
 from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import CampaignConfig, Level, Verify
 from gnome_lite.core.crystals import Crystal, CrystalBatch
@@ -56,13 +57,15 @@ def known() -> PhaseSet:
     )
 
 
+def near(phases: PhaseSet, within_ev_per_atom: float) -> list[Phase]:
+    return competing_phases(phases, build_hull(phases), ["Au-Cu"], within_ev_per_atom)
+
+
 def test_competing_phases_are_those_near_the_hull_of_the_system() -> None:
-    found = competing_phases(known(), [], ["Au-Cu"], 0.05, build_hull)
-    assert [e.id for e in found] == ["au", "cu", "cuau"]
-    everything = competing_phases(known(), [], ["Au-Cu"], 2.0, build_hull)
-    assert [e.id for e in everything] == ["au", "cu", "cuau", "cuau-high"]
+    assert [p.id for p in near(known(), 0.05)] == ["au", "cu", "cuau"]
+    assert [p.id for p in near(known(), 2.0)] == ["au", "cu", "cuau", "cuau-high"]
     new = Verification("gl-1", cu3au(), -2.9 * 4, 0.01, 3, True, BELOW, 1.0)
-    assert "gl-1" in [e.id for e in competing_phases(known(), [new], ["Au-Cu"], 0.05, build_hull)]
+    assert "gl-1" in [p.id for p in near(known().add([new]), 0.05)]
 
 
 def test_a_level_has_a_hull_of_its_own(tmp_path: Path) -> None:
@@ -70,21 +73,21 @@ def test_a_level_has_a_hull_of_its_own(tmp_path: Path) -> None:
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
-    near = competing_phases(known(), [], ["Au-Cu"], 0.05, build_hull)
+    below = near(known(), 0.05)
     results_log = tmp_path / "levels" / "emt.jsonl"
     with ProcessVerifier(Verify(calculator="emt", processes=1)) as verifier:
-        phases = phases_at(verifier, near, results_log, silent)
+        phases, failed = phases_at(verifier, below, results_log, silent)
         size = results_log.stat().st_size
-        again = phases_at(verifier, near, results_log, silent)
+        again, _ = phases_at(verifier, below, results_log, silent)
         (survivor,) = verifier.verify([Candidate("gl-1", cu3au(), "", "", "", 1)])
     assert results_log.stat().st_size == size
-    assert [e.energy_ev for e in again.entries] == [e.energy_ev for e in phases.entries]
-    assert {e.level for e in phases.entries} == {"emt"}
-    assert phases.of("Ag-Cu") is None, "an element is missing"
+    assert not failed
+    assert [p.energy_ev for p in again] == [p.energy_ev for p in phases]
+    assert {p.level for p in phases} == {"emt"}
+    assert of_system(phases, "Ag-Cu") is None, "an element is missing"
     verdict = judge_at(phases, [survivor], build_hull)["gl-1"]
     entries = [
-        PDEntry(Composition(found.crystal.to_pymatgen().composition), found.energy_ev)
-        for found in (*phases.entries, survivor)
+        PDEntry(Composition(found.crystal.to_pymatgen().composition), found.energy_ev) for found in (*phases, survivor)
     ]
     expected = PhaseDiagram(entries).get_e_above_hull(entries[-1])
     assert verdict.e_above_hull_ev_per_atom == pytest.approx(expected, abs=1e-9)
@@ -95,7 +98,7 @@ def test_a_level_has_a_hull_of_its_own(tmp_path: Path) -> None:
 def test_levels_never_mix(tmp_path: Path) -> None:
     stray = Verification("gl-1", cu3au(), -2.9 * 4, 0.01, 3, True, "emt", 1.0)
     with pytest.raises(LevelMismatchError, match="one hull holds one level"):
-        competing_phases(known(), [stray], ["Au-Cu"], 0.05, build_hull)
+        known().add([stray])
 
 
 def test_what_a_ladder_cannot_be_is_said_before_anything_runs(tmp_path: Path) -> None:
@@ -136,11 +139,13 @@ def test_survivors_climb_within_their_budget(climbed: tuple[Path, CampaignConfig
     high = store.verifications("chgnet-r2scan-8eba3db0")
     verdicts = store.verdicts("tiny", config.rounds)
     for round in (1, 2):
-        level = (store.done("tiny", round, "climb") or {})["levels"]["chgnet-r2scan"]
+        level = (store.done("tiny", round, "levels") or {})["levels"]["chgnet-r2scan"]
         assert level["level"] == "chgnet-r2scan-8eba3db0"
         assert level["verified"] <= round
-        assert level["judged"] == len(level["standing"]) <= level["verified"]
-        assert all(np.isfinite(c["e_above_hull_ev_per_atom"]) for c in level["standing"])
+        standing = store.verdicts("tiny", round, level=level["level"])
+        assert len(standing) == level["judged"] <= level["verified"]
+        assert all(np.isfinite(v.e_above_hull_ev_per_atom) for v in standing.values())
+        assert {v.level for v in standing.values()} <= {level["level"]}
     assert 1 <= len(high) <= 2, "one a round"
     assert all(v.candidate_id in verdicts for v in high)
     report = store.reports("tiny")[-1]
@@ -155,8 +160,8 @@ def test_a_kill_spends_no_budget_twice(climbed: tuple[Path, CampaignConfig]) -> 
     home, config = climbed
     stages = assemble(config, Settings(home=home))
     before = stages.store.verifications("chgnet-r2scan-8eba3db0")
-    wanted = dict(stages.store.done("tiny", 2, "climb") or {})
-    assert climb(stages, 2)["levels"] == wanted["levels"]
+    wanted = dict(stages.store.done("tiny", 2, "levels") or {})
+    assert levels(Context(stages), 2)["levels"] == wanted["levels"]
     assert len(stages.store.verifications("chgnet-r2scan-8eba3db0")) == len(before)
     # The hull of a system at that level, against pymatgen on what the results log and the store hold.
     higher: HigherLevel = stages.higher_levels[0]

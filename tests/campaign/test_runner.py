@@ -20,7 +20,7 @@ from gnome_lite.settings import Settings
 KILL_POINTS = [
     "generate:1",
     "predict:1",
-    "select:1",
+    "acquire:1",
     "verification:1",
     "verification:2",
     "verify:1",

@@ -84,7 +84,7 @@ def test_entries_of_other_licences_are_left_out_and_counted() -> None:
             )
 
     everything, restricted = CombinedSource([Fixed()]), CombinedSource([Fixed()], permissive_only=True)
-    assert everything.load().licences == {"CC0": 3, "CC BY-NC 4.0": 1, "": 1}
+    assert everything.load().licence_counts == {"CC0": 3, "CC BY-NC 4.0": 1, "": 1}
     assert [e.id for e in restricted.load()] == ["Li", "Li2O", "O"]
     assert restricted.left_out == {"CC BY-NC 4.0": 1, "no licence": 1}
     assert restricted.counts == ((5,), 3)

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from gnome_lite.analysis.known import Known
 from samples.small_campaign import references
 
 from gnome_lite.core.errors import ConfigError, LevelMismatchError, SourceError
@@ -24,17 +23,17 @@ from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import Query
 
 
-def known_of(store: SqlStore) -> Known:
-    return Known(references(), tuple(v for v in store.verifications("test-1") if v.ok), campaigns=("first",))
+def phases_of(store: SqlStore) -> PhaseSet:
+    return references().add([v for v in store.verifications("test-1") if v.ok])
 
 
 @pytest.fixture
-def known(played: SqlStore) -> Known:
-    return known_of(played)
+def known(played: SqlStore) -> PhaseSet:
+    return phases_of(played)
 
 
 @pytest.fixture
-def released(played: SqlStore, known: Known, tmp_path: Path) -> Released:
+def released(played: SqlStore, known: PhaseSet, tmp_path: Path) -> Released:
     return write_release(
         tmp_path / "release", known, played.query(Query()), near_hull_ev_per_atom=9.0, in_training=in_training
     )
@@ -44,17 +43,13 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-def test_read_back_it_is_the_same_hull(released: Released, known: Known) -> None:
+def test_read_back_it_is_the_same_hull(released: Released, known: PhaseSet) -> None:
     again = ReleaseSource(released.directory).load()
-    everything = {
-        **{e.id: e.energy_ev for e in known.references.entries},
-        **{v.candidate_id: v.energy_ev for v in known.verified},
-    }
-    assert {e.id: e.energy_ev for e in again.entries} == everything
+    assert {e.id: e.energy_ev for e in again} == {e.id: e.energy_ev for e in known}
     assert again.level == known.level
-    assert build_hull(again).id == released.hull_id == known.hull().id
-    crystals = {v.candidate_id: v.crystal for v in known.verified}
-    for e in again.entries:
+    assert build_hull(again).id == released.hull_id == build_hull(known).id
+    crystals = {e.id: e.crystal for e in known if e.id not in known.references}
+    for e in again:
         if e.id in crystals:
             assert e.crystal.as_lists() == crystals[e.id].as_lists()
             assert e.licence == "CC-BY-4.0"
@@ -109,7 +104,7 @@ def test_the_datasheet_says_how_it_was_made(released: Released) -> None:
 
 
 def test_the_same_store_gives_the_same_bytes(
-    played: SqlStore, known: Known, released: Released, tmp_path: Path
+    played: SqlStore, known: PhaseSet, released: Released, tmp_path: Path
 ) -> None:
     again = write_release(
         tmp_path / "again", known, played.query(Query()), near_hull_ev_per_atom=9.0, in_training=in_training
@@ -152,7 +147,7 @@ def test_what_is_no_release_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_is_written_over_and_nothing_half(
-    played: SqlStore, known: Known, released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    played: SqlStore, known: PhaseSet, released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match="not empty"):
         write_release(released.directory, known, [])

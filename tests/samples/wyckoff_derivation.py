@@ -1,6 +1,6 @@
 """How `wyckoff.txt` is made: Wyckoff positions derived exactly from the operations of each space group.
 
-    python -m gnome_lite.generate.wyckoff_derivation
+    python tests/samples/wyckoff_derivation.py
 
 A Wyckoff position is a class of points whose site-symmetry groups are conjugate (International Tables A, 2016, ch.
 1.4.4). Its points lie on subspaces that the site-symmetry group leaves fixed: isolated points, lines (rotation axes),
