@@ -130,6 +130,7 @@ class Predict(Section):
     volume_feature: bool = False
     readout: Literal["atoms", "state"] = "atoms"
     epochs: Annotated[int, Field(ge=1)] = 40
+    retrain: Literal["always", "never"] = "always"
     retrain_from: Literal["base", "last"] = "base"
     retrain_epochs: Annotated[int, Field(ge=1)] = 6
     rehearsal: Annotated[int, Field(ge=0)] = 4000

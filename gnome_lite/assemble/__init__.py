@@ -89,7 +89,7 @@ def assemble(
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
-    from gnome_lite.campaign.acquisition import Acquisition
+    from gnome_lite.campaign.acquisition import BatchAcquisition
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.stability.hull import build_hull
 
@@ -106,7 +106,7 @@ def assemble(
         gate=make_gate(config),
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
-        acquisition=Acquisition(config.select),
+        acquisition=BatchAcquisition(config.select),
         verifier=make_verifier(config, references.elemental_ev_per_atom, settings),
         build_hull=build_hull,
         store=store if store is not None else open_store(settings, create=True),

@@ -27,6 +27,7 @@ def make_predictor(
     level: str,
     may_know: Callable[[CrystalBatch], NDArray[np.bool_]] | None = None,
     shipped: bool = True,
+    kind: type[EnsemblePredictor] | None = None,
 ) -> EnsemblePredictor:
     """The network ensemble, with the shipped one as its base where that is of this level.
 
@@ -36,6 +37,7 @@ def make_predictor(
     Args:
         may_know: which of the seed's crystals may be learnt from, [n]; None is all of them.
         shipped: False has a base of its own trained, from nothing.
+        kind: class of the predictor; default: `EnsemblePredictor`.
     """
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.sources.bundled_seed import SeedSource
@@ -48,7 +50,7 @@ def make_predictor(
         return known if may_know is None else known.take(may_know(known.crystals))
 
     base = shipped_model(level) if shipped else None
-    return EnsemblePredictor(config.predict, settings.models_dir, base, level, inputs)
+    return (kind or EnsemblePredictor)(config.predict, settings.models_dir, base, level, inputs)
 
 
 def shipped_model(level: str) -> Path | None:

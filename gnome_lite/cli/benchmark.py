@@ -38,12 +38,13 @@ def labelled(
 
     config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
     settings = settings_of(home)
-    parts = assemble_pool(config, settings)
     with progress_on(sys.stderr) as progress:
-        planned, made = plan_pool(candidates, seed, parts, progress)
-        with make_verifier(config, parts.references.elemental_ev_per_atom) as verifier:
+        stages = assemble_pool(config, settings, progress)
+        references = stages.source.load()
+        planned, made = plan_pool(candidates, seed, stages)
+        with make_verifier(config, references.elemental_ev_per_atom) as verifier:
             outcomes = relax_all(planned, verifier, settings.home / "universe" / "ledger.jsonl", progress)
-    closed = LabelledPool.make([(c, outcomes[c.id]) for c in planned], parts.references.id)
+    closed = LabelledPool.make([(c, outcomes[c.id]) for c in planned], references.id)
     write_pool(out / "universe.parquet", closed)
     for name, figure in {"id": closed.id, "level": closed.level, **closed.census(), **made, "out": out}.items():
         typer.echo(f"{name}: {figure}")
@@ -77,7 +78,8 @@ def replay(
     from json import dumps
 
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay_runs import as_json, make_plans, run_replays
+    from gnome_lite.evaluation.plans import make_plans
+    from gnome_lite.evaluation.replay_runs import as_json, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.figures import save
     from gnome_lite.report.progress import progress_on

@@ -187,11 +187,12 @@ class PhaseSet:
         """Return the phases at ascending integer indices, or where a mask [n] is true; elemental energies stay."""
         index = np.asarray(which)
         index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
+        texts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in index) for name in _TEXTS}
         return replace(
             self,
             crystals=self.crystals.take(index),
             energies_ev=self.energies_ev[index],
-            **{name: tuple(getattr(self, name)[i] for i in index) for name in _TEXTS},
+            **texts,
             n_references=int((index < self.n_references).sum()),
             left_out={},
             _cache={},

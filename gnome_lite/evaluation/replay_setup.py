@@ -23,7 +23,7 @@ from gnome_lite.settings import Settings, bundled
 if TYPE_CHECKING:
     from gnome_lite.evaluation.ground_truth import GroundTruth
     from gnome_lite.evaluation.labelled_pool import LabelledPool
-    from gnome_lite.evaluation.replay_stages import Networks
+    from gnome_lite.evaluation.replay_predictors import Networks
 
 UNIVERSE, REFERENCES = "universe.parquet", "references.parquet"
 
@@ -73,7 +73,7 @@ def open_replay(
         LevelMismatchError: if labelled pool and references are of two levels.
     """
     from gnome_lite.evaluation.ground_truth import make_ground_truth
-    from gnome_lite.evaluation.replay_stages import Networks
+    from gnome_lite.evaluation.replay_predictors import Networks, PooledPredictor
     from gnome_lite.stability.hull import build_hull
 
     references, labelled = load_pool(directory)
@@ -84,7 +84,9 @@ def open_replay(
         config = config.model_copy(update={"sources": config.sources.model_copy(update={"seed": False})})
     settings = settings.model_copy(update={"home": home})
     may_know = partial(_known, share=known)
-    predictor = make_predictor(config, settings, references.level, may_know, shipped=known >= 1)
+    predictor = make_predictor(config, settings, references.level, may_know, known >= 1, PooledPredictor)
+    assert isinstance(predictor, PooledPredictor), "asked for"
+    predictor.pool, predictor.pool_id, predictor.kept = truth.start, labelled.id, home / "answers"
     kept = may_know(references.crystals)
     references = references if kept.all() else PhaseSet.make([references[i] for i in np.flatnonzero(kept).tolist()])
     base = predictor.base(references, progress)

@@ -2,7 +2,8 @@
 
 Settings are the standard ones of the International Tables for Crystallography A: unique axis b and cell choice 1,
 hexagonal axes for rhombohedral lattices, origin choice 2. The table beside this file holds one line for each group,
-derived from its symmetry operations by `tests/samples/wyckoff_derivation.py`; everything else follows from it and the operations here.
+derived from its symmetry operations by `tests/samples/wyckoff_derivation.py`; everything else follows from it and
+the operations here.
 """
 
 from __future__ import annotations
