@@ -118,9 +118,9 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
         space=Space(elements=ELEMENTS), generate=Generate(mix={"substitution": 2.0, "prototypes": 1.0}, max_atoms=10)
     )
     parts = assemble_pool(config, Settings())
-    planned, census = plan_pool(60, 0, parts, silent)
-    fewer, _ = plan_pool(20, 0, parts, silent)
-    other, _ = plan_pool(20, 1, parts, silent)
+    planned, census = plan_pool(60, 0, parts)
+    fewer, _ = plan_pool(20, 0, parts)
+    other, _ = plan_pool(20, 1, parts)
     ids = [c.id for c in planned]
     assert len(set(ids)) == 60
     assert ids[:20] == [c.id for c in fewer] != [c.id for c in other]
@@ -128,7 +128,7 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
     gated = sum(n for cause, n in census.items() if cause.startswith("gated"))
     assert 60 <= census["made"] - census["duplicates"] - gated < 60 + 64  # the last chunk is not needed whole
     index = parts.novelty.index()
-    for entry in parts.references:
+    for entry in parts.source.load():
         index.add(entry.id, entry.crystal)
     for candidate in planned:
         assert index.find(candidate.crystal) is None
@@ -140,7 +140,7 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
 def test_more_candidates_than_there_are_is_an_error() -> None:
     config = CampaignConfig(space=Space(elements=("Li", "O")), generate=Generate(mix={"prototypes": 1.0}, max_atoms=4))
     with pytest.raises(ConfigError, match="the generators end after"):
-        plan_pool(10_000, 0, assemble_pool(config, Settings()), silent)
+        plan_pool(10_000, 0, assemble_pool(config, Settings()))
 
 
 def test_the_shipped_universe_stands_beside_the_bundled_seed() -> None:

@@ -8,22 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Composition
 from samples.seed_pool import seed_pool, write_seed_pool
 
 from gnome_lite.assemble import make_novelty
+from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import CampaignConfig, Predict, Selection
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import ConfigError, LevelMismatchError
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.evaluation.ground_truth import GroundTruth, make_ground_truth
 from gnome_lite.evaluation.labelled_pool import LabelledPool
-from gnome_lite.evaluation.replay import Networks, Plan, Replay, _Campaign, replay
-from gnome_lite.evaluation.replay_runs import band, by_arm, make_plans, run_replays
+from gnome_lite.evaluation.plans import Plan, make_plans
+from gnome_lite.evaluation.replay import Replay, offered_by, replay
+from gnome_lite.evaluation.replay_predictors import Networks
+from gnome_lite.evaluation.replay_runs import band, by_arm, run_replays
 from gnome_lite.evaluation.replay_setup import open_replay
-from gnome_lite.pipeline import silent
+from gnome_lite.evaluation.replay_stages import replay_stages
+from gnome_lite.pipeline import Stages, silent
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 
@@ -145,51 +150,69 @@ def test_the_same_seed_gives_the_same_figures(opened: Opened, strategy: str) -> 
     assert all((r.mae_pool_ev_per_atom is None) == (strategy in ("random", "ion_exchange")) for r in one.rounds)
 
 
+def first_round(opened: Opened, plan: Plan, selection: Selection | None = None) -> tuple[Stages, NDArray[np.int64]]:
+    """The stages of a replay after one round of the campaign's own loop, and what it chose from."""
+    truth, networks = opened
+    offered = offered_by(truth, plan)
+    stages = replay_stages(truth, plan, offered, networks, selection or Selection(), silent)
+    run_campaign(stages, stop=lambda reports: "one is enough")
+    return stages, offered
+
+
 @pytest.mark.parametrize(("strategy", "score", "sign"), [("greedy", "e_above_hull", 1), ("p_stable", "p_stable", -1)])
 def test_networks_choose_by_what_they_say_of_the_known_hull(
     opened: Opened, strategy: str, score: str, sign: int
 ) -> None:
     truth, networks = opened
-    campaign = _Campaign(truth, Plan(strategy, budget=15), networks, Selection(), silent)
-    scores = campaign._scores()
-    e_form, spread = networks.predictor.predict(networks.base.id, truth.start.take(campaign.left), silent)
+    stages, offered = first_round(opened, Plan(strategy, budget=15))
+    said = {p.candidate_id: p for _, p in stages.store.predictions("replay", 1)}
+    e_form, spread = networks.predictor.predict(networks.base.id, truth.start.take(offered), silent)
     hull = build_hull(truth.references)
-    distance = hull.distances(truth.start.counts[campaign.left], e_form)
-    said = np.isfinite(distance)
-    assert said.mean() > 0.99
-    assert np.abs(scores["e_above_hull"] - distance)[said].max() < 1e-6
-    assert np.isinf(scores["e_above_hull"][~said]).all()  # without a prediction it comes last
-    told = networks.predictor.outlook(networks.base.id, hull.distances).p_stable(distance, spread)
-    assert np.abs(scores["p_stable"] - told).max() < 1e-6
-    chosen = campaign._choose(scores)
-    others = np.delete(np.arange(len(campaign.left)), chosen)
-    others = others[~np.isin(scores["formula"][others].astype(str), scores["formula"][chosen].astype(str))]
-    assert (sign * scores[score][chosen]).max() <= (sign * scores[score][others]).min() + 1e-12
-    assert len(set(scores["formula"][chosen])) == 15
+    distance = hull.distances(truth.start.counts[offered], e_form)
+    told = networks.predictor.error_model(networks.base.id, hull).p_stable(distance, spread)
+    assert np.isfinite(distance).mean() > 0.99
+    for i, d, p in zip(offered, distance, told, strict=True):
+        found = said.get(truth.labelled.candidates[i].id)
+        assert (found is None) == np.isnan(d)
+        if found is not None:
+            assert found.e_above_hull_ev_per_atom == pytest.approx(d, abs=1e-6)
+            assert found.p_stable == pytest.approx(p, abs=1e-6)
+    chosen = [c for c, _ in stages.store.selected("replay", 1)]
+    formulas = {c.crystal.reduced_formula for c in chosen}
+    assert len(formulas) == 15
+    field = {"e_above_hull": "e_above_hull_ev_per_atom"}.get(score, score)
+    rest = [p for c, p in stages.store.predictions("replay", 1) if c.crystal.reduced_formula not in formulas]
+    best_left = min(sign * getattr(p, field) for p in rest)
+    assert max(sign * getattr(said[c.id], field) for c in chosen) <= best_left + 1e-12
 
 
 def test_ion_exchange_takes_the_likeliest_first(opened: Opened) -> None:
-    truth, networks = opened
-    campaign = _Campaign(
-        truth, Plan("ion_exchange", budget=10), networks, Selection(per_composition=1), lambda *a: None
-    )
-    scores = campaign._scores()
-    likely = truth.probability[campaign.left[campaign._choose(scores)]]
+    truth, _ = opened
+    stages, offered = first_round(opened, Plan("ion_exchange", budget=10), Selection(per_composition=1))
+    likely = np.array([c.probability for c, _ in stages.store.selected("replay", 1)])
     assert (np.diff(likely) <= 0).all()
-    assert likely[0] == np.nanmax(truth.probability[campaign.left])
+    assert likely[0] == np.nanmax(truth.probability[offered])
 
 
 def test_the_hull_grows_with_what_is_verified(opened: Opened) -> None:
+    """Verdicts of the last round are those of a hull of the references and everything verified by then."""
     truth, networks = opened
-    campaign = _Campaign(truth, Plan("random", budget=25, rounds=3), networks, Selection(), silent)
-    campaign.run()
-    hull = build_hull(truth.references.add([truth.labelled.outcomes[i] for i in campaign.verified]))
-    fresh = -hull.distances(truth.start.counts, np.zeros(len(truth)))
-    late = campaign.verified[-25:]
-    then = np.abs(truth.e_form_ev_per_atom[late] - fresh[late]) <= STABLE_EV_PER_ATOM
-    assert campaign.rounds[-1].hit_rate_then == pytest.approx((then & truth.novel[late]).mean())
-    assert np.abs(campaign.ground - fresh)[campaign.left].max() < 1e-9
-    assert (campaign.ground[campaign.left] < truth.ground_ev_per_atom[campaign.left] - 1e-6).any()
+    plan = Plan("random", budget=25, rounds=3)
+    stages = replay_stages(truth, plan, offered_by(truth, plan), networks, Selection(), silent)
+    run_campaign(stages, stop=lambda reports: "three" if len(reports) == 3 else "")
+    outcomes = [v for r in (1, 2, 3) for v in stages.store.outcomes("replay", r)]
+    assert len(outcomes) == 75
+    ids = [v.candidate_id for v in outcomes if v.ok]
+    expected = build_hull(truth.references.add(outcomes)).verdicts(ids)
+    verdicts = stages.store.verdicts("replay", 3)
+    assert verdicts.keys() == set(ids)
+    place = {c.id: i for i, c in enumerate(truth.labelled.candidates)}
+    for i, found in zip(ids, expected, strict=True):
+        assert verdicts[i].e_above_hull_ev_per_atom == pytest.approx(found.e_above_hull_ev_per_atom, abs=1e-9)
+        assert verdicts[i].novel == truth.novel[place[i]]
+    late = [verdicts[v.candidate_id] for v in stages.store.outcomes("replay", 3) if v.ok]
+    one = replay(truth, plan, networks)
+    assert one.rounds[-1].hit_rate_then == pytest.approx(sum(v.stable and v.novel for v in late) / 25)
 
 
 def test_a_replay_ends_when_enough_is_found(opened: Opened) -> None:
@@ -259,10 +282,10 @@ def test_retraining_is_repeatable_and_goes_on_from_where_it_should(
     one = replay(opened[0], plan, opened[1])
     ids = [r.model_id for r in one.rounds]
     promoted = [r.promoted for r in one.rounds]
-    assert promoted[-1] is None
+    assert promoted[-1] is not None  # after the last round, too, as in any campaign
     assert all((ids[k + 1] != ids[k]) == promoted[k] for k in range(2))
     kept = {path.name for path in (tmp_path / "replay" / "models").glob("gnn-*")}
-    assert len(kept) == 3
+    assert len(kept) == 4
     again = open_replay(CampaignConfig(predict=small), Settings(home=tmp_path), directory)
     assert figures(replay(again[0], plan, again[1])) == figures(one)
     assert {path.name for path in (tmp_path / "replay" / "models").glob("gnn-*")} == kept
