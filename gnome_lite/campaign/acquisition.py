@@ -71,9 +71,9 @@ def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple
     ranked: a batch is verified at once, and of near copies the second tells little. Candidates within
     `config.e_above_hull_max` of the hull come first; where they do not fill the budget, the next best
     ranked follow, so that a round always spends its budget and the network learns where it is wrong.
-    A share `config.likely` of the budget goes to the likeliest ionic substitutions (whole sites, not parts of them),
-    whatever the networks say of them: chemical likeness is evidence of another kind, and holds where networks are wrong
-    about a whole system.
+    A share `config.substitution_share` of the budget goes to the likeliest ionic substitutions (whole sites, not parts
+    of them), whatever the networks say of them: chemical likeness is evidence of another kind, and holds where networks
+    are wrong about a whole system.
     A share `config.explore` goes to those that could be stable for all that is known (predicted distance less spread)
     where the networks are apart most. What either leaves over is filled by rank.
     The control is drawn before anything is chosen, from all n: it measures what the pool is worth.
@@ -94,7 +94,7 @@ def select(scores: Scores, rng: np.random.Generator, config: Selection) -> tuple
     if config.strategy not in WITHOUT_NETWORK:
         near = scores["e_above_hull"][order] <= config.e_above_hull_max
         order = np.concatenate([order[near], order[~near]])
-    likely, explorers = (round(share * config.budget) for share in (config.likely, config.explore))
+    likely, explorers = (round(share * config.budget) for share in (config.substitution_share, config.explore))
     batch = _Batch(scores, config, set(control.tolist()))
     batch.fill(order, config.budget - explorers - likely)
     if likely:

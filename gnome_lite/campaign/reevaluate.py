@@ -188,7 +188,7 @@ def reevaluate(
         hull = build_hull(references, list(verified.values()))
         ids = sorted(standing)
         again = affected(hull, standing, ids)
-        progress("reverdict", 0, len(again), f"{len(again)} of {len(ids)} affected")
+        progress("re-evaluate", 0, len(again), f"{len(again)} of {len(ids)} affected")
         now = dict(standing)
         for i, found in zip(again, hull.verdicts(again), strict=True):
             if has_moved(standing[i], found):
@@ -217,7 +217,7 @@ def reevaluate(
             figures,
             references if other_references else None,
         )
-        progress("reverdict", len(again), len(again), f"{len(moved)} moved")
+        progress("re-evaluate", len(again), len(again), f"{len(moved)} moved")
     return outcome
 
 

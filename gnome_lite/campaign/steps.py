@@ -216,8 +216,10 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
 
 
 def learn(stages: Stages, round: int) -> dict[str, Any]:
-    """Retrain on references and all verified crystals, relaxed and unrelaxed."""
+    """Retrain on references and all verified crystals, relaxed and unrelaxed, unless the campaign never retrains."""
     store, name, references = stages.store, stages.config.name, stages.source.load()
+    if stages.config.predict.retrain == "never":
+        return {"model": store.model(name, round).id}
     origin = store.model(name, round) if stages.config.predict.retrain_from == "last" else store.base_model(name)
     assert origin is not None, "prepare records the base model"
     verified = all_verified(stages)

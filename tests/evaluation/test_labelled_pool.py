@@ -85,7 +85,7 @@ def test_a_bad_row_is_named(written: Path, tmp_path: Path, column: str, of: str,
 
 
 def test_missing_damaged_and_foreign_files_are_named(written: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="benchmark labelled pool"):
+    with pytest.raises(SourceError, match="benchmark pool"):
         read_pool(tmp_path / "none.parquet")
     good = written.read_bytes()
     rng = np.random.default_rng(0)
