@@ -38,8 +38,12 @@ def whole_ions(seed: PhaseSet) -> list[Row]:
     from pymatgen.transformations.standard_transformations import SubstitutionTransformation
 
     from gnome_lite.generate.enumeration import ParentSpecies
-    from gnome_lite.generate.probabilities import substitution_table
+    from gnome_lite.generate.probabilities import SubstitutionTable, substitution_table
     from gnome_lite.generate.substitution import IonicSubstitution
+
+    class WithPymatgensFloor(IonicSubstitution):
+        def table(self) -> SubstitutionTable:
+            return substitution_table(FLOOR)
 
     table = substitution_table(FLOOR)
     substitutor = Substitutor(threshold=THRESHOLD, alpha=FLOOR)
@@ -63,7 +67,7 @@ def whole_ions(seed: PhaseSet) -> list[Row]:
     )
 
     def generator() -> IonicSubstitution:
-        return IonicSubstitution(space, Generate(threshold=THRESHOLD, floor=FLOOR))
+        return WithPymatgensFloor(space, Generate(threshold=THRESHOLD))
 
     def ours() -> int:
         return sum(len(pool) for pool in generator().generate(parents, ids, 1, np.random.default_rng(0)))

@@ -35,7 +35,7 @@ def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
 
     place = bundled("replay") if directory is None else directory
     if not (place / "universe.parquet").is_file():
-        raise FileNotFoundError(f"no labelled pool in {place}: `gnome-lite benchmark labelled pool` makes one")
+        raise FileNotFoundError(f"no labelled pool in {place}: `gnome-lite benchmark pool` makes one")
     config, ours = CampaignConfig(), CampaignConfig().select.strategy
     with progress_on(sys.stderr) as progress:
         truth, networks = open_replay(config, Settings(), directory, progress)

@@ -1,4 +1,4 @@
-"""Issuing verdicts again as a Prefect flow: one task a campaign of the store."""
+"""Re-evaluation of verdicts as a Prefect flow: one task for each campaign of the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gnome_lite.settings import Settings
 from gnome_lite.store.database import SqlStore
 
 
-@flow(name="reverdict", flow_run_name="reverdict", persist_result=False, retries=0)
+@flow(name="reevaluate", flow_run_name="reevaluate", persist_result=False, retries=0)
 def reevaluate(campaigns: list[str] | None = None, home: str | None = None) -> dict[str, dict[str, Any]]:
     """Look verdicts up again where references or verified crystals have changed, and re-issue those that moved.
 

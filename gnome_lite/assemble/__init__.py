@@ -46,13 +46,11 @@ if TYPE_CHECKING:
 __all__ = [
     "assemble",
     "assemble_seed",
-    "assemble_universe",
     "check_calculators",
     "dft_correction",
     "level_of",
     "load_molecules",
     "load_references",
-    "load_universe",
     "make_describe",
     "make_gate",
     "make_generator",
@@ -122,8 +120,9 @@ def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
     from gnome_lite.sources.aflow import prototypes
     from gnome_lite.sources.elemental import elemental_candidates
 
-    generate = config.generate.model_copy(update={"max_atoms": max_atoms, "structures_per_composition": 1})
-    ionic = config.model_copy(update={"generate": generate})
+    generate = config.generate.model_copy(update={"max_atoms": max_atoms})
+    expert = config.expert.model_copy(update={"structures_per_composition": 1})
+    ionic = config.model_copy(update={"generate": generate, "expert": expert})
     # Unlikely alloys too: a system without any phase between its elements would have no hull to speak of.
     alloy = config.model_copy(
         update={

@@ -68,12 +68,12 @@ def make_generator(
             from gnome_lite.generate.partial import PartialSubstitution
 
             balance = config.gates.charge_balance != "off"
-            return PartialSubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+            return PartialSubstitution(space, generate, charge_balance=balance, max_index=config.expert.supercell_max)
         case "vacancies":
             from gnome_lite.generate.vacancies import VacancySubstitution
 
             balance = config.gates.charge_balance != "off"
-            return VacancySubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+            return VacancySubstitution(space, generate, charge_balance=balance, max_index=config.expert.supercell_max)
         case "intermetallic":
             from gnome_lite.generate.intermetallics import IntermetallicSubstitution
 
@@ -93,7 +93,7 @@ def make_generator(
                 (lambda rng: iter([composition[None]])) if composition is not None else compositions,
                 generate,
                 config.gates,
-                structures_per_composition=generate.structures_per_composition,
+                structures_per_composition=config.expert.structures_per_composition,
             )
 
 

@@ -50,7 +50,7 @@ def make_predictor(
         return known if may_know is None else known.take(may_know(known.crystals))
 
     base = shipped_model(level) if shipped else None
-    return (kind or EnsemblePredictor)(config.predict, settings.models_dir, base, level, inputs)
+    return (kind or EnsemblePredictor)(config.predict, settings.models_dir, base, level, inputs, config.expert)
 
 
 def shipped_model(level: str) -> Path | None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from gnome_lite.assemble.verifiers import level_of, make_verifier
 from gnome_lite.config import CampaignConfig, Sources, Verify, explain
 from gnome_lite.core.errors import CalculatorError, ConfigError, SourceError, StoreError
+from gnome_lite.core.old_settings import with_current_names
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Phase
 from gnome_lite.pipeline import Source
@@ -63,13 +64,13 @@ def open_store(settings: Settings | None = None, create: bool = False) -> SqlSto
 
 
 def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
-    """A campaign's settings as a store holds them; those that this version does not know any more are left out.
+    """Return a campaign's settings as a store holds them, without those that this version does not know any more.
 
     Raises:
         ConfigError: if a value is not allowed any more.
     """
     known: dict[str, Any] = {}
-    for key, value in config.items():
+    for key, value in with_current_names(config)[0].items():
         field = CampaignConfig.model_fields.get(key)
         if field is not None:
             section = field.annotation

@@ -40,9 +40,9 @@ class BatchAcquisition:
     ranked: a batch is verified at once, and of near copies the second tells little. Candidates within
     `config.e_above_hull_max` of the hull come first; where they do not fill the budget, the next best
     ranked follow, so that a round always spends its budget and the network learns where it is wrong.
-    A share `config.likely` of the budget goes to the likeliest ionic substitutions (whole sites, not parts of them),
-    whatever the networks say of them: chemical likeness is evidence of another kind, and holds where networks are wrong
-    about a whole system.
+    A share `config.substitution_share` of the budget goes to the likeliest ionic substitutions (whole sites, not parts
+    of them), whatever the networks say of them: chemical likeness is evidence of another kind, and holds where networks
+    are wrong about a whole system.
     A share `config.explore` goes to those that could be stable for all that is known (predicted distance less spread)
     where the networks are apart most. What either leaves over is filled by rank.
     The strategies "ion_exchange" (likeliest substitution first, what no substitution made last) and "random" are
@@ -78,7 +78,7 @@ class BatchAcquisition:
         config, n = self.config, len(scores["e_above_hull"])
         control = rng.choice(n, size=min(config.control, n), replace=False).astype(np.int64)
         order = self._ranked(scores, rng)
-        likely, explorers = (round(share * config.budget) for share in (config.likely, config.explore))
+        likely, explorers = (round(share * config.budget) for share in (config.substitution_share, config.explore))
         batch = _Batch(scores, config, set(control.tolist()))
         batch.fill(order, config.budget - explorers - likely)
         if likely:
@@ -105,7 +105,7 @@ class BatchAcquisition:
         races = [(self._merit(done), np.max([self._merit(scores) for scores in hopes], axis=0))]
         if self.explores:
             races.append((_hopeful_spread(done), _hopeful_spread(widest)))
-        if self.config.likely:
+        if self.config.substitution_share:
             races.append((_substitution_probability(done), _substitution_probability(widest)))
         most = self.config.budget + self.config.control
         found: dict[int, None] = {}

@@ -186,10 +186,10 @@ def judge(context: Context, round: int) -> dict[str, Any]:
 
 
 def learn(context: Context, round: int) -> dict[str, Any]:
-    """Retrain on what was known and what this campaign has verified, relaxed and unrelaxed."""
+    """Retrain on what was known and what this campaign has verified, unless it never retrains."""
     stages, name = context.stages, context.stages.config.name
     if stages.config.predict.retrain == "never":
-        return {"retrained": False}
+        return {"model": stages.store.model(name, round).id}
     last = stages.config.predict.retrain_from == "last"
     origin = stages.store.model(name, round) if last else stages.store.base_model(name)
     assert origin is not None, "prepare records the base model"

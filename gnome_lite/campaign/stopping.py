@@ -30,7 +30,7 @@ def reason_to_stop(reports: Sequence[RoundReport], config: Stop) -> str:
     if all(poor):
         return f"hit rate and expected hit rate below {config.hit_rate:g} {rounds}"
     if all(stale):
-        return f"less than {config.fresh:g} of what was generated was new {rounds}"
+        return f"less than {config.min_new_fraction:g} of what was generated was new {rounds}"
     return f"few hits found or expected, or few new candidates, {rounds}"
 
 
@@ -42,4 +42,4 @@ def _is_poor(report: RoundReport, config: Stop) -> bool:
 
 def _is_stale(report: RoundReport, config: Stop) -> bool:
     passed = report.generated - report.gated
-    return report.generated == 0 or (report.kept is not None and report.kept < config.fresh * passed)
+    return report.generated == 0 or (report.kept is not None and report.kept < config.min_new_fraction * passed)

@@ -1,4 +1,4 @@
-"""`generate`: candidates alone, without a campaign: gated crystals by any mix of generators, as one file."""
+"""`generate`: candidates without a campaign: gated crystals by any mix of generators, in one file."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ DEFAULT_COUNT = 1000
 
 def generate(
     out: Annotated[Path, typer.Argument(help="File to write: .extxyz or .ndjson.")],
-    campaign: Annotated[Path | None, typer.Option(help="campaign.toml with space, mix and gates.")] = None,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for space, generators and gates.")] = None,
     parents: Annotated[
-        list[Path] | None, typer.Option(help="Parents: CIF, POSCAR, extxyz, JSON. Default: the bundled crystals.")
+        list[Path] | None, typer.Option(help="Crystals to vary: CIF, POSCAR, extxyz, JSON. Default: the bundled ones.")
     ] = None,
-    mix: Annotated[str | None, typer.Option(help='Generators and shares, e.g. "substitution=4,partial=1".')] = None,
+    mix: Annotated[str | None, typer.Option(help='Generators and weights, e.g. "substitution=4,partial=1".')] = None,
     elements: Annotated[str | None, typer.Option(help='Elements allowed, e.g. "Li,Fe,O".')] = None,
     formula: Annotated[str | None, typer.Option(help="Only this composition, e.g. LiFePO4.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Candidates wanted.")] = DEFAULT_COUNT,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Generate candidates that pass the gates. The same call goes on with a file that was left unfinished.
+    """Generate candidates that pass the gates.
 
-    They are not compared with known crystals, nor with one another: a campaign does that.
+    They are compared neither with known crystals nor with one another: a campaign does that. The same call continues a
+    file that was left unfinished.
     """
     from gnome_lite.assemble import make_gate, make_mix
     from gnome_lite.campaign.candidate_files import write_candidates

@@ -1,4 +1,4 @@
-"""`predict`: formation energy, spread and energy above hull of a user's own crystals, without relaxing them."""
+"""`predict`: formation energy, spread and energy above hull of crystals in files, without relaxing them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PredictedCrystal:
-    """One row of output; energies are None where the network or the hull knows an element not."""
+    """One row of output; energies are None where the network or the hull lacks an element."""
 
     file: str
     name: str
@@ -43,14 +43,14 @@ class PredictedCrystal:
 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE db or pymatgen JSON files.")],
-    format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TABLE,
-    level: Annotated[str | None, typer.Option(help="Of the ensemble. Default: that of the bundled crystals.")] = None,
+    format: Annotated[Format, typer.Option("--format", "-f", help="Output format.")] = Format.TABLE,
+    level: Annotated[str | None, typer.Option(help="Level of theory. Default: that of the bundled crystals.")] = None,
     home: Home = None,
 ) -> None:
-    """Predict formation energy, spread and distance to the known hull of crystals in files.
+    """Predict formation energies and distances to the hull.
 
-    The networks answer for the crystal *after* relaxation. Only at the level of the bundled crystals is there a hull;
-    the ensemble of level mp-GGA_GGA+U-MP2020 gives formation energies on the Materials Project's scale.
+    The networks predict the energy *after* relaxation, with the spread of the ensemble. There is a hull at the level of
+    the bundled crystals only; level mp-GGA_GGA+U-MP2020 gives formation energies on the Materials Project's scale.
     """
     from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.report.progress import progress_on

@@ -1,4 +1,4 @@
-"""`reevaluate`: verdicts issued again against what is known now."""
+"""`reevaluate`: verdicts issued again against today's references and verified crystals."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def reevaluate(
-    campaign: Annotated[list[str] | None, typer.Argument(help="Campaigns of the store. Default: all of them.")] = None,
+    campaign: Annotated[list[str] | None, typer.Argument(help="Campaigns of the store. Default: all.")] = None,
     home: Home = None,
 ) -> None:
-    """Issue verdicts again where references or verified crystals have changed since; the old ones are kept.
+    """Issue verdicts again after the phases they rest on changed.
 
-    A campaign whose known crystals have changed goes on with the new ones afterwards.
+    Only verdicts that new references or verified crystals affect are looked up again; the old ones are kept. A campaign
+    whose references have changed continues with the new ones.
     """
     from gnome_lite.assemble import reevaluate_campaign
     from gnome_lite.report.progress import progress_on

@@ -1,4 +1,4 @@
-"""`init` writes a campaign file; `run` runs a campaign, or goes on with it, as a Prefect flow."""
+"""`init` writes a campaign file; `run` runs or continues a campaign as a Prefect flow."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("campaign.toml"),
+    every: Annotated[bool, typer.Option("--all", help="Write every setting, not only the usual ones.")] = False,
 ) -> None:
-    """Write a commented campaign.toml with every setting at its default."""
+    """Write a campaign.toml with comments."""
     from gnome_lite.cli.template import campaign_toml
     from gnome_lite.core.errors import ConfigError
 
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(campaign_toml())
+            file.write(campaign_toml(every=every))
     except FileExistsError as error:
         raise ConfigError(f"{path} exists already: name another file, e.g. gnome-lite init other.toml") from error
     except OSError as error:
@@ -39,10 +40,13 @@ def init(
 def run(
     context: typer.Context,
     campaign: Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")] = None,
-    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds in all, in place of the campaign's.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds in total, in place of the campaign's.")] = None,
     home: Home = None,
 ) -> None:
-    """Run a campaign, or go on with it: a killed one continues where it stopped."""
+    """Run a campaign, or continue one.
+
+    A killed campaign continues where it stopped; a finished one can be given more rounds.
+    """
     from gnome_lite.config import CampaignConfig
 
     invocation = context.find_object(Invocation) or Invocation(debug=False)
@@ -57,7 +61,7 @@ def run(
 
 
 def _checked(config: CampaignConfig, settings: Settings) -> SqlStore:
-    """The store; what can be checked at once is said before a server is started for nothing."""
+    """Return the store, once all that can be checked without a server has been."""
     from gnome_lite.assemble import check_calculators, open_store
 
     check_calculators(config)

@@ -1,4 +1,4 @@
-"""`train`: an ensemble from nothing, on the bundled seed or on a user's labelled crystals, with its figures."""
+"""`train`: an ensemble from random weights, on the bundled seed or on labelled crystals of one's own, with plots."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ def train(
         Path | None,
         typer.Argument(help="Directory of the ensemble. Default: data/models/base-LEVEL or composition-LEVEL."),
     ] = None,
-    pretrain: Annotated[bool, typer.Option("--pretrain", help="From nothing (a campaign retrains by itself).")] = False,
+    pretrain: Annotated[bool, typer.Option("--pretrain", help="Train from random weights.")] = False,
     labels: Annotated[
         list[Path] | None,
         typer.Option(help="CSV tables with columns cif, formation_energy_per_atom. Default: the bundled seed."),
     ] = None,
     level: Annotated[str | None, typer.Option(help="Level of theory of the labels, e.g. mp-GGA_GGA+U-MP2020.")] = None,
     compositions: Annotated[
-        bool, typer.Option("--compositions", help="Networks that read formulas: they screen those to search at random.")
+        bool, typer.Option("--compositions", help="Networks of formulas, which screen those of random search.")
     ] = False,
     delta: Annotated[
-        bool, typer.Option("--delta", help="The Δ-model: corrects CHGNet's formation energies to those of --labels.")
+        bool, typer.Option("--delta", help="The Δ-model, from CHGNet's formation energies to those of --labels.")
     ] = False,
     without: Annotated[
-        str | None, typer.Option(metavar="Fe-Li-O", help="Of the Δ-model: learn from no crystal within these elements.")
+        str | None, typer.Option(metavar="Fe-Li-O", help="Δ-model: leave out crystals within these elements.")
     ] = None,
-    campaign: Annotated[Path | None, typer.Option(help="campaign.toml with a predict section.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for its predict and expert sections.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Train an ensemble. A killed training goes on when it is asked for again.
+    """Train an ensemble.
 
-    Formulas are split by their md5: 85 % are trained on, the others are the hold-out it is judged by. Beside the
-    weights stand history.png (loss by epoch) and, of networks that read structures, parity.png (the hold-out).
+    Formulas are split by their md5: 85 % for training, the others as the hold-out. With the weights come history.png
+    (loss by epoch) and, for networks of structures, parity.png (the hold-out). The same call continues a training that
+    was killed.
     """
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.errors import ConfigError
@@ -64,7 +65,7 @@ def train(
         if compositions:
             model = train_compositions(known, of, place, seed, config.predict.processes, progress)
         else:
-            model = train_base(known, of, config.predict, place, seed, progress, inputs)
+            model = train_base(known, of, config.predict, place, seed, progress, inputs, config.expert)
     _draw(place)
     say(f"written to {place}, with its figures")
     typer.echo(
@@ -115,7 +116,7 @@ def _labelled(paths: list[Path], level: str) -> tuple[TrainingSet, TrainingSet |
 
 
 def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
-    """The bundled crystals, and their unrelaxed inputs with the formation energies of what they relaxed to."""
+    """Return the bundled crystals, and their unrelaxed inputs with the formation energies after relaxation."""
     from gnome_lite.core.records import TrainingSet
     from gnome_lite.sources.bundled_seed import SeedSource
 

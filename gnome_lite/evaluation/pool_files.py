@@ -95,7 +95,7 @@ def read_pool(path: Path) -> LabelledPool:
         SourceError: naming the file and the row if it is missing, damaged, foreign or holds a value that no crystal
             or outcome can have.
     """
-    remedy = "`gnome-lite benchmark labelled pool` makes one"
+    remedy = "`gnome-lite benchmark pool` makes one"
     return _labelled(read_whole(path, _schema(), FORMAT, "labelled pool file", remedy), Path(path))
 
 

@@ -83,7 +83,7 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
     generate: dict[str, Any] = {"candidates": CANDIDATES, "max_atoms": max_atoms, "parents": task.parents}
     select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
     if arm == "campaign":
-        select |= {"per_composition": PER_COMPOSITION, "likely": LIKELY}
+        select |= {"per_composition": PER_COMPOSITION, "substitution_share": LIKELY}
         generate["mix"] = {**Generate().mix, "vacancies": VACANCIES}
         carry_over = CARRY_OVER
     else:

@@ -68,11 +68,11 @@ class PartialSubstitution:
     def __init__(
         self, space: Space, generate: Generate, chunk: int = CHUNK, *, charge_balance: bool = True, max_index: int = 4
     ) -> None:
-        """Of a space, a threshold, a floor and a largest cell.
+        """Of a space, a threshold and a largest cell.
 
         Args:
             space: where candidates may lie.
-            generate: `threshold`, `floor` and `max_atoms` are used.
+            generate: `threshold` and `max_atoms` are used.
             chunk: candidates a chunk.
             charge_balance: whether compositions must be neutral in common oxidation states.
             max_index: largest supercell, in primitive cells.
@@ -168,7 +168,7 @@ class PartialSubstitution:
 
     def _changes(self, parent: ParentSpecies) -> Changes:
         """What each species of a parent may in part become."""
-        table = substitution_table(self._config.floor)
+        table = substitution_table()
         found: list[Changes] = []
         for species, (z, charge) in enumerate(zip(parent.z, parent.charges, strict=True)):
             row = table.index(z, charge)

@@ -45,8 +45,8 @@ class SubstitutionTable:
 
 
 @lru_cache(maxsize=8)
-def substitution_table(floor: float) -> SubstitutionTable:
-    """The table with all lambdas raised to `floor`, species by atomic number and charge."""
+def substitution_table(floor: float = 0.0) -> SubstitutionTable:
+    """Return the table with all lambdas raised to `floor`, species by atomic number and charge."""
     z, charges, weights = _lambdas()
     raised = np.maximum(np.where(np.isnan(weights), -np.inf, weights), floor)
     return SubstitutionTable(z, charges, raised - np.log(np.exp(raised).sum(axis=1, keepdims=True)))

@@ -51,14 +51,14 @@ class RandomStructureSearch:
         generate: Generate,
         gates: Gates,
         *,
-        structures_per_composition: int | None = None,
+        structures_per_composition: int,
         volume_range: tuple[float, float] = (0.4, 1.2),
         max_tries: int = 20,
         chunk: int = CHUNK,
     ) -> None:
         self._compositions = compositions
         self._settings = SearchSettings(generate.max_atoms, gates.min_distance_ratio, volume_range, max_tries)
-        self._n = structures_per_composition or generate.structures_per_composition
+        self._n = structures_per_composition
         self._per_chunk = max(1, chunk // self._n)
         self.skipped: Counter[str] = Counter()
 

@@ -126,7 +126,7 @@ class IonicSubstitution(SpeciesSubstitution):
         return cause_of_no_states(parent) if charges is None else charges
 
     def table(self) -> SubstitutionTable:
-        return substitution_table(self._config.floor)
+        return substitution_table()
 
     def volume_ratios(self, parent: ParentSpecies, new: Substitutions) -> NDArray[np.float64]:
         z, charges, atoms = (np.array(column) for column in (parent.z, parent.charges, parent.atoms))

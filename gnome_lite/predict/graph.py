@@ -41,7 +41,6 @@ class GraphSet:
         distances: Å, float32 [n_edges].
         directions: unit vectors from centre to neighbour, float32 [n_edges, 3].
         n_edges: edges of each crystal, int64 [n].
-        volume_per_atom: Å^3, float32 [n].
     """
 
     numbers: NDArray[np.int64]
@@ -51,7 +50,6 @@ class GraphSet:
     distances: NDArray[np.float32]
     directions: NDArray[np.float32]
     n_edges: NDArray[np.int64]
-    volume_per_atom: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -69,7 +67,6 @@ class GraphSet:
             self.distances[edges],
             self.directions[edges],
             self.n_edges[index],
-            self.volume_per_atom[index],
         )
 
     def scaled(self, volume_factors: ArrayLike, cutoff_ang: float) -> GraphSet:
@@ -90,7 +87,6 @@ class GraphSet:
             distances[kept],
             self.directions[kept],
             np.bincount(crystal[kept], minlength=len(self)),
-            self.volume_per_atom * factors,
         )
 
     @property
@@ -144,7 +140,6 @@ def build_graphs(
             edges.distances[rows],
             edges.directions[rows],
             edges.n_edges[order],
-            (kept.volumes / np.maximum(kept.n_atoms, 1)).astype(np.float32),
         ),
         graphable,
     )

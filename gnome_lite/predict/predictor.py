@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.config import Predict
+from gnome_lite.config import Expert, Predict
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, MissingReferenceError
 from gnome_lite.core.phases import PhaseSet
@@ -41,6 +41,7 @@ class EnsemblePredictor:
         level: level of theory that all energies are of.
         inputs: unrelaxed crystals of known ones, with the formation energies of what they relaxed to: what the base
             saw of candidates beside relaxed crystals, and what it must not forget.
+        expert: the campaign's `expert` section.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class EnsemblePredictor:
         shipped_dir: Path | None,
         level: str,
         inputs: Callable[[], TrainingSet | None] | None = None,
+        expert: Expert | None = None,
     ) -> None:
         self._config = config
+        self._expert = expert or Expert()
         self._read_inputs = inputs
         self._models_dir = Path(models_dir)
         self._shipped_dir = shipped_dir
@@ -69,13 +72,13 @@ class EnsemblePredictor:
         """
         if self._shipped_dir is not None and self._shipped_dir.is_dir():
             card = checkpoint.read_card(self._shipped_dir)
-            wanted = (references.level, _architecture(self._config, card.architecture.width), self._config.members)
-            if (card.level, card.architecture, card.members) == wanted:
+            wanted = _architecture(self._config, self._expert, card.architecture.width), self._config.members
+            if card.level == references.level and (card.architecture, card.members) == wanted:
                 return card.record(self._shipped_dir)
         known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
         data = _joined(known, self._inputs)
         # One of the other width is as good: it was made before the campaign moved to this machine.
-        recipes = [_base_recipe(self._config, references.level, 0, width) for width in _widths()]
+        recipes = [_base_recipe(self._config, self._expert, references.level, 0, width) for width in _widths()]
         for recipe in recipes:
             kept = self._kept(recipe.hash(data, ""))
             if kept is not None:
@@ -211,7 +214,7 @@ class EnsemblePredictor:
         base = self._read(begin.card.base_id) if begin.card.base_id else begin
         if base.holdout is None:
             raise CheckpointError(f"model {base.card.id} has no hold-out of its own: name a base model")
-        data = join([_some(_joined(known, self._inputs), self._config.rehearsal, seed), new])
+        data = join([_some(_joined(known, self._inputs), self._config.replay_buffer, seed), new])
         recipe = Recipe(
             base.card.level,
             base.card.architecture,
@@ -220,8 +223,7 @@ class EnsemblePredictor:
                 self._config.retrain_learning_rate,
                 self._config.batch_size,
                 warm_up=0.1,
-                volume_jitter=self._config.volume_jitter,
-                jitter_share=self._config.jitter_share,
+                volume_jitter=self._expert.volume_jitter,
                 patience=self._config.patience,
             ),
             base.card.members,
@@ -280,6 +282,7 @@ def train_base(
     seed: int,
     progress: Progress,
     inputs: TrainingSet | None = None,
+    expert: Expert | None = None,
 ) -> ModelRecord:
     """Train a base ensemble and write it to `out_dir` itself: the way the shipped ones are made.
 
@@ -295,7 +298,7 @@ def train_base(
     """
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    recipe = _base_recipe(config, level, seed, _widths()[0])
+    recipe = _base_recipe(config, expert or Expert(), level, seed, _widths()[0])
     made = _build_base(known, inputs, recipe, out_dir.parent, config.processes, progress)
     checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
@@ -330,19 +333,17 @@ def _widths() -> tuple[int, int]:
     return (GPU_WIDTH, CPU_WIDTH) if torch.cuda.is_available() else (CPU_WIDTH, GPU_WIDTH)
 
 
-def _architecture(config: Predict, width: int) -> Architecture:
+def _architecture(config: Predict, expert: Expert, width: int) -> Architecture:
     """As configured, of this width where none is."""
-    given = {name: getattr(config, name) for name in Architecture.__dataclass_fields__}
-    return Architecture(**given | {"width": config.width or width})
+    return Architecture(config.width or width, expert.steps, expert.cutoff_ang)
 
 
-def _base_recipe(config: Predict, level: str, seed: int, width: int) -> Recipe:
+def _base_recipe(config: Predict, expert: Expert, level: str, seed: int, width: int) -> Recipe:
     schedule = Schedule(
         config.epochs,
         config.learning_rate,
         config.batch_size,
-        volume_jitter=config.volume_jitter,
-        jitter_share=config.jitter_share,
+        volume_jitter=expert.volume_jitter,
         patience=config.patience,
     )
-    return Recipe(level, _architecture(config, width), schedule, config.members, seed)
+    return Recipe(level, _architecture(config, expert, width), schedule, config.members, seed)

@@ -92,14 +92,16 @@ def test_the_likeliest_substitutions_take_their_share_whatever_the_networks_say(
     pool = scores(300)
     pool["probability"][pool["generator"] == "random"] = np.nan
     best, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0))
-    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0, likely=0.25, explore=0.1))
+    chosen, _ = select(
+        pool, np.random.default_rng(0), Selection(budget=20, control=0, substitution_share=0.25, explore=0.1)
+    )
     assert (chosen[:13] == best[:13]).all()
     likely = chosen[13:18]
     assert (pool["generator"][likely] == "substitution").all()
     passed_over = (pool["generator"] == "substitution") & ~np.isin(pool["formula"], pool["formula"][chosen])
     assert np.nanmax(pool["probability"][passed_over]) <= np.nanmin(pool["probability"][likely])
     silent = pool | {name: np.zeros(300) for name in ("p_stable", "e_above_hull")}
-    every = Selection(budget=20, control=0, likely=1.0)
+    every = Selection(budget=20, control=0, substitution_share=1.0)
     assert (
         select(silent, np.random.default_rng(0), every)[0] == select(pool, np.random.default_rng(0), every)[0]
     ).all()
@@ -108,10 +110,10 @@ def test_the_likeliest_substitutions_take_their_share_whatever_the_networks_say(
 def test_what_no_substitution_fills_goes_by_rank() -> None:
     pool = scores(100) | {"generator": np.full(100, "random", dtype=object)}
     best, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0))
-    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0, likely=0.5))
+    chosen, _ = select(pool, np.random.default_rng(0), Selection(budget=20, control=0, substitution_share=0.5))
     assert chosen.tolist() == best.tolist()
 
 
 def test_shares_of_one_budget_are_no_more_than_it() -> None:
     with pytest.raises(ValueError, match="lower one"):
-        Selection(likely=0.7, explore=0.4)
+        Selection(substitution_share=0.7, explore=0.4)

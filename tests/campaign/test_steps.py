@@ -13,7 +13,7 @@ import pytest
 
 from gnome_lite.assemble import assemble
 from gnome_lite.campaign.context import Context
-from gnome_lite.campaign.steps import generate, prepare
+from gnome_lite.campaign.steps import generate, learn, prepare
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import CandidatePool
@@ -59,3 +59,11 @@ def test_of_two_ways_to_one_crystal_the_likelier_is_its_provenance(tmp_path: Pat
     kept = {c.generator: c for of in stored.values() for c in of}
     assert kept["substitution"].probability == 0.3
     assert kept["substitution"].parent_id == "from substitution"
+
+
+def test_a_campaign_that_never_retrains_keeps_its_base_model(tmp_path: Path) -> None:
+    config = CampaignConfig.model_validate({"predict": {"retrain": "never"}})
+    stages = assemble(config, Settings(home=tmp_path))
+    base = prepare(stages)["model"]
+    assert learn(stages, 1) == {"model": base}
+    assert stages.store.model(config.name, 2).id == base

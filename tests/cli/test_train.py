@@ -14,7 +14,7 @@ from pymatgen.io.cif import CifWriter
 from gnome_lite.assemble import load_references
 from gnome_lite.predict import checkpoint
 
-SMALL = "[predict]\nmembers = 2\nwidth = 8\nsteps = 1\nepochs = 2\nprocesses = 1\n"
+SMALL = "[predict]\nmembers = 2\nwidth = 8\nepochs = 2\nprocesses = 1\n"
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from gnome_lite.evaluation.labelled_pool import LabelledPool
 from gnome_lite.evaluation.pool_files import read_pool, write_pool
 from gnome_lite.evaluation.pool_plan import plan_pool
 from gnome_lite.evaluation.replay_setup import assemble_pool
-from gnome_lite.pipeline import silent
 from gnome_lite.settings import Settings
 
 ELEMENTS = ("Li", "Na", "Mg", "O", "S", "Cl")
@@ -85,7 +84,7 @@ def test_a_bad_row_is_named(written: Path, tmp_path: Path, column: str, of: str,
 
 
 def test_missing_damaged_and_foreign_files_are_named(written: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="benchmark labelled pool"):
+    with pytest.raises(SourceError, match="benchmark pool"):
         read_pool(tmp_path / "none.parquet")
     good = written.read_bytes()
     rng = np.random.default_rng(0)

@@ -119,7 +119,7 @@ def test_known_is_the_seed_without_the_system_and_what_is_given(task: Rediscover
 def test_arms_find_perovskite_again_and_relax_nothing_twice(task: Rediscovery) -> None:
     def config(arm: str) -> CampaignConfig:
         full = arm_config(arm, task, budget=6, rounds=2, max_atoms=5)  # type: ignore[arg-type]
-        predict = full.predict.model_copy(update={"retrain_epochs": 1, "rehearsal": 100})
+        predict = full.predict.model_copy(update={"retrain_epochs": 1, "replay_buffer": 100})
         generate = full.generate.model_copy(update={"candidates": 40})
         return full.model_copy(update={"predict": predict, "generate": generate})
 

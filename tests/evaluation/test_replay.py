@@ -276,7 +276,7 @@ def test_retraining_is_repeatable_and_goes_on_from_where_it_should(
     directory: Path, tmp_path: Path, retrain: str
 ) -> None:
     """A small network, trained here: what it makes of the pool changes, and a second run reads what the first kept."""
-    small = Predict(members=2, width=16, steps=2, angular=0, epochs=2, retrain_epochs=2, volume_jitter=0, processes=1)
+    small = Predict(members=2, width=16, epochs=2, retrain_epochs=2, processes=1)
     opened = open_replay(CampaignConfig(predict=small), Settings(home=tmp_path), directory)
     plan = Plan("p_stable", retrain, budget=20, rounds=3)  # type: ignore[arg-type]
     one = replay(opened[0], plan, opened[1])
@@ -294,7 +294,7 @@ def test_retraining_is_repeatable_and_goes_on_from_where_it_should(
 
 def test_networks_may_begin_with_a_part_of_what_is_known(directory: Path, tmp_path: Path, opened: Opened) -> None:
     """The same world; networks are trained and rehearsed on a share of the formulas, and on all elements."""
-    small = Predict(members=1, width=8, steps=1, angular=0, epochs=1, volume_jitter=0, processes=1)
+    small = Predict(members=1, width=8, epochs=1, processes=1)
     config, settings = CampaignConfig(predict=small), Settings(home=tmp_path)
     truth, networks = open_replay(config, settings, directory, known=0.3)
     every, _ = opened

@@ -75,8 +75,9 @@ def test_a_campaign_may_do_without(references: PhaseSet) -> None:
 
 def test_random_search_takes_only_what_passes(references: PhaseSet) -> None:
     config = CampaignConfig()
-    random_only = config.generate.model_copy(update={"mix": {"random": 1.0}, "structures_per_composition": 2})
-    config = config.model_copy(update={"generate": random_only})
+    random_only = config.generate.model_copy(update={"mix": {"random": 1.0}})
+    two_each = config.expert.model_copy(update={"structures_per_composition": 2})
+    config = config.model_copy(update={"generate": random_only, "expert": two_each})
     wanted = formula_counts("LiF")
     mix = make_mix(config, keep=lambda c: (c == wanted).all(axis=1))
     stream = mix.parts[0][0].generate(references.crystals.take([0]), ["x"], 1, np.random.default_rng(0))

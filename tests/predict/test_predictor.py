@@ -25,7 +25,7 @@ from gnome_lite.predict.predictor import CPU_WIDTH, GPU_WIDTH, EnsemblePredictor
 from gnome_lite.predict.train import in_training
 
 LEVEL = "made-up-1.0"
-CONFIG = Predict(members=2, width=16, steps=2, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
+CONFIG = Predict(members=2, width=16, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
 SMALL = CONFIG.model_copy(update={"members": 1, "width": 8, "epochs": 1, "retrain_learning_rate": 1e-2})
 METALS, ANIONS = (3, 11, 19, 12, 20, 38, 13, 31, 30, 29), (7, 8, 9, 15, 16, 17, 34, 35)
 
@@ -148,7 +148,7 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
     whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL).retrain(
         shipped, old, new, 7, silent
     )
-    few = CONFIG.model_copy(update={"rehearsal": 40, "retrain_epochs": 1})
+    few = CONFIG.model_copy(update={"replay_buffer": 40, "retrain_epochs": 1})
     predictor = EnsemblePredictor(few, tmp_path / "few", Path(shipped.path), LEVEL)
     first = predictor.retrain(shipped, old, new, 7, silent)
     n_new = len(split(new)[0])
@@ -208,7 +208,7 @@ def test_the_width_goes_by_the_device_unless_given(
     """The children train where they can; only the choice of the width is told that there is a GPU."""
     import torch
 
-    config = CONFIG.model_copy(update={"members": 1, "width": None, "steps": 1, "epochs": 1, "retrain_epochs": 1})
+    config = CONFIG.model_copy(update={"members": 1, "width": None, "epochs": 1, "retrain_epochs": 1})
 
     def base(home: str, config: Predict = config, models: Path | None = None) -> tuple[EnsemblePredictor, ModelRecord]:
         predictor = EnsemblePredictor(config, tmp_path / home, models, LEVEL)
