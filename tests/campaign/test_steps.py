@@ -64,6 +64,7 @@ def test_of_two_ways_to_one_crystal_the_likelier_is_its_provenance(tmp_path: Pat
 def test_a_campaign_that_never_retrains_keeps_its_base_model(tmp_path: Path) -> None:
     config = CampaignConfig.model_validate({"predict": {"retrain": "never"}})
     stages = assemble(config, Settings(home=tmp_path))
-    base = prepare(stages)["model"]
-    assert learn(stages, 1) == {"model": base}
+    context = Context(stages)
+    base = prepare(context)["model"]
+    assert learn(context, 1) == {"model": base}
     assert stages.store.model(config.name, 2).id == base
