@@ -52,15 +52,17 @@ def load_references(config: CampaignConfig | None = None, settings: Settings | N
     return make_source(config, settings or Settings(), level_of(config)).load()
 
 
-def open_store(settings: Settings | None = None, create: bool = False) -> SqlStore:
-    """The store of these settings.
+def open_store(where: Settings | Path | str | None = None, create: bool = False) -> SqlStore:
+    """Open the store of some settings, or of a home directory; default: that of the environment.
 
     Raises:
         StoreError: if it does not exist (and `create` is False), or cannot be opened.
     """
     from gnome_lite.store.database import SqlStore
 
-    return SqlStore.open((settings or Settings()).store_url, create=create)
+    if where is None or not isinstance(where, Settings):
+        where = Settings() if where is None else Settings(home=Path(where))
+    return SqlStore.open(where.store_url, create=create)
 
 
 def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
