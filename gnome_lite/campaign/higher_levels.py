@@ -13,12 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.reevaluate import has_moved, moved_to
 from gnome_lite.campaign.relaxing import relax
+from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Verdict, Verification
 from gnome_lite.pipeline import BuildHull, HigherLevel, Hull, HullVerdict, Progress, Verifier
+from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.verify.results_log import relax_all
 
 COMPUTED_HERE = "computed here"
@@ -32,7 +37,7 @@ def levels(context: Context, round: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for higher in context.stages.higher_levels:
         survivors = _survivors(standing, higher)
-        _verify(context, round, higher, below, survivors)
+        _verify(context, round, higher, below, standing, survivors)
         mine = store.verifications(higher.verifier.level, ids=survivors)
         good = [v for v in mine if v.ok]
         phases, failed = _competing(context, higher, good)
@@ -111,6 +116,27 @@ def judge_at(
     return verdicts
 
 
+def most_promising(
+    context: Context, level: str, below: str, standing: Mapping[str, Verdict], ids: Sequence[str]
+) -> list[str]:
+    """Order survivors by the decomposition energy expected at a level, lowest first.
+
+    That is the one of the level below and what like compositions have differed by between the two levels so far: a
+    residual GP, as the networks' error model has one. Without any outcome the level below decides.
+    """
+    store, name = context.stages.store, context.stages.config.name
+    judged = {i: v for i, v in store.verdicts(name, level=level).items() if i in standing}
+    known = {v.candidate_id: v.crystal.counts for v in store.verifications(below, ids=[*judged, *ids])}
+    difference = [v.decomposition_ev_per_atom - standing[i].decomposition_ev_per_atom for i, v in judged.items()]
+    learnt = ResidualGP.fitted(_stacked(known, judged), np.array(difference))
+    shift = dict(zip(ids, learnt(_stacked(known, ids)).tolist(), strict=True))
+    return sorted(ids, key=lambda i: (standing[i].decomposition_ev_per_atom + shift[i], i))
+
+
+def _stacked(counts: Mapping[str, NDArray[np.int64]], ids: Iterable[str]) -> NDArray[np.int64]:
+    return np.array([counts[i] for i in ids], dtype=np.int64).reshape(-1, MAX_Z + 1)
+
+
 def _survivors(standing: Mapping[str, Verdict], higher: HigherLevel) -> list[str]:
     """Ids on or near the hull of the level below, of all rounds so far; what lowers it most comes first."""
     limit = max(higher.settings.e_above_hull_max, STABLE_EV_PER_ATOM)
@@ -118,7 +144,14 @@ def _survivors(standing: Mapping[str, Verdict], higher: HigherLevel) -> list[str
     return sorted(near, key=lambda i: (standing[i].decomposition_ev_per_atom, i))
 
 
-def _verify(context: Context, round: int, higher: HigherLevel, below: str, survivors: Sequence[str]) -> None:
+def _verify(
+    context: Context,
+    round: int,
+    higher: HigherLevel,
+    below: str,
+    standing: Mapping[str, Verdict],
+    survivors: Sequence[str],
+) -> None:
     """Relax survivors that this level has not seen, as many as the budget allows; each is committed as it ends.
 
     Which they are is committed first: after a kill the same ones are finished, and the budget is not spent twice.
@@ -126,7 +159,7 @@ def _verify(context: Context, round: int, higher: HigherLevel, below: str, survi
     stages, store, name, level = context.stages, context.stages.store, context.stages.config.name, higher.verifier.level
     done = {v.candidate_id for v in store.verifications(level, ids=survivors)}
     if store.done(name, round, f"acquire {level}") is None:
-        new = [i for i in survivors if i not in done]
+        new = most_promising(context, level, below, standing, [i for i in survivors if i not in done])
         store.add_selection(name, round, new[: higher.settings.budget], [], {}, level=level)
     chosen = [c.id for c, _ in store.selected(name, round, level=level) if c.id not in done]
     crystals = {v.candidate_id: v.crystal for v in store.verifications(below, ids=chosen)}

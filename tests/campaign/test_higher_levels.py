@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from ase.build import bulk
 from ase.spacegroup import crystal as spacegroup
 from samples.killed import TINY
+from samples.small_campaign import LEVEL, begin, pool, rocksalt, verdict, verification
 
 from gnome_lite.assemble import assemble, open_store
 from gnome_lite.campaign.context import Context
-from gnome_lite.campaign.higher_levels import competing_phases, judge_at, levels, of_system, phases_at
+from gnome_lite.campaign.higher_levels import competing_phases, judge_at, levels, most_promising, of_system, phases_at
 from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import CampaignConfig, Level, Verify
 from gnome_lite.core.crystals import Crystal, CrystalBatch
@@ -23,6 +25,7 @@ from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.pipeline import HigherLevel, silent
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
+from gnome_lite.store.database import SqlStore
 from gnome_lite.verify.verifier import ProcessVerifier
 
 BELOW = "below-1"
@@ -168,3 +171,28 @@ def test_a_kill_spends_no_budget_twice(climbed: tuple[Path, CampaignConfig]) -> 
     assert higher.results_log.exists()
     assert replace(higher, name="x").verifier.level == "chgnet-r2scan-8eba3db0"
     assert len(CrystalBatch.from_crystals(v.crystal for v in before)) == len(before)
+
+
+def test_a_level_learns_what_is_worth_its_price(tmp_path: Path) -> None:
+    """Sulphides came out 0.2 eV/atom higher at the level than below: the next one waits behind an oxide."""
+    store = SqlStore.in_memory()
+    begin(store)
+    crystals = {name: rocksalt(12, z, a) for name, z, a in (("old", 16, 5.2), ("sulphide", 16, 5.3), ("oxide", 8, 4.2))}
+    ids = {name: crystal.content_id for name, crystal in crystals.items()}
+    store.add_candidates("first", pool(tuple(crystals.values())), ["f"] * 3, {})
+    store.add_selection("first", 1, list(ids.values()), [], {})
+    for crystal in crystals.values():
+        store.add_verification("first", 1, verification(crystal))
+    below = {
+        ids[name]: replace(verdict(crystals[name], 0.0), decomposition_ev_per_atom=energy)
+        for name, energy in (("old", -0.10), ("sulphide", -0.10), ("oxide", -0.06))
+    }
+    store.add_verdicts("first", 1, list(below.values()), {})
+    context = Context(SimpleNamespace(store=store, config=SimpleNamespace(name="first")))  # type: ignore[arg-type]
+    waiting = [ids["sulphide"], ids["oxide"]]
+    assert most_promising(context, "dear-1", LEVEL, below, waiting) == waiting
+    store.add_selection("first", 1, [ids["old"]], [], {}, level="dear-1")
+    store.add_verification("first", 1, verification(crystals["old"], level="dear-1"))
+    higher = replace(below[ids["old"]], level="dear-1", e_above_hull_ev_per_atom=0.1, decomposition_ev_per_atom=0.1)
+    store.add_verdicts("first", 1, [higher], {}, level="dear-1")
+    assert most_promising(context, "dear-1", LEVEL, below, waiting) == waiting[::-1]
