@@ -22,13 +22,13 @@ from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 from gnome_lite.assemble import assemble, open_store
-from gnome_lite.campaign.engine import Direct, Figures
+from gnome_lite.campaign.engine import Direct
 from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.campaign.stopping import reason_to_stop
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import RoundReport
-from gnome_lite.pipeline import Progress, Store, silent
+from gnome_lite.pipeline import Figures, Progress, Store, silent
 from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows

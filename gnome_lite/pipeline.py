@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,36 @@ Progress = Callable[[str, int, int, str], None]
 
 def silent(stage: str, done: int, total: int, note: str = "") -> None:
     """A `Progress` that shows nothing."""
+
+
+Figures = Mapping[str, Any]
+"""Small JSON figures of a step."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Engine(Protocol):
+    """What runs the steps of a campaign.
+
+    Attributes:
+        shard_size: crystals in one shard; None hands all to one worker, which spreads them itself.
+    """
+
+    shard_size: int | None
+
+    def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
+        """Run one step and return its figures; round 0 is the preparation."""
+        ...
+
+    def map(self, function: Callable[[Sequence[T]], Iterable[R]], shards: Iterable[Sequence[T]]) -> Iterator[R]:
+        """Apply a pure function to each shard and yield all results, in the order in which they come.
+
+        Args:
+            function: picklable; gives one result or more for each shard.
+            shards: `shard_size` crystals each, at most.
+        """
+        ...
 
 
 class Source(Protocol):

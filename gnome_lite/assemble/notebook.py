@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
-    from gnome_lite.campaign.engine import Engine
+    from gnome_lite.pipeline import Engine
     from gnome_lite.stability.systems import HullSystem
 
 AnyStructure: TypeAlias = Union["Structure", "Atoms", Crystal]

@@ -1,4 +1,4 @@
-"""How the steps of a campaign are run, and how work on many crystals is spread: the `Engine` contract and two engines.
+"""Engines that run the steps of a campaign and spread work on many crystals: directly, or over local processes.
 
 Only the driver touches the store. What is mapped gets crystals and settings and gives outcomes back, which the
 driver commits as they arrive; so a worker may die at any time. A Prefect engine is in `flows.discovery`.
@@ -8,38 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
-Figures = Mapping[str, Any]
-"""Small JSON figures of a step."""
+from gnome_lite.pipeline import Figures
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Engine(Protocol):
-    """What runs the steps of a campaign.
-
-    Attributes:
-        shard_size: crystals in one shard; None hands all to one worker, which spreads them itself.
-    """
-
-    shard_size: int | None
-
-    def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
-        """Run one step and return its figures; round 0 is the preparation."""
-        ...
-
-    def map(self, function: Callable[[Sequence[T]], Iterable[R]], shards: Iterable[Sequence[T]]) -> Iterator[R]:
-        """Apply a pure function to each shard and yield all results, in the order in which they come.
-
-        Args:
-            function: picklable; gives one result or more for each shard.
-            shards: `shard_size` crystals each, at most.
-        """
-        ...
 
 
 class Direct:
