@@ -28,11 +28,12 @@ from gnome_lite.campaign.stopping import reason_to_stop
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import RoundReport
-from gnome_lite.pipeline import Figures, Progress, Store, silent
+from gnome_lite.pipeline import Figures, Progress, silent
 from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows
 from gnome_lite.settings import Settings
+from gnome_lite.store.database import SqlStore
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -179,7 +180,7 @@ def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
     get_run_logger().info("round %d: %d hits of %d verified", last.round, last.hits, last.verified)
 
 
-def publish_learning(name: str, store: Store, round: int) -> None:
+def publish_learning(name: str, store: SqlStore, round: int) -> None:
     """What the networks have learnt, as an artifact that each round renews."""
     pictures = (
         f"## {title}\n\n![{title}]({data_uri(f)})\n" for title, f in learning_figures(store, name, round).items()

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.config import CampaignConfig, Level
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
@@ -24,11 +21,8 @@ from gnome_lite.core.records import (
     Credibility,
     ModelRecord,
     Prediction,
-    RoundReport,
     TrainingSet,
-    Verdict,
     Verification,
-    VerifiedBatch,
 )
 
 Progress = Callable[[str, int, int, str], None]
@@ -333,189 +327,3 @@ class HullVerdict:
 
 BuildHull = Callable[[PhaseSet], Hull]
 """Phases of one level -> `Hull`."""
-
-
-class Store(Protocol):
-    """The truth about what is done. Every method commits all or nothing before it returns.
-
-    Where a method takes a level of theory, None is the campaign's own. What a step wrote with its figures counts as
-    done; at another level the step is called "acquire LEVEL" or "judge LEVEL".
-    """
-
-    def exclusive(self, campaign: str) -> AbstractContextManager[None]:
-        """Held by one process at a time; freed by the kernel when its holder dies.
-
-        Raises:
-            StoreError: if another process runs this campaign.
-        """
-        ...
-
-    def begin(self, config: CampaignConfig, references: PhaseSet) -> None:
-        """Record the campaign, or go on with it.
-
-        Raises:
-            ConfigError: if it exists with other settings (more rounds are allowed) or other references.
-        """
-        ...
-
-    def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
-        """Figures of a finished stage, None if it is not finished."""
-        ...
-
-    def add_candidates(
-        self, campaign: str, pool: CandidatePool, fingerprints: Sequence[str], figures: Mapping[str, Any]
-    ) -> int: ...
-
-    def candidates_with_formulas(self, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
-        """All candidates of these reduced formulas, of any campaign, by formula."""
-        ...
-
-    def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
-        """Unverified candidates of this round, and the `carry_over` most promising older ones, by id."""
-        ...
-
-    def add_predictions(
-        self, campaign: str, round: int, predictions: Sequence[Prediction], figures: Mapping[str, Any]
-    ) -> None: ...
-
-    def predictions(self, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]: ...
-
-    def add_selection(
-        self,
-        campaign: str,
-        round: int,
-        chosen: Sequence[str],
-        control: Sequence[str],
-        figures: Mapping[str, Any],
-        level: str | None = None,
-    ) -> None:
-        """What is to be verified at a level, best first; nothing is selected twice for one."""
-        ...
-
-    def selected(self, campaign: str, round: int, level: str | None = None) -> list[tuple[Candidate, str]]:
-        """This round's selection at a level in rank order, with its role, "chosen" or "control"."""
-        ...
-
-    def add_verification(self, campaign: str, round: int, verification: Verification) -> None: ...
-
-    def verifications(
-        self, level: str, campaign: str | None = None, ids: Iterable[str] | None = None
-    ) -> list[Verification]:
-        """Verifications at a level (of what a campaign selected for it, of some candidates), by candidate id."""
-        ...
-
-    def verified_ids(self, level: str) -> list[str]:
-        """Candidates verified at a level without failure, in order."""
-        ...
-
-    def verified_batch(self, level: str, ids: Sequence[str] | None = None) -> VerifiedBatch:
-        """What is verified at a level without failure as arrays: all ordered by id, or some ids in their order."""
-        ...
-
-    def outcomes(self, campaign: str, round: int, level: str | None = None) -> list[Verification]:
-        """Verifications of a round's selection at a level, failures too, in rank order."""
-        ...
-
-    def predicted_and_verified(
-        self, campaign: str, before_round: int
-    ) -> list[tuple[Candidate, Prediction, Verification]]:
-        """What earlier rounds selected and verified without failure, with the prediction of that round, by round and
-        rank."""
-        ...
-
-    def set_fingerprints(self, fingerprints: Mapping[str, str], level: str) -> None:
-        """Keep the fingerprints of relaxed crystals, by candidate id."""
-        ...
-
-    def add_verdicts(
-        self,
-        campaign: str,
-        round: int,
-        verdicts: Sequence[Verdict],
-        figures: Mapping[str, Any],
-        level: str | None = None,
-    ) -> None:
-        """Those that a round issued at a level: new ones, and earlier ones that moved."""
-        ...
-
-    def reissue_verdicts(
-        self,
-        campaign: str,
-        verdicts: Sequence[Verdict],
-        cause: str,
-        hull_id: str,
-        figures: Mapping[str, Any],
-        references: PhaseSet | None = None,
-        verified: tuple[int, Verification] | None = None,
-    ) -> None:
-        """Those that moved after the last round; with `references` the campaign goes on with these, and with `verified`
-        (round, outcome) what moved them is stored with them."""
-        ...
-
-    def verdicts(self, campaign: str, round: int | None = None, level: str | None = None) -> dict[str, Verdict]:
-        """Verdicts at a level that stand at the end of a round (None = now), by candidate id."""
-        ...
-
-    def add_model(self, campaign: str, round: int, model: ModelRecord, figures: Mapping[str, Any]) -> None: ...
-
-    def model(self, campaign: str, round: int) -> ModelRecord:
-        """The model in force at the start of a round: the last promoted one, else the base."""
-        ...
-
-    def base_model(self, campaign: str) -> ModelRecord | None:
-        """The model added for round 0."""
-        ...
-
-    def finish(self, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None: ...
-
-    def add_report(self, campaign: str, report: RoundReport) -> None: ...
-
-    def reports(self, campaign: str) -> list[RoundReport]: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FurtherParents:
-    """Known crystals without energies at this level: parents of candidates, never part of a hull.
-
-    Attributes:
-        skipped: files that could not be used, by cause.
-    """
-
-    crystals: CrystalBatch
-    ids: tuple[str, ...]
-    skipped: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class HigherLevel:
-    """One level of the ladder above the first.
-
-    Attributes:
-        name: of its calculator.
-        settings: budget, and how near the hull below what climbs must lie.
-        results log: file of the phases computed for this level's hulls, shared by all campaigns of a home.
-    """
-
-    name: str
-    verifier: Verifier
-    settings: Level
-    results_log: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """Everything a campaign needs, assembled once."""
-
-    config: CampaignConfig
-    source: Source
-    candidates: Candidates
-    further_parents: FurtherParents
-    gate: Gate
-    novelty: Novelty
-    predictor: Predictor
-    acquisition: Acquisition
-    verifier: Verifier
-    build_hull: BuildHull
-    store: Store
-    progress: Progress = silent
-    higher_levels: tuple[HigherLevel, ...] = ()

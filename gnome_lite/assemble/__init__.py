@@ -32,10 +32,11 @@ from gnome_lite.assemble.verifiers import (
     make_verifier,
     require_range,
 )
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.errors import SourceError, StoreError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.pipeline import Progress, Stages, silent
+from gnome_lite.pipeline import Progress, silent
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:

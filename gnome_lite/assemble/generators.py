@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gnome_lite.campaign.stages import FurtherParents
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.pipeline import FurtherParents, Gate, Generator, Novelty
+from gnome_lite.pipeline import Gate, Generator, Novelty
 from gnome_lite.settings import bundled
 
 if TYPE_CHECKING:

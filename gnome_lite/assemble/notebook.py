@@ -214,9 +214,9 @@ def predict_crystals(
         p_stable[placed] = errors.p_stable(distance[placed], spread[placed])
     rows = []
     for i, crystal in enumerate(crystals):
-        energies = [_known(values[i]) for values in (e_form, spread, distance, p_stable)]
-        note = predictor.out_of_domain(model.id, crystal, energies[0] is not None) or missing[i]
-        rows.append(PredictedCrystal(crystal.reduced_formula, *energies, note))
+        e, s, d, p = (_known(values[i]) for values in (e_form, spread, distance, p_stable))
+        note = predictor.out_of_domain(model.id, crystal, e is not None) or missing[i]
+        rows.append(PredictedCrystal(crystal.reduced_formula, e, s, d, p, note))
     return rows, of
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from gnome_lite.campaign.stages import HigherLevel
 from gnome_lite.config import CampaignConfig, Level
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import CalculatorError, LevelMismatchError
-from gnome_lite.pipeline import HigherLevel
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:

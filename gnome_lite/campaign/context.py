@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gnome_lite.campaign.engine import Direct
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Credibility, Verification, VerifiedBatch
-from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Stages
+from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase
 
 Seen = tuple[bool, str | None, str, Credibility]
 """Whether a crystal is novel, the nearest known one, its prototype and its credibility, as in `Verdict`."""

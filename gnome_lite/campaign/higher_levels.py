@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.reevaluate import has_moved, moved_to
 from gnome_lite.campaign.relaxing import relax
+from gnome_lite.campaign.stages import HigherLevel
 from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Verdict, Verification
-from gnome_lite.pipeline import BuildHull, HigherLevel, Hull, HullVerdict, Progress, Verifier
+from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Progress, Verifier
 from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.verify.results_log import relax_all
 

@@ -14,7 +14,8 @@ from gnome_lite.campaign.context import Seen
 from gnome_lite.core.errors import LevelMismatchError, StoreError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Verdict, Verification
-from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, Store, silent
+from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, silent
+from gnome_lite.store.database import SqlStore
 
 MOVED_EV_PER_ATOM = 1e-8
 """Less than this is the rounding of sums in another order."""
@@ -100,7 +101,7 @@ def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
 
 
 def reevaluate(
-    store: Store,
+    store: SqlStore,
     campaign: str,
     known_as: str,
     references: PhaseSet,

@@ -12,10 +12,11 @@ from functools import partial
 
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.engine import Direct
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.campaign.steps import Step, prepare, steps_of
 from gnome_lite.campaign.stopping import reason_to_stop
 from gnome_lite.core.records import RoundReport
-from gnome_lite.pipeline import Engine, Figures, Stages
+from gnome_lite.pipeline import Engine, Figures
 
 
 def run_campaign(

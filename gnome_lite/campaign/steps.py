@@ -19,10 +19,11 @@ from gnome_lite.campaign.history import prediction_history, training_sets
 from gnome_lite.campaign.reevaluate import affected, first_verdict, has_moved, moved_to
 from gnome_lite.campaign.relaxing import relax
 from gnome_lite.campaign.round_report import report
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.records import CandidatePool, Verdict
 from gnome_lite.generate.sift import Tally, sift
-from gnome_lite.pipeline import Stages, labels
+from gnome_lite.pipeline import labels
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""

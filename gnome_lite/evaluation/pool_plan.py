@@ -6,10 +6,10 @@ import zlib
 from collections import Counter
 
 from gnome_lite.campaign.context import Context
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import Candidate, CandidatePool
 from gnome_lite.generate.sift import Sifted, Tally, sift
-from gnome_lite.pipeline import Stages
 
 
 def plan_pool(n: int, seed: int, stages: Stages) -> tuple[list[Candidate], Counter[str]]:

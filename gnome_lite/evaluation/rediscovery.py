@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Prediction, Verdict, Verification
-from gnome_lite.pipeline import BuildHull, CrystalIndex, Novelty, Store
+from gnome_lite.pipeline import BuildHull, CrystalIndex, Novelty
+from gnome_lite.store.database import SqlStore
 
 MIN_ELEMENTS = 3
 """Compounds of fewer elements are given: a hull of ternaries needs its binaries."""
@@ -164,7 +165,7 @@ def _amounts(counts: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple((amounts // np.gcd.reduce(amounts)).tolist())
 
 
-def trials(store: Store, campaign: str, level: str) -> list[Trial]:
+def trials(store: SqlStore, campaign: str, level: str) -> list[Trial]:
     """Everything that a campaign has verified, in the order of its choice, with the verdicts that stand."""
     done = {v.candidate_id: v for v in store.verifications(level, campaign)}
     verdicts = store.verdicts(campaign)
@@ -242,7 +243,7 @@ def _return(h: Hidden, outcome: str, trial: Trial | None = None, same: Sequence[
     )  # fmt: skip
 
 
-def last_ranks(store: Store, campaign: str) -> dict[str, tuple[int, int]]:
+def last_ranks(store: SqlStore, campaign: str) -> dict[str, tuple[int, int]]:
     """(rank, of how many) of each candidate by P(stable) in the last round that predicted it."""
     found: dict[str, tuple[int, int]] = {}
     for report in store.reports(campaign):

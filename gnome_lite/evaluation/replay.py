@@ -20,7 +20,8 @@ from gnome_lite.core.records import STABLE_EV_PER_ATOM, Prediction, RoundReport
 from gnome_lite.evaluation.ground_truth import GroundTruth
 from gnome_lite.evaluation.plans import NETWORKED, Plan
 from gnome_lite.evaluation.replay_stages import Networks, replay_stages
-from gnome_lite.pipeline import Progress, Store, silent
+from gnome_lite.pipeline import Progress, silent
+from gnome_lite.store.database import SqlStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def offered_by(truth: GroundTruth, plan: Plan) -> NDArray[np.int64]:
 def _rounds(
     truth: GroundTruth,
     plan: Plan,
-    store: Store,
+    store: SqlStore,
     name: str,
     reports: Sequence[RoundReport],
     place: dict[str, int],

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from gnome_lite.assemble import assemble
 from gnome_lite.assemble.generators import make_novelty
 from gnome_lite.assemble.predictors import make_predictor
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
-from gnome_lite.pipeline import Progress, Stages, silent
+from gnome_lite.pipeline import Progress, silent
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:

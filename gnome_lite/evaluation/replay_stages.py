@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.campaign.acquisition import BatchAcquisition
+from gnome_lite.campaign.stages import FurtherParents, Stages
 from gnome_lite.config import CampaignConfig, Generate, Predict, Selection
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.phases import PhaseSet
@@ -22,7 +23,7 @@ from gnome_lite.core.records import (
 from gnome_lite.evaluation.ground_truth import GroundTruth
 from gnome_lite.evaluation.plans import Plan
 from gnome_lite.evaluation.replay_predictors import Networks, predictor_of
-from gnome_lite.pipeline import FurtherParents, Progress, Stages
+from gnome_lite.pipeline import Progress
 from gnome_lite.store.database import SqlStore
 
 

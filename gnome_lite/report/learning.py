@@ -14,10 +14,10 @@ from gnome_lite.report.training import history_figure, parity_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from gnome_lite.pipeline import Store
+    from gnome_lite.store.database import SqlStore
 
 
-def learning_figures(store: Store, campaign: str, round: int) -> dict[str, Figure]:
+def learning_figures(store: SqlStore, campaign: str, round: int) -> dict[str, Figure]:
     """By title; a picture of which there is nothing to show is left out.
 
     Args:

@@ -46,7 +46,9 @@ def write(path: Path, count: int = 150, stop_after: int | None = None, call: dic
         if len(told) == stop_after:
             raise StoppedError
 
-    return write_candidates(path, dict(call), stream, make_gate(CONFIG), count, lambda pool: [None] * len(pool), progress)
+    return write_candidates(
+        path, dict(call), stream, make_gate(CONFIG), count, lambda pool: [None] * len(pool), progress
+    )
 
 
 def test_what_is_written_are_the_candidates_that_pass_the_gate(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from gnome_lite.assemble import assemble, open_store
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.higher_levels import competing_phases, judge_at, levels, most_promising, of_system, phases_at
 from gnome_lite.campaign.runner import run_campaign
+from gnome_lite.campaign.stages import HigherLevel
 from gnome_lite.config import CampaignConfig, Level, Verify
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CalculatorError, LevelMismatchError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, Phase, Verification
-from gnome_lite.pipeline import HigherLevel, silent
+from gnome_lite.pipeline import silent
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore

@@ -16,6 +16,7 @@ from samples.seed_pool import seed_pool, write_seed_pool
 
 from gnome_lite.assemble import make_novelty
 from gnome_lite.campaign.runner import run_campaign
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.config import CampaignConfig, Predict, Selection
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import ConfigError, LevelMismatchError
@@ -28,7 +29,7 @@ from gnome_lite.evaluation.replay_predictors import Networks
 from gnome_lite.evaluation.replay_runs import band, by_arm, run_replays
 from gnome_lite.evaluation.replay_setup import open_replay
 from gnome_lite.evaluation.replay_stages import replay_stages
-from gnome_lite.pipeline import Stages, silent
+from gnome_lite.pipeline import silent
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 
