@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, SupportsInt
 
@@ -258,9 +259,15 @@ def chemical_system(numbers: ArrayLike) -> str:
 
 def reduced_formula(counts: NDArray[np.int64]) -> str:
     """Reduced formula, as pymatgen writes it, of atom counts by atomic number [MAX_Z + 1]."""
+    return _formula_of(tuple((int(z), int(counts[z])) for z in np.flatnonzero(counts)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _formula_of(amounts: tuple[tuple[int, int], ...]) -> str:
+    """Work out a formula once: a campaign asks for the same ones in every step."""
     from pymatgen.core import Composition
 
-    return str(Composition({symbol(z): int(counts[z]) for z in np.flatnonzero(counts)}).reduced_formula)
+    return str(Composition({symbol(z): n for z, n in amounts}).reduced_formula)
 
 
 def formula_counts(formula: str) -> NDArray[np.int64]:

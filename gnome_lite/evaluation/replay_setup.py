@@ -83,6 +83,8 @@ def open_replay(
     if directory is not None and (directory / REFERENCES).is_file():
         # The seed's unrelaxed crystals are not those of these references.
         config = config.model_copy(update={"sources": config.sources.model_copy(update={"seed": False})})
+    # The whole pool is asked about once a model: the cascade would only ask for parts of it again and again.
+    config = config.model_copy(update={"predict": config.predict.model_copy(update={"cascade": False})})
     settings = settings.model_copy(update={"home": home})
     may_know = partial(_known, share=known)
     predictor = make_predictor(config, settings, references.level, may_know, known >= 1, PooledPredictor)

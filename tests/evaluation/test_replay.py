@@ -111,13 +111,13 @@ def test_a_crystal_counts_once_and_a_known_one_never() -> None:
 
 def test_a_perfect_picker_finds_all_at_once(opened: Opened) -> None:
     truth, networks = opened
-    one = replay(truth, Plan("perfect", budget=8, rounds=1000), networks)
+    one = replay(truth, Plan("perfect", budget=60, rounds=1000), networks)
     assert one.offered < len(truth)
     assert one.hits_at == tuple(range(1, one.stable + 1))
     assert one.rounds[-1].verified == one.offered
     for r in one.rounds:
-        assert r.reachable == min(8, one.stable - (r.found - r.hits)) / 8
-        assert r.hits == round(8 * r.reachable)
+        assert r.reachable == min(60, one.stable - (r.found - r.hits)) / 60
+        assert r.hits == round(60 * r.reachable)
     assert one.verifications_to(1.0) == one.stable
     assert one.verifications_to(0.5) == -(-one.stable // 2)
 
@@ -125,12 +125,12 @@ def test_a_perfect_picker_finds_all_at_once(opened: Opened) -> None:
 def test_random_hits_what_there_is(opened: Opened) -> None:
     """Mean hit rate within four standard errors of the prevalence; DAF 1; nothing is verified twice."""
     truth, networks = opened
-    runs = [replay(truth, Plan("random", seed=s, budget=20, rounds=2), networks) for s in range(40)]
+    runs = [replay(truth, Plan("random", seed=s, budget=200, rounds=1), networks) for s in range(8)]
     share = np.array([one.stable / one.offered for one in runs])
     rate = np.array([one.rounds[-1].found / one.rounds[-1].verified for one in runs])
-    error = np.sqrt(share.mean() * (1 - share.mean()) / (40 * len(runs)))
+    error = np.sqrt(share.mean() * (1 - share.mean()) / (200 * len(runs)))
     assert abs((rate - share).mean()) < 4 * error
-    whole = replay(truth, Plan("random", budget=20, rounds=1000), networks)
+    whole = replay(truth, Plan("random", budget=90, rounds=1000), networks)
     assert (whole.rounds[-1].verified, whole.rounds[-1].found) == (whole.offered, whole.stable)
     assert sum(r.failed for r in whole.rounds) > 0
     daf = [one.rounds[0].daf for one in runs]
@@ -142,7 +142,7 @@ def test_random_hits_what_there_is(opened: Opened) -> None:
 )
 def test_the_same_seed_gives_the_same_figures(opened: Opened, strategy: str) -> None:
     truth, networks = opened
-    plan = Plan(strategy, budget=15, rounds=3)
+    plan = Plan(strategy, budget=15, rounds=2)
     one = replay(truth, plan, networks)
     assert figures(one) == figures(replay(truth, plan, networks))
     assert figures(one) != figures(replay(truth, replace(plan, seed=1), networks))
@@ -218,8 +218,8 @@ def test_the_hull_grows_with_what_is_verified(opened: Opened) -> None:
 
 def test_a_replay_ends_when_enough_is_found(opened: Opened) -> None:
     truth, networks = opened
-    whole = replay(truth, Plan("random", budget=10, rounds=1000), networks)
-    one = replay(truth, Plan("random", budget=10, rounds=1, until=0.5), networks)
+    whole = replay(truth, Plan("random", budget=60, rounds=1000), networks)
+    one = replay(truth, Plan("random", budget=60, rounds=1, until=0.5), networks)
     assert one.rounds[-1].found >= 0.5 * one.stable > one.rounds[-2].found
     assert one.verifications_to(0.5) == whole.verifications_to(0.5)
     assert one.verifications_to(1.0) is None
