@@ -115,7 +115,7 @@ def distorted(crystal: Crystal, rng: np.random.Generator) -> Crystal:
 
 def _pairs(crystals: CrystalBatch) -> tuple[int, int]:
     """How many pairs are compared to group crystals, and for how many no basis of one is like the other's."""
-    from gnome_lite.novelty import index
+    from gnome_lite.novelty.matcher import index
     from gnome_lite.novelty.matcher.cells import Cells
     from gnome_lite.novelty.matcher.mappings import mappings
     from gnome_lite.novelty.matcher.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE

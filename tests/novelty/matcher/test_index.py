@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.novelty import index as index_module
+from gnome_lite.novelty.matcher import index as index_module
 from gnome_lite.novelty.matcher.index import SameCrystals, composition_keys, groups
 
 

@@ -13,7 +13,7 @@ from ase.calculators.calculator import Calculator
 
 from benchmarks.exact_chgnet import ExactCHGNet
 from gnome_lite.core.errors import CalculatorError
-from gnome_lite.verify import chgnet_calculator
+from gnome_lite.verify.chgnet import calculator as chgnet_calculator
 from gnome_lite.verify.chgnet.calculator import CHECKPOINTS, CHGNetCalculator, load_model
 
 ENERGY_TOL_EV_PER_ATOM = 1e-5
