@@ -265,7 +265,7 @@ def _two_processes(crystals: list[Crystal]) -> Iterator[Row]:
     for processes in (1, 2):
         with ProcessVerifier(Verify(processes=processes, max_steps=MAX_STEPS)) as verifier:
             list(verifier.verify(candidates[:processes]))
-            workers = [worker.process.pid for worker in verifier._idle]
+            workers = [worker.process.pid for worker in verifier.workers.idle]
             before = [_processor_seconds(pid) for pid in workers]
             started = time.perf_counter()
             list(verifier.verify(candidates))

@@ -70,7 +70,7 @@ def build(
     holdout: TrainingSet,
     recipe: Recipe,
     origin: Checkpoint | None,
-    scratch: Path,
+    folder: Path,
     processes: int,
     progress: Progress,
     stage: str,
@@ -82,7 +82,7 @@ def build(
         data: all labelled crystals; only those whose formulas are for training are trained on.
         holdout: crystals to judge it by; their formulas must not be for training.
         origin: the checkpoint whose weights and normalisation it begins with, None for none.
-        scratch: an existing directory for the children's files.
+        folder: of a `train.training_folder`, for the children's files.
         processes: members trained at a time; 0 means one a core.
         stage: name under which progress is told.
         unrelaxed: the hold-out is of unrelaxed crystals.
@@ -108,7 +108,7 @@ def build(
     plan = Plan(recipe.architecture, normalisation, recipe.schedule, recipe.seed, recipe.members)
     base = None if origin is None else origin.weights
     name = recipe.hash(data, "" if origin is None else origin.card.id)
-    members = train_members(plan, inputs, targets, held, held_targets, base, scratch, name, processes, progress, stage)
+    members = train_members(plan, inputs, targets, held, held_targets, base, folder, processes, progress, stage)
     weights = tuple(member.weights for member in members)
     train_mae = float(np.median([member.history[-1][0] for member in members]))
     holdout_mae = _mae(members, held_targets) if len(held_targets) else train_mae

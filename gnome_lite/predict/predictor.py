@@ -26,6 +26,7 @@ from gnome_lite.predict.network import Architecture
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
 from gnome_lite.predict.ranking import rank_candidates
 from gnome_lite.predict.residual_gp import ResidualGP
+from gnome_lite.predict.train import training_folder
 
 GPU_WIDTH, CPU_WIDTH = 256, 64
 """Of networks trained from nothing where the campaign gives none; 256 is GNoME's."""
@@ -83,9 +84,9 @@ class EnsemblePredictor:
             kept = self._kept(recipe.hash(data, ""))
             if kept is not None:
                 return kept
-        recipe = recipes[0]
-        self._models_dir.mkdir(parents=True, exist_ok=True)
-        return self._keep(_build_base(known, self._inputs, recipe, self._models_dir, self._config.processes, progress))
+        recipe, processes = recipes[0], self._config.processes
+        train = partial(_build_base, known, self._inputs, recipe, processes=processes, progress=progress)
+        return self._once(recipe.hash(data, ""), train)
 
     def predict(
         self, model_id: str, crystals: CrystalBatch, progress: Progress
@@ -229,22 +230,27 @@ class EnsemblePredictor:
             base.card.members,
             seed,
         )
-        kept = self._kept(recipe.hash(data, begin.card.id))
-        if kept is not None:
-            return kept
-        self._models_dir.mkdir(parents=True, exist_ok=True)
-        made = build(
+        train = partial(
+            build,
             data,
             base.holdout,
             recipe,
             begin,
-            self._models_dir,
-            self._config.processes,
-            progress,
-            "learn",
+            processes=self._config.processes,
+            progress=progress,
+            stage="learn",
             unrelaxed=base.card.holdout_unrelaxed,
         )
-        return self._keep(made)
+        return self._once(recipe.hash(data, begin.card.id), train)
+
+    def _once(self, recipe: str, train: Callable[[Path], Checkpoint]) -> ModelRecord:
+        """A sound ensemble made by this recipe before, or trained now, by one process at a time."""
+        if (kept := self._kept(recipe)) is not None:
+            return kept
+        self._models_dir.mkdir(parents=True, exist_ok=True)
+        with training_folder(self._models_dir, recipe) as folder:
+            # Another process may have made it while we waited.
+            return self._kept(recipe) or self._keep(train(folder))
 
     def _kept(self, recipe: str) -> ModelRecord | None:
         """A sound ensemble made by this recipe before."""
@@ -299,18 +305,19 @@ def train_base(
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     recipe = _base_recipe(config, expert or Expert(), level, seed, _widths()[0])
-    made = _build_base(known, inputs, recipe, out_dir.parent, config.processes, progress)
-    checkpoint.write(made, out_dir)
+    with training_folder(out_dir.parent, recipe.hash(_joined(known, inputs), "")) as folder:
+        made = _build_base(known, inputs, recipe, folder, config.processes, progress)
+        checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
 
 
 def _build_base(
-    known: TrainingSet, inputs: TrainingSet | None, recipe: Recipe, place: Path, processes: int, progress: Progress
+    known: TrainingSet, inputs: TrainingSet | None, recipe: Recipe, folder: Path, processes: int, progress: Progress
 ) -> Checkpoint:
     """Trained from nothing; the hold-out is of unrelaxed crystals where there are any."""
     holdout = split(known if inputs is None else inputs)[1]
     data, unrelaxed = _joined(known, inputs), inputs is not None
-    return build(data, holdout, recipe, None, place, processes, progress, "prepare", unrelaxed=unrelaxed)
+    return build(data, holdout, recipe, None, folder, processes, progress, "prepare", unrelaxed=unrelaxed)
 
 
 def _joined(known: TrainingSet, inputs: TrainingSet | None) -> TrainingSet:

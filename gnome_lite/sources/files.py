@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.processes import Child, child_environment
 from gnome_lite.core.records import Phase
 from gnome_lite.sources.combined import merge
 from gnome_lite.sources.reference_files import read_references
@@ -22,6 +22,7 @@ MAX_BYTES = 5_000_000
 DEADLINE_S = 60.0
 """Wall clock, start of the child included, for its 10 s of CPU on a busy machine."""
 
+_NEEDED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 KINDS = {
     ".cif": "cif",
     ".vasp": "poscar",
@@ -52,28 +53,18 @@ def read_crystals(path: Path) -> list[NamedCrystal]:
     kind = _kind(path)
     content = _content(path)
     # Only what Python needs to start: the parsers get no keys and no user's start-up files.
-    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")}
+    environment = {k: v for k, v in child_environment().items() if k in _NEEDED}
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-    environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
     command = [sys.executable, "-B", "-P", "-s", "-m", "gnome_lite.sources.reader", kind, path.stem or path.name]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    ) as child:
-        try:
-            answer, _ = child.communicate(content, timeout=DEADLINE_S)
-        except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise SourceError(f"{path} takes more than {DEADLINE_S:.0f} s to read: split or simplify it") from None
-            raise
-    if child.returncode != 0:
-        raise SourceError(f"{path} {_death(child.returncode)}: split or simplify it")
+    child = Child(command, environment)
+    try:
+        answer, _ = child.process.communicate(content, timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"{path} takes more than {DEADLINE_S:.0f} s to read: split or simplify it") from None
+    finally:
+        child.stop()
+    if child.process.returncode != 0:
+        raise SourceError(f"{path} {_death(child.process.returncode)}: split or simplify it")
     result = json.loads(answer)
     if "error" in result:
         raise SourceError(f"{path} {result['error']}")
