@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -142,96 +142,90 @@ class Novelty(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PastPredictions:
-    """Crystals that were predicted and verified since, m in all.
+class PredictionHistory:
+    """Crystals that a campaign predicted and has verified since, m in all.
 
     Attributes:
-        predicted_ev_per_atom, spread_ev_per_atom, verified_ev_per_atom: formation energies before and after, and
-            the spread then, [m].
-        e_above_hull_ev_per_atom: predicted signed distance to the hull as it was known then, [m].
-        counts: atoms by atomic number, [m, MAX_Z + 1].
-        now_ev_per_atom: what the model in force says of the same unrelaxed crystals, [m]. It may have learnt from
-            them: errors of the model before it would correct a second time what it knows by now.
+        crystals: as they were predicted, unrelaxed.
+        predictions: as they were made.
+        verified_ev_per_atom: formation energies found, [m].
     """
 
-    predicted_ev_per_atom: NDArray[np.float64]
-    spread_ev_per_atom: NDArray[np.float64]
-    verified_ev_per_atom: NDArray[np.float64]
-    e_above_hull_ev_per_atom: NDArray[np.float64]
-    counts: NDArray[np.integer]
-    now_ev_per_atom: NDArray[np.float64]
+    crystals: CrystalBatch = field(default_factory=CrystalBatch.empty)
+    predictions: tuple[Prediction, ...] = ()
+    verified_ev_per_atom: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
-Distances = Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.float64]]
-"""`Hull.distances`."""
+Scores = Mapping[str, NDArray[Any]]
+"""Parallel arrays [n] by name: what candidates are chosen by, see `campaign.acquisition`."""
 
 
-class Outlook(Protocol):
-    """What predictions are worth, from the errors of earlier ones."""
+def labels(candidates: Sequence[Candidate]) -> dict[str, NDArray[Any]]:
+    """Return the scores that need no prediction."""
+    crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
+    return {
+        "probability": np.array([c.probability for c in candidates], dtype=np.float64),
+        "formula": np.array(crystals.reduced_formulas(), dtype=object),
+        "system": np.array([c.crystal.chemical_system for c in candidates], dtype=object),
+        "generator": np.array([c.generator for c in candidates], dtype=object),
+    }
 
-    def shift(self, counts: NDArray[np.integer], /) -> NDArray[np.float64]:
-        """What earlier errors at like compositions say is to be added to a predicted energy, eV/atom, [n].
+
+class Acquisition(Protocol):
+    """Which candidates are worth a verification."""
+
+    @property
+    def by_prediction(self) -> bool:
+        """Whether candidates are ranked by what is predicted of them."""
+        ...
+
+    @property
+    def explores(self) -> bool:
+        """Whether some candidates are chosen because the ensemble is uncertain of them."""
+        ...
+
+    def select(self, scores: Scores, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return indices of those chosen, best first, and of the random control."""
+        ...
+
+    def contenders(self, done: Scores, hopes: Sequence[Scores], widest: Scores) -> NDArray[np.int64]:
+        """Return which roughly predicted candidates could still be chosen, most promising first: a batch of them, to be
+        predicted in full next; empty when what is chosen is settled.
 
         Args:
-            counts: atoms by atomic number, [n, MAX_Z + 1].
+            done: scores of the candidates predicted in full.
+            hopes: scores of the m others, as good as they may turn out to be in one way and another.
+            widest: scores of the m others with the largest spread that they may turn out to have.
         """
         ...
 
-    def p_stable(
-        self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Probability of being on the hull from signed distance and spread, [n]; 0 where one is not finite."""
-        ...
-
-    def expected_improvement(
-        self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """By how much each is expected to lower the hull, eV/atom, [n]."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Screen:
-    """What n candidates are predicted for: the best of them are picked.
-
-    Attributes:
-        hull_ev_per_atom: formation energy of the hull at each composition, [n].
-        shift_ev_per_atom: `Outlook.shift` of each, [n].
-        compositions: equal numbers are equal compositions, int64 [n].
-        picked: so many are picked, and of one composition `per_composition`; those within `limit_ev_per_atom`
-            of the hull before all others.
-        outlook: by whose P(stable) they are ranked.
-    """
-
-    hull_ev_per_atom: NDArray[np.float64]
-    shift_ev_per_atom: NDArray[np.float64]
-    compositions: NDArray[np.int64]
-    picked: int
-    per_composition: int
-    limit_ev_per_atom: float
-    outlook: Outlook
-
 
 class Predictor(Protocol):
-    """Crystals -> formation energies, by an ensemble that is trained and kept on disk by id."""
+    """Crystals -> formation energies and what they promise, by an ensemble that is trained and kept on disk by id."""
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
         """The ensemble a campaign starts from: the shipped one if it was trained for this level,
         else one trained now on the references (and kept for the next campaign)."""
         ...
 
-    def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each (NaN where none).
+    def rank(
+        self,
+        model_id: str,
+        candidates: Sequence[Candidate],
+        hull: Hull,
+        history: PredictionHistory,
+        acquisition: Acquisition,
+        progress: Progress,
+    ) -> list[Prediction]:
+        """Return the predictions of candidates in their order, without those that cannot be predicted.
 
-        With a screen only what can still be picked is predicted in full; of the rest the spread tells how far
-        its cheaper prediction may be off.
+        What `acquisition` could choose is predicted in full. Of the rest the spread tells how far its cheaper
+        prediction may be off.
+
+        Args:
+            hull: of all phases known.
+            history: what earlier predictions came to.
         """
-        ...
-
-    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Outlook:
-        """What predictions of a model are worth near a hull: from its hold-out, and from what was verified since."""
         ...
 
     def retrain(
@@ -294,9 +288,6 @@ class HullVerdict:
 
 BuildHull = Callable[[PhaseSet, Sequence[Verification]], Hull]
 """References and verified crystals of the same level -> `Hull`. Raises LevelMismatchError."""
-
-Select = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]]
-"""Scores by name, each [n] -> (indices chosen, best first; indices of the random control)."""
 
 
 class Store(Protocol):
@@ -433,7 +424,7 @@ class Stages:
     gate: Gate
     novelty: Novelty
     predictor: Predictor
-    select: Select
+    acquisition: Acquisition
     verifier: Verifier
     build_hull: BuildHull
     store: Store

@@ -84,7 +84,7 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
-    from gnome_lite.campaign.acquisition import selector
+    from gnome_lite.campaign.acquisition import BatchAcquisition
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.stability.hull import build_hull
 
@@ -101,7 +101,7 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
         gate=make_gate(config),
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
-        select=selector(config.select),
+        acquisition=BatchAcquisition(config.select),
         verifier=make_verifier(config, references.elemental_ev_per_atom, settings),
         build_hull=build_hull,
         store=open_store(settings, create=True),

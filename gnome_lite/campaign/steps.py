@@ -12,19 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gnome_lite.campaign.acquisition import scores_of
 from gnome_lite.campaign.context import Surroundings, index_of_known, near_hull
 from gnome_lite.campaign.higher_levels import climb
-from gnome_lite.campaign.history import all_verified, outcomes_of, past_predictions
+from gnome_lite.campaign.history import all_verified, outcomes_of, prediction_history
 from gnome_lite.campaign.reevaluate import affected, first_verdict, has_moved, moved_to
-from gnome_lite.config import Selection
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.metrics import calibration_error
 from gnome_lite.core.phases import formation_energies
-from gnome_lite.core.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict
-from gnome_lite.pipeline import Outlook, Screen, Stages
+from gnome_lite.core.records import CandidatePool, RoundReport, TrainingSet, Verdict
+from gnome_lite.pipeline import Stages
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
@@ -109,22 +108,9 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
     config, store = stages.config, stages.store
     candidates = store.unverified(config.name, round, stages.verifier.level, config.predict.carry_over)
     model = store.model(config.name, round)
-    crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
     hull = stages.build_hull(stages.source.load(), all_verified(stages))
-    ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
-    past = past_predictions(stages, round, model.id)
-    outlook = stages.predictor.outlook(model.id, hull.distances, past)
-    shift = outlook.shift(crystals.counts)
-    screen = _screen(config.select, crystals, ground, shift, outlook)
-    e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress, screen)
-    distance = e_form - ground
-    p_stable = outlook.p_stable(distance + shift, spread)
-    gain = outlook.expected_improvement(distance + shift, spread)
-    predictions = [
-        Prediction(c.id, float(e), float(s), float(d), float(p), model.id, float(g))
-        for c, e, s, d, p, g in zip(candidates, e_form, spread, distance, p_stable, gain, strict=True)
-        if np.isfinite([e, s, d, p, g]).all()
-    ]
+    history = prediction_history(stages, round)
+    predictions = stages.predictor.rank(model.id, candidates, hull, history, stages.acquisition, stages.progress)
     figures = {"predicted": len(predictions), "unpredictable": len(candidates) - len(predictions), "model": model.id}
     store.add_predictions(config.name, round, predictions, figures)
     return figures
@@ -133,17 +119,8 @@ def predict(stages: Stages, round: int) -> dict[str, Any]:
 def select(stages: Stages, round: int) -> dict[str, Any]:
     """Which candidates to verify, and a random control from the same pool."""
     pool = stages.store.predictions(stages.config.name, round)
-    scores = {
-        "p_stable": np.array([p.p_stable for _, p in pool]),
-        "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in pool]),
-        "expected_improvement": np.array([p.expected_improvement_ev_per_atom or 0.0 for _, p in pool]),
-        "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
-        "probability": np.array([c.probability for c, _ in pool]),
-        "formula": np.array([c.crystal.reduced_formula for c, _ in pool], dtype=object),
-        "system": np.array([c.crystal.chemical_system for c, _ in pool], dtype=object),
-        "generator": np.array([c.generator for c, _ in pool], dtype=object),
-    }
-    chosen, control = stages.select(scores, np.random.default_rng(_seed(stages, round, "select")))
+    scores = scores_of(pool)
+    chosen, control = stages.acquisition.select(scores, np.random.default_rng(_seed(stages, round, "select")))
     screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
     expected = float(scores["p_stable"][chosen].mean()) if len(chosen) else None
     figures = {
@@ -310,27 +287,3 @@ def steps_of(stages: Stages) -> tuple[Step, ...]:
 
 def _seed(stages: Stages, round: int, step: str) -> tuple[int, int, int]:
     return stages.config.seed, round, zlib.crc32(step.encode())
-
-
-def _screen(
-    config: Selection,
-    crystals: CrystalBatch,
-    hull_ev_per_atom: NDArray[np.float64],
-    shift_ev_per_atom: NDArray[np.float64],
-    outlook: Outlook,
-) -> Screen | None:
-    """What the predictor may know of the selection that follows; None where it ranks by something else."""
-    if config.strategy != "p_stable":
-        return None
-    _, compositions = np.unique(crystals.reduced_formulas(), return_inverse=True)
-    # Of those picked some may be drawn for the control, and the next in rank take their places.
-    picked = config.budget + config.control
-    return Screen(
-        hull_ev_per_atom,
-        shift_ev_per_atom,
-        compositions,
-        picked,
-        config.per_composition,
-        config.e_above_hull_max,
-        outlook,
-    )

@@ -124,7 +124,7 @@ def _on_the_hull(
     hull = build_hull(references, ())
     distance[placed] = hull.distances(crystals.counts[placed], e_form[placed])
     p = np.full(len(crystals), np.nan)
-    p[placed] = predictor.outlook(model.id, hull.distances).p_stable(distance[placed], spread[placed])
+    p[placed] = predictor.error_model(model.id, hull).p_stable(distance[placed], spread[placed])
     rows = []
     for i, (file, name) in enumerate(names):
         strange = [symbol(z) for z in np.flatnonzero(crystals.counts[i] * ~known)]

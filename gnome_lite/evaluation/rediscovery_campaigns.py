@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from gnome_lite.assemble.generators import make_gate, make_generator
-from gnome_lite.assemble.predictors import make_predictor, shipped_model
+from gnome_lite.assemble.predictors import make_predictor
 from gnome_lite.assemble.verifiers import level_of
 from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import CampaignConfig, Generate
@@ -119,7 +119,7 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     predictor = (
         make_predictor(config, settings, level, lambda crystals: ~concealed(crystals, task.elements))
         if arm == "campaign"
-        else BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
+        else BlindPredictor()
     )
     stages = replace(stages, verifier=verifier, predictor=predictor)
     run_campaign(stages)

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.campaign.acquisition import select
+from gnome_lite.campaign.acquisition import BatchAcquisition
 from gnome_lite.config import Selection
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.metrics import calibration_error
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord, TrainingSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord, Prediction, TrainingSet
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.pipeline import Hull, PastPredictions, Predictor, Progress, silent
+from gnome_lite.pipeline import Hull, PredictionHistory, Progress, silent
+
+if TYPE_CHECKING:
+    from gnome_lite.predict.predictor import EnsemblePredictor
 
 Retrain = Literal["frozen", "none", "base", "continue"]
 """Between rounds: nothing is learnt at all; the base network stays, and only the errors of its predictions tell what to
-expect (`Outlook`); it is trained anew from its own weights, too, as a campaign does; or from the weights of the
+expect (`ErrorModel`); it is trained anew from its own weights, too, as a campaign does; or from the weights of the
 round before."""
 
 NETWORKED = ("greedy", "p_stable", "expected_improvement")
@@ -118,7 +121,7 @@ class Replay:
 class Networks(Protocol):
     """What a replay predicts with: `replay_networks.ReplayNetworks`."""
 
-    predictor: Predictor
+    predictor: EnsemblePredictor
     base: ModelRecord
     known: TrainingSet
 
@@ -157,7 +160,7 @@ class _Campaign:
     hull: Hull = field(init=False)
     model: ModelRecord = field(init=False)
     verified: list[int] = field(default_factory=list)
-    past: list[NDArray[np.float64]] = field(default_factory=list)
+    history: list[tuple[int, Prediction]] = field(default_factory=list)
     hits_at: list[int] = field(default_factory=list)
     rounds: list[ReplayRound] = field(default_factory=list)
 
@@ -224,11 +227,13 @@ class _Campaign:
         scores: dict[str, NDArray[Any]] = dict.fromkeys(names, blank)
         if self.plan.strategy in NETWORKED:
             e_form, spread = self.networks.structural(self.model.id, self.progress)
-            outlook = self.networks.predictor.outlook(self.model.id, self.hull.distances, self._past())
+            history, predictor = self._history(), self.networks.predictor
+            errors = predictor.error_model(self.model.id, self.hull, history)
+            residual = predictor.residual_gp(self.model.id, history)(truth.start.counts[left])
             scores |= {"e_form": e_form[left], "spread": spread[left]}
-            likely = e_form[left] - self.ground[left] + outlook.shift(truth.start.counts[left]), spread[left]
-            scores["p_stable"] = outlook.p_stable(*likely)
-            scores["expected_improvement"] = outlook.expected_improvement(*likely)
+            likely = e_form[left] - self.ground[left] + residual, spread[left]
+            scores["p_stable"] = errors.p_stable(*likely)
+            scores["expected_improvement"] = errors.expected_improvement(*likely)
         elif self.plan.strategy == "composition":
             e_form, spread = self.networks.composition()
             scores |= {"e_form": e_form[left], "spread": spread[left]}
@@ -250,7 +255,7 @@ class _Campaign:
         if strategy == "random":  # what DAF is measured by: uniform, without limits for compositions
             return self.rng.permutation(len(self.left))[:budget]
         limits = {"strategy": "greedy" if strategy == "composition" else strategy, "budget": budget, "control": 0}
-        return select(scores, self.rng, self.selection.model_copy(update=limits))[0]
+        return BatchAcquisition(self.selection.model_copy(update=limits)).select(scores, self.rng)[0]
 
     def _enter(self, chosen: NDArray[np.int64]) -> None:
         """What was verified becomes part of the hull; only where it can matter the ground is looked up again."""
@@ -270,17 +275,17 @@ class _Campaign:
         return self.truth.e_form_ev_per_atom[which] - self.ground[which] <= STABLE_EV_PER_ATOM
 
     def _remember(self, e_form: NDArray[np.float64], spread: NDArray[np.float64], chosen: NDArray[np.int64]) -> None:
-        """What was predicted, and what was found."""
-        rows = np.stack([e_form, spread, self.truth.e_form_ev_per_atom[chosen], e_form - self.ground[chosen], chosen])
-        self.past.append(rows[:, np.isfinite(rows).all(axis=0)])
+        """What was predicted, of what relaxed."""
+        away, verified = e_form - self.ground[chosen], self.truth.e_form_ev_per_atom[chosen]
+        for i, e, s, d, found in zip(chosen.tolist(), e_form, spread, away, verified, strict=True):
+            if np.isfinite([e, s, d, found]).all():
+                self.history.append((i, Prediction("", float(e), float(s), float(d), np.nan, self.model.id)))
 
-    def _past(self) -> PastPredictions | None:
-        if self.plan.retrain == "frozen":
-            return None
-        e_form, spread, verified, away, chosen = np.concatenate([np.empty((5, 0)), *self.past], axis=1)
-        which = chosen.astype(np.int64)
-        now = self.networks.structural(self.model.id, self.progress)[0][which]
-        return PastPredictions(e_form, spread, verified, away, self.truth.start.counts[which], now)
+    def _history(self) -> PredictionHistory:
+        known = [] if self.plan.retrain == "frozen" else self.history
+        which = np.array([i for i, _ in known], dtype=np.int64)
+        predictions = tuple(p for _, p in known)
+        return PredictionHistory(self.truth.start.take(which), predictions, self.truth.e_form_ev_per_atom[which])
 
     def _learn(self) -> bool:
         """Retrain on what the networks knew and everything verified; whether the new network was taken."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,11 @@ from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import ModelRecord, TrainingSet
 from gnome_lite.evaluation.labelled_pool import LabelledPool
-from gnome_lite.pipeline import Predictor, Progress, silent
+from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.prediction_cache import CachedPrediction, keep_cached, read_cached
+
+if TYPE_CHECKING:
+    from gnome_lite.predict.predictor import EnsemblePredictor
 
 
 @dataclass(slots=True)
@@ -29,7 +33,7 @@ class ReplayNetworks:
         kept: directory of answers.
     """
 
-    predictor: Predictor
+    predictor: EnsemblePredictor
     base: ModelRecord
     known: TrainingSet
     labelled: LabelledPool

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.records import ModelRecord, TrainingSet
-from gnome_lite.pipeline import Progress, Screen
-from gnome_lite.predict.predictor import EnsemblePredictor
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, ModelRecord, Prediction, TrainingSet
+from gnome_lite.pipeline import Acquisition, Hull, PredictionHistory, Progress
 
 
-class BlindPredictor(EnsemblePredictor):
-    """Says 0 eV/atom of everything and never learns: baselines do not pay for what they do not ask."""
+class BlindPredictor:
+    """`pipeline.Predictor` that predicts 0 eV/atom and never learns: baselines do not pay for networks."""
 
-    def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return np.zeros(len(crystals)), np.zeros(len(crystals))
+    def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
+        return ModelRecord("none", "", 0, 0, 0.0)
+
+    def rank(
+        self,
+        model_id: str,
+        candidates: Sequence[Candidate],
+        hull: Hull,
+        history: PredictionHistory,
+        acquisition: Acquisition,
+        progress: Progress,
+    ) -> list[Prediction]:
+        return [Prediction(c.id, 0.0, 0.0, 0.0, 0.0, model_id, 0.0) for c in candidates]
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress

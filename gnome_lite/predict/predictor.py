@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,17 @@ from gnome_lite.config import Predict
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, MissingReferenceError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import ModelRecord, TrainingSet
-from gnome_lite.pipeline import Distances, PastPredictions, Progress, Screen
+from gnome_lite.core.records import Candidate, ModelRecord, Prediction, TrainingSet
+from gnome_lite.pipeline import Acquisition, Hull, PredictionHistory, Progress, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import Recipe, build, join, split
-from gnome_lite.predict.cascade import cascade
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.error_model import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, ErrorModel
 from gnome_lite.predict.fit import Schedule
 from gnome_lite.predict.network import Architecture
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
+from gnome_lite.predict.ranking import rank_candidates
 from gnome_lite.predict.residual_gp import ResidualGP
 
 GPU_WIDTH, CPU_WIDTH = 256, 64
@@ -86,62 +85,80 @@ class EnsemblePredictor:
         return self._keep(_build_base(known, self._inputs, recipe, self._models_dir, self._config.processes, progress))
 
     def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
+        self, model_id: str, crystals: CrystalBatch, progress: Progress
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict` and `cascade`.
+        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict`.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
         """
-        ensemble, threads = self._ensemble(model_id), self._config.processes or os.cpu_count() or 1
-        if screen is None or not self._config.cascade:
-            return ensemble.predict(crystals, self._config.volume_scan, threads, progress)
-        return cascade(
-            ensemble.energies,
-            len(ensemble.networks),
-            crystals,
-            partial(_score, screen),
-            screen.compositions,
-            screen.picked,
-            screen.per_composition,
-            self._config.volume_scan,
-            threads,
-            progress,
-        )
+        return self._ensemble(model_id).predict(crystals, self._config.volume_scan, self._threads, progress)
+
+    def rank(
+        self,
+        model_id: str,
+        candidates: Sequence[Candidate],
+        hull: Hull,
+        history: PredictionHistory,
+        acquisition: Acquisition,
+        progress: Progress,
+    ) -> list[Prediction]:
+        """See `rank_candidates`.
+
+        Raises:
+            CheckpointError: if there is no sound ensemble of that id.
+        """
+        errors, residual = self.error_model(model_id, hull, history), self.residual_gp(model_id, history)
+        asks = acquisition if self._config.cascade and acquisition.by_prediction else None
+        ensemble, scan = self._ensemble(model_id), self._config.volume_scan
+        return rank_candidates(ensemble, candidates, hull, errors, residual, asks, scan, self._threads, progress)
 
     def out_of_domain(self, model_id: str, crystal: Crystal, predicted: bool) -> str:
         """See `Ensemble.out_of_domain`."""
         return self._ensemble(model_id).out_of_domain(crystal, predicted)
 
-    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> ErrorModel:
-        """Fitted on the errors of the base's hold-out and of what was verified since, where it was predicted near the
-        hull: predictions far above it err more, and would make those near it seem less sure than they are. What was
-        verified since also shifts what is expected of like compositions, as far as this model has not learnt it.
+    def error_model(self, model_id: str, hull: Hull, history: PredictionHistory | None = None) -> ErrorModel:
+        """Fit how far predictions are off to the errors of the base's hold-out and of what was verified since.
 
-        Args:
-            distances: of the hull that P(stable) is to be of.
+        Only errors of crystals predicted near the hull count: predictions far above it err more, and would make those
+        near it seem less sure than they are.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
         """
-        errors = [e for e in (self._of_holdout(model_id, distances), past) if e is not None]
-        away = np.concatenate([np.empty(0), *(e.e_above_hull_ev_per_atom for e in errors)])
-        error = np.concatenate([np.empty(0), *(e.verified_ev_per_atom - e.predicted_ev_per_atom for e in errors)])
-        spread = np.concatenate([np.empty(0), *(e.spread_ev_per_atom for e in errors)])
+        known = [] if history is None else zip(history.predictions, history.verified_ev_per_atom, strict=True)
+        rows = [(p.e_above_hull_ev_per_atom, v - p.e_form_ev_per_atom, p.spread_ev_per_atom) for p, v in known]
+        away, error, spread = np.concatenate(
+            [self._holdout_errors(model_id, hull), np.reshape(rows, (-1, 3)).T], axis=1
+        )
         near = np.nan_to_num(away, nan=np.inf) < NEAR_EV_PER_ATOM
         if near.sum() < FEWEST_RESIDUALS:
             near[:] = True
         if near.sum() < FEWEST_RESIDUALS:
-            found = ErrorModel.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
-        else:
-            found = ErrorModel.fitted(error[near], spread[near])
-        if past is None:
-            return found
-        return replace(found, shift=ResidualGP.fitted(past.counts, past.verified_ev_per_atom - past.now_ev_per_atom))
+            return ErrorModel.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
+        return ErrorModel.fitted(error[near], spread[near])
+
+    def residual_gp(self, model_id: str, history: PredictionHistory) -> ResidualGP:
+        """Fit what is still to be added to predictions of like compositions to the errors that a model makes of what
+        was verified, whichever model it was predicted by: it may have learnt from it since, and errors of the model
+        before would correct a second time what it knows by now.
+
+        Raises:
+            CheckpointError: if there is no sound ensemble of that id.
+        """
+        predicted = np.array([p.e_form_ev_per_atom for p in history.predictions])
+        others = np.array([p.model_id != model_id for p in history.predictions], dtype=bool)
+        if others.any():
+            predicted[others] = self.predict(model_id, history.crystals.take(others), silent)[0]
+        return ResidualGP.fitted(history.crystals.counts, history.verified_ev_per_atom - predicted)
 
     @cached_property
     def _inputs(self) -> TrainingSet | None:
         return None if self._read_inputs is None else self._read_inputs()
+
+    @property
+    def _threads(self) -> int:
+        return self._config.processes or os.cpu_count() or 1
 
     def _ensemble(self, model_id: str) -> Ensemble:
         if self._loaded is None or self._loaded.card.id != model_id:
@@ -149,31 +166,31 @@ class EnsemblePredictor:
             self._holdout = None
         return self._loaded
 
-    def _of_holdout(self, model_id: str, distances: Distances) -> PastPredictions | None:
-        """What a model says of the hold-out that travels with its base; None if that is not there."""
+    def _holdout_errors(self, model_id: str, hull: Hull) -> NDArray[np.float64]:
+        """Distance to the hull, error and spread of a model's predictions of the hold-out that travels with its base,
+        eV/atom, [3, m]; m = 0 if that is not there."""
         ensemble = self._ensemble(model_id)
         if self._holdout is None:
             try:
                 base = self._read(ensemble.card.base_id or ensemble.card.id)
             except CheckpointError:
-                return None
+                return np.empty((3, 0))
             if base.holdout is None:
-                return None
+                return np.empty((3, 0))
             # Relaxed crystals are asked for as they are: their volumes are no guesses.
             scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
             path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.npz"
             said = read_cached(path, len(base.holdout))
             if said is None:
-                threads = self._config.processes or os.cpu_count() or 1
-                said = ensemble.predict(base.holdout.crystals, scan, threads)
+                said = ensemble.predict(base.holdout.crystals, scan, self._threads)
                 keep_cached(path, said)
             self._holdout = base.holdout, *said
         holdout, predicted, spread = self._holdout
         try:
-            away = distances(holdout.crystals.counts, predicted)
+            away = hull.distances(holdout.crystals.counts, predicted)
         except MissingReferenceError:  # it holds elements that this hull does not know
             away = np.full(len(holdout), np.nan)
-        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away, holdout.crystals.counts, predicted)
+        return np.stack([away, holdout.e_form_ev_per_atom - predicted, spread])
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
@@ -301,18 +318,6 @@ def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:
     which = np.zeros(len(data), dtype=bool)
     which[np.random.default_rng((seed, n)).choice(len(data), n, replace=False)] = True
     return data.take(which)
-
-
-def _score(
-    screen: Screen,
-    which: NDArray[np.int64],
-    e_form_ev_per_atom: NDArray[np.float64],
-    spread_ev_per_atom: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """As `select` ranks: near the hull first, then by P(stable); by distance where that is 0 or 1. [k]"""
-    distance = e_form_ev_per_atom - screen.hull_ev_per_atom[which]
-    p = screen.outlook.p_stable(distance + screen.shift_ev_per_atom[which], spread_ev_per_atom)
-    return np.where(np.isnan(distance), -np.inf, p + (distance <= screen.limit_ev_per_atom) - 1e-6 * distance)
 
 
 def _widths() -> tuple[int, int]:

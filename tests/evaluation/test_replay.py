@@ -159,7 +159,7 @@ def test_networks_choose_by_what_they_say_of_the_known_hull(
     assert said.mean() > 0.99
     assert np.abs(scores["e_above_hull"] - distance)[said].max() < 1e-6
     assert np.isinf(scores["e_above_hull"][~said]).all()  # without a prediction it comes last
-    told = networks.predictor.outlook(networks.base.id, hull.distances).p_stable(distance, spread)
+    told = networks.predictor.error_model(networks.base.id, hull).p_stable(distance, spread)
     assert np.abs(scores["p_stable"] - told).max() < 1e-6
     chosen = campaign._choose(scores)
     others = np.delete(np.arange(len(campaign.left)), chosen)
