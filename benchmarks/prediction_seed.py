@@ -20,7 +20,7 @@ def measure(long: bool = False) -> Iterator[Row]:
     from gnome_lite.core.metrics import calibration_error
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.ensemble import Ensemble
-    from gnome_lite.predict.error_model import NEAR_EV_PER_ATOM, ErrorModel, p_stable
+    from gnome_lite.predict.error_model import NEAR_EV_PER_ATOM, ErrorModel
     from gnome_lite.predict.train import in_training
     from gnome_lite.settings import bundled
     from gnome_lite.sources.reference_files import read_references
@@ -61,9 +61,9 @@ def measure(long: bool = False) -> Iterator[Row]:
     p = np.zeros(len(ids))
     predicted, spread = chosen
     for fitted in (half, ~half):
-        near = fitted & (predicted - ground < NEAR_EV_PER_ATOM)  # as `EnsemblePredictor.outlook` does
+        near = fitted & (predicted - ground < NEAR_EV_PER_ATOM)  # as `EnsemblePredictor.error_model` does
         residuals = ErrorModel.fitted((truth - predicted)[near], spread[near])
-        p[~fitted] = p_stable((predicted - ground)[~fitted], spread[~fitted], residuals)
+        p[~fitted] = residuals.p_stable((predicted - ground)[~fitted], spread[~fitted])
     stable = decomposition <= 0
     error_of_p = calibration_error(p, stable)
     assert error_of_p is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -190,16 +190,16 @@ class PredictionHistory:
         verified_ev_per_atom: formation energies found, [m].
     """
 
-    crystals: CrystalBatch
-    predictions: tuple[Prediction, ...]
-    verified_ev_per_atom: NDArray[np.float64]
+    crystals: CrystalBatch = field(default_factory=CrystalBatch.empty)
+    predictions: tuple[Prediction, ...] = ()
+    verified_ev_per_atom: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 Scores = Mapping[str, NDArray[Any]]
 """Parallel arrays [n] by name: what candidates are chosen by, see `campaign.acquisition`."""
 
 
-def labels(candidates: Sequence[Candidate]) -> Scores:
+def labels(candidates: Sequence[Candidate]) -> dict[str, NDArray[Any]]:
     """Return the scores that need no prediction."""
     crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
     return {
@@ -255,6 +255,7 @@ class Predictor(Protocol):
         history: PredictionHistory,
         acquisition: Acquisition,
         progress: Progress,
+        engine: Engine | None = None,
     ) -> list[Prediction]:
         """Return the predictions of candidates in their order, without those that cannot be predicted.
 
@@ -264,6 +265,7 @@ class Predictor(Protocol):
         Args:
             hull: of all phases known.
             history: what earlier predictions came to.
+            engine: spreads the work, if it has shards.
         """
         ...
 

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.config import Selection
-from gnome_lite.pipeline import Scores
+from gnome_lite.core.records import Candidate, Prediction
+from gnome_lite.pipeline import Scores, labels
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -30,6 +31,16 @@ WORTH = {"p_stable": "p_stable", "expected_improvement": "expected_improvement",
 ranked, go by the predicted distance to the hull."""
 FEWEST_AT_A_TIME = 16
 """Candidates predicted in full at a time, or more: fewer tell little about the rest."""
+
+
+def scores_of(predicted: Sequence[tuple[Candidate, Prediction]]) -> Scores:
+    """Return the scores of candidates by what is predicted of them."""
+    return labels([c for c, _ in predicted]) | {
+        "p_stable": np.array([p.p_stable for _, p in predicted]),
+        "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in predicted]),
+        "expected_improvement": np.array([p.expected_improvement_ev_per_atom or 0.0 for _, p in predicted]),
+        "spread": np.array([p.spread_ev_per_atom for _, p in predicted]),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +68,17 @@ class BatchAcquisition:
         return self.config.strategy in WORTH
 
     @property
-    def explores(self) -> bool:
-        """Whether some are chosen for their spread."""
-        return round(self.config.explore * self.config.budget) > 0
+    def needs_spread(self) -> bool:
+        """Whether a large spread may be a reason to choose a candidate, or is none against it as for P(stable)."""
+        return self.config.strategy != "p_stable" or self._n_explorers > 0
+
+    @property
+    def _n_likely(self) -> int:
+        return round(self.config.substitution_share * self.config.budget)
+
+    @property
+    def _n_explorers(self) -> int:
+        return round(self.config.explore * self.config.budget)
 
     def select(self, scores: Scores, rng: np.random.Generator) -> tuple[Indices, Indices]:
         """Choose candidates for verification and a random control from the same pool.
@@ -78,7 +97,7 @@ class BatchAcquisition:
         config, n = self.config, len(scores["e_above_hull"])
         control = rng.choice(n, size=min(config.control, n), replace=False).astype(np.int64)
         order = self._ranked(scores, rng)
-        likely, explorers = (round(share * config.budget) for share in (config.substitution_share, config.explore))
+        likely, explorers = self._n_likely, self._n_explorers
         batch = _Batch(scores, config, set(control.tolist()))
         batch.fill(order, config.budget - explorers - likely)
         if likely:
@@ -103,9 +122,9 @@ class BatchAcquisition:
             widest: scores of the others with the largest spread that they may turn out to have, [m].
         """
         races = [(self._merit(done), np.max([self._merit(scores) for scores in hopes], axis=0))]
-        if self.explores:
+        if self._n_explorers:
             races.append((_hopeful_spread(done), _hopeful_spread(widest)))
-        if self.config.substitution_share:
+        if self._n_likely:
             races.append((_substitution_probability(done), _substitution_probability(widest)))
         most = self.config.budget + self.config.control
         found: dict[int, None] = {}

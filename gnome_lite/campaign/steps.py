@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gnome_lite.campaign.acquisition import scores_of
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.higher_levels import levels
 from gnome_lite.campaign.history import prediction_history, training_sets
@@ -23,7 +24,6 @@ from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.records import CandidatePool, Verdict
 from gnome_lite.generate.sift import Tally, sift
-from gnome_lite.pipeline import labels
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
@@ -98,7 +98,7 @@ def predict(context: Context, round: int) -> dict[str, Any]:
     model = stages.store.model(name, round)
     history = prediction_history(context, round)
     predictions = stages.predictor.rank(
-        model.id, candidates, context.hull(), history, stages.acquisition, stages.progress
+        model.id, candidates, context.hull(), history, stages.acquisition, stages.progress, context.engine
     )
     figures = {"predicted": len(predictions), "unpredictable": len(candidates) - len(predictions), "model": model.id}
     stages.store.add_predictions(name, round, predictions, figures)
@@ -111,13 +111,7 @@ def acquire(context: Context, round: int) -> dict[str, Any]:
     pool = stages.store.predictions(name, round)
     # The label keeps the draws of campaigns that an earlier version began.
     rng = np.random.default_rng(_seed(context, round, "select"))
-    scores = {
-        **labels([c for c, _ in pool]),
-        "p_stable": np.array([p.p_stable for _, p in pool]),
-        "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in pool]),
-        "expected_improvement": np.array([p.expected_improvement_ev_per_atom or 0.0 for _, p in pool]),
-        "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
-    }
+    scores = scores_of(pool)
     chosen, control = stages.acquisition.select(scores, rng)
     figures = {
         "screened": int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum()),

@@ -15,7 +15,7 @@ from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, ModelRecord, Prediction, TrainingSet
 from gnome_lite.evaluation.ground_truth import GroundTruth
 from gnome_lite.evaluation.plans import Plan
-from gnome_lite.pipeline import Acquisition, Hull, PredictionHistory, Predictor, Progress
+from gnome_lite.pipeline import Acquisition, Engine, Hull, PredictionHistory, Predictor, Progress
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
 from gnome_lite.predict.predictor import EnsemblePredictor
 
@@ -140,6 +140,7 @@ class TablePredictor:
         history: PredictionHistory,
         acquisition: Acquisition,
         progress: Progress,
+        engine: Engine | None = None,
     ) -> list[Prediction]:
         """Return one prediction for each candidate with an energy; P(stable) is 0 or 1."""
         e_form, spread = self._say(candidates)
@@ -176,8 +177,9 @@ class _PlannedPredictor:
         history: PredictionHistory,
         acquisition: Acquisition,
         progress: Progress,
+        engine: Engine | None = None,
     ) -> list[Prediction]:
-        known = history if self._learns_errors else PredictionHistory(CrystalBatch.empty(), (), np.empty(0))
+        known = history if self._learns_errors else PredictionHistory()
         return self._networks.predictor.rank(model_id, candidates, hull, known, acquisition, progress)
 
     def retrain(

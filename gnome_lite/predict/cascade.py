@@ -77,7 +77,7 @@ def cascade(
         volume_scan: as of `Ensemble.predict`.
     """
     n, natural = len(crystals), 1
-    first = list(range(n_members if acquisition.explores else 1))
+    first = list(range(n_members if acquisition.needs_spread else 1))
     seen = np.full((n_members, len(VOLUMES), n), np.nan)
     for start in range(0, n, CRYSTALS_AT_ONCE):
         block = np.arange(start, min(start + CRYSTALS_AT_ONCE, n))
@@ -134,7 +134,7 @@ def _refine(
         hopes = [score(others, last[left] + lowering, np.full(len(left), s)) for s in spreads]
         wide = np.where(last_spread > 0, np.hypot(widening * last_spread, IQR_PER_SIGMA * error), np.inf)[left]
         widest = score(others, last[left] + min(lowering, 0.0), wide)
-        hopes += [widest] * acquisition.explores
+        hopes += [widest] * acquisition.needs_spread
         chosen = left[acquisition.contenders(score(done, e_form[done], spread[done]), hopes, widest)]
         if not len(chosen):
             break

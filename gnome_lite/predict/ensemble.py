@@ -180,7 +180,7 @@ def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64
     Returns:
         Median and spread, eV/atom, [n] each.
     """
-    said = energies.reshape(-1, energies.shape[-1])
+    said = np.concatenate(energies)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
         median = np.nanmedian(said, axis=0)

@@ -15,9 +15,10 @@ from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, MissingReferenceError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, ModelRecord, Prediction, TrainingSet
-from gnome_lite.pipeline import Acquisition, Hull, PredictionHistory, Progress, silent
+from gnome_lite.pipeline import Acquisition, Engine, Hull, PredictionHistory, Progress, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import Recipe, build, join, split
+from gnome_lite.predict.cascade import Energies
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.error_model import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, ErrorModel
@@ -26,6 +27,7 @@ from gnome_lite.predict.network import Architecture
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
 from gnome_lite.predict.ranking import rank_candidates
 from gnome_lite.predict.residual_gp import ResidualGP
+from gnome_lite.predict.sharded import ShardedEnergies
 from gnome_lite.predict.train import training_folder
 
 GPU_WIDTH, CPU_WIDTH = 256, 64
@@ -106,8 +108,9 @@ class EnsemblePredictor:
         history: PredictionHistory,
         acquisition: Acquisition,
         progress: Progress,
+        engine: Engine | None = None,
     ) -> list[Prediction]:
-        """See `rank_candidates`.
+        """See `rank_candidates`; an engine with shards works the energies out elsewhere.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
@@ -115,9 +118,12 @@ class EnsemblePredictor:
         errors, residual = self.error_model(model_id, hull, history), self.residual_gp(model_id, history)
         asks = acquisition if self._config.cascade and acquisition.by_prediction else None
         ensemble, scan = self._ensemble(model_id), self._config.volume_scan
+        energies: Energies = ensemble.energies
+        if engine is not None and engine.shard_size is not None:
+            energies = ShardedEnergies(engine, self._path(model_id))
         return rank_candidates(
-            ensemble, lambda crystals: self.predict(model_id, crystals, progress), candidates, hull, errors, residual,
-            asks, scan, self._threads, progress,
+            ensemble, lambda crystals: self.predict(model_id, crystals, progress), energies, candidates, hull, errors,
+            residual, asks, scan, self._threads, progress,
         )  # fmt: skip
 
     def out_of_domain(self, model_id: str, crystal: Crystal, predicted: bool) -> str:
@@ -268,10 +274,12 @@ class EnsemblePredictor:
         checkpoint.write(made, path)
         return made.card.record(path)
 
+    def _path(self, model_id: str) -> Path:
+        path, shipped = self._models_dir / model_id, self._shipped_dir
+        return shipped if shipped is not None and shipped.is_dir() and not path.is_dir() else path
+
     def _read(self, model_id: str) -> Checkpoint:
-        path = self._models_dir / model_id
-        if not path.is_dir() and self._shipped_dir is not None and self._shipped_dir.is_dir():
-            path = self._shipped_dir
+        path = self._path(model_id)
         if not path.is_dir():
             raise CheckpointError(f"there is no model {model_id} in {self._models_dir}: restore it")
         read = checkpoint.read(path)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.records import Candidate, Prediction
 from gnome_lite.pipeline import Acquisition, Hull, Progress, Scores, labels
-from gnome_lite.predict.cascade import cascade
+from gnome_lite.predict.cascade import Energies, cascade
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.error_model import ErrorModel
 from gnome_lite.predict.residual_gp import ResidualGP
@@ -19,6 +19,7 @@ from gnome_lite.predict.residual_gp import ResidualGP
 def rank_candidates(
     ensemble: Ensemble,
     predict: Callable[[CrystalBatch], tuple[NDArray[np.float64], NDArray[np.float64]]],
+    energies: Energies,
     candidates: Sequence[Candidate],
     hull: Hull,
     errors: ErrorModel,
@@ -34,6 +35,7 @@ def rank_candidates(
     expected improvement are worked out; the distance itself is kept as the networks say it.
 
     Args:
+        energies: of some members, as `Ensemble.energies`.
         predict: all members' formation energy and spread of crystals, eV/atom, [n] each.
         errors, residual: what predictions of this ensemble are off by.
         acquisition: only what it could choose is predicted in full; None predicts all in full.
@@ -57,9 +59,7 @@ def rank_candidates(
         e_form, spread = predict(crystals)
     else:
         n_members = len(ensemble.networks)
-        e_form, spread = cascade(
-            ensemble.energies, n_members, crystals, score, acquisition, volume_scan, threads, progress
-        )
+        e_form, spread = cascade(energies, n_members, crystals, score, acquisition, volume_scan, threads, progress)
     scores = score(np.arange(len(candidates)), e_form, spread)
     rows = np.stack([e_form, *(scores[k] for k in ("spread", "e_above_hull", "p_stable", "expected_improvement"))])
     return [

@@ -13,16 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gnome_lite.config import Predict
+from gnome_lite.campaign.acquisition import BatchAcquisition
+from gnome_lite.config import Predict, Selection
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, GnomeLiteError, SourceError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import ModelRecord, Phase, TrainingSet
-from gnome_lite.pipeline import PastPredictions, Predictor, silent
+from gnome_lite.core.records import Candidate, ModelRecord, Phase, Prediction, TrainingSet
+from gnome_lite.pipeline import PredictionHistory, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import split
 from gnome_lite.predict.predictor import CPU_WIDTH, GPU_WIDTH, EnsemblePredictor, train_base
 from gnome_lite.predict.train import in_training
+from gnome_lite.stability.hull import build_hull
 
 LEVEL = "made-up-1.0"
 CONFIG = Predict(members=2, width=16, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
@@ -77,7 +79,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def predictor(shipped: ModelRecord, home: Path) -> Predictor:
+def predictor(shipped: ModelRecord, home: Path) -> EnsemblePredictor:
     return EnsemblePredictor(CONFIG, home, Path(shipped.path), LEVEL)
 
 
@@ -95,7 +97,7 @@ def test_the_split_is_gnomes_and_goes_by_formula() -> None:
 
 
 def test_the_shipped_ensemble_learns_and_is_the_base(
-    references: PhaseSet, predictor: Predictor, shipped: ModelRecord
+    references: PhaseSet, predictor: EnsemblePredictor, shipped: ModelRecord
 ) -> None:
     e_form = references.e_form_ev_per_atom
     assert shipped.n_train + shipped.n_holdout == len(references)
@@ -105,27 +107,37 @@ def test_the_shipped_ensemble_learns_and_is_the_base(
     compounds = references.crystals.n_atoms > 1
     assert np.corrcoef(predicted[compounds], e_form[compounds])[0, 1] > 0.9
     assert (spread >= 0).all()
-    p = predictor.outlook(shipped.id, lambda counts, e: e + 1.0).p_stable(predicted, spread)
-    assert ((p >= 0) & (p <= 1)).all()
+    candidates = [Candidate(str(i), crystal, "", "", "", 1) for i, crystal in enumerate(references.crystals)]
+    by = BatchAcquisition(Selection(strategy="random"))
+    ranked = predictor.rank(shipped.id, candidates, build_hull(references, ()), PredictionHistory(), by, silent)
+    said = {int(p.candidate_id): p for p in ranked}
+    assert [p.e_form_ev_per_atom for p in said.values()] == predicted[list(said)].tolist()
+    assert all(0 <= p.p_stable <= 1 for p in ranked)
 
 
-def test_errors_that_the_model_has_learnt_since_shift_nothing(
-    references: PhaseSet, predictor: Predictor, shipped: ModelRecord
+def test_only_errors_that_the_model_in_force_still_makes_are_expected_again(
+    references: PhaseSet, predictor: EnsemblePredictor, shipped: ModelRecord
 ) -> None:
-    """Only what the model in force still gets wrong is added; how sure it is comes from what was said before."""
+    """Whichever model a crystal was predicted by; how sure the model in force is comes from what was said before."""
     some = references.crystals.take(references.crystals.n_atoms > 1).take(np.arange(50))
-    truth, off = np.zeros(50), np.full(50, 0.2)
-    past = PastPredictions(truth - off, np.zeros(50), truth, truth, some.counts, truth)
-    outlook = predictor.outlook(shipped.id, lambda counts, e: e, past)
-    assert (outlook.shift(some.counts) == 0).all()
-    still_wrong = replace(past, now_ev_per_atom=truth - off)
-    assert predictor.outlook(shipped.id, lambda counts, e: e, still_wrong).shift(some.counts) == pytest.approx(
-        0.2, abs=0.1
-    )
+    now, _ = predictor.predict(shipped.id, some, silent)
+    hull = build_hull(references, ())
+
+    def history(off: float, verified: np.ndarray, model_id: str) -> PredictionHistory:
+        said = tuple(Prediction("", float(e) - off, 0.0, 0.0, 0.5, model_id) for e in verified)
+        return PredictionHistory(some, said, verified)
+
+    learnt, still_wrong = history(0.2, now, "gnn-before"), history(0.0, now, "gnn-before")
+    still_wrong = replace(still_wrong, verified_ev_per_atom=now + 0.2)
+    assert predictor.residual_gp(shipped.id, learnt)(some.counts) == pytest.approx(0.0, abs=1e-6)
+    for known in (still_wrong, history(0.2, now + 0.2, shipped.id)):
+        assert predictor.residual_gp(shipped.id, known)(some.counts) == pytest.approx(0.2, abs=0.1)
+    errors = [predictor.error_model(shipped.id, hull, known) for known in (PredictionHistory(), learnt)]
+    assert errors[1].bias_ev_per_atom > errors[0].bias_ev_per_atom
 
 
 def test_retraining_is_idempotent_and_keeps_the_hold_out(
-    references: PhaseSet, predictor: Predictor, shipped: ModelRecord, tmp_path: Path
+    references: PhaseSet, predictor: EnsemblePredictor, shipped: ModelRecord, tmp_path: Path
 ) -> None:
     old, new = halves(references)
     told: list[int] = []
@@ -230,7 +242,7 @@ def test_the_width_goes_by_the_device_unless_given(
     assert base("shipped", as_shipped, Path(shipped.path))[1] == shipped
 
 
-def test_an_unknown_model_is_named(predictor: Predictor) -> None:
+def test_an_unknown_model_is_named(predictor: EnsemblePredictor) -> None:
     with pytest.raises(CheckpointError, match="gnn-0123456789abcdef"):
         predictor.predict("gnn-0123456789abcdef", CrystalBatch.empty(), silent)
 
