@@ -219,8 +219,8 @@ class Acquisition(Protocol):
         ...
 
     @property
-    def explores(self) -> bool:
-        """Whether some candidates are chosen because the ensemble is uncertain of them."""
+    def needs_spread(self) -> bool:
+        """Whether a large spread may be a reason to choose a candidate."""
         ...
 
     def select(self, scores: Scores, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

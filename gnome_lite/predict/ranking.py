@@ -45,8 +45,10 @@ def rank_candidates(
     ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
     off = residual(crystals.counts)
 
-    def score(which: NDArray[np.int64], e_form: NDArray[np.float64], spread: NDArray[np.float64]) -> Scores:
-        distance = e_form - ground[which]
+    def score(
+        which: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
+    ) -> Scores:
+        spread, distance = spread_ev_per_atom, e_form_ev_per_atom - ground[which]
         expected = distance + off[which]
         return {name: values[which] for name, values in names.items()} | {
             "e_above_hull": distance,
