@@ -29,13 +29,11 @@ class Section(BaseModel):
 class Space(Section):
     """The chemical space that candidates may lie in."""
 
-    elements: tuple[str, ...] = Field(default=DEFAULT_ELEMENTS, description="elements that candidates may contain")
-    chemical_systems: tuple[str, ...] = Field(
-        default=(), description='if any, only these and their subsystems, e.g. ["Li-Fe-O"]'
-    )
-    min_elements: int = Field(default=2, ge=1, le=8, description="fewest elements in a candidate")
-    max_elements: int = Field(default=4, ge=1, le=8, description="most elements in a candidate")
-    allow_radioactive: bool = Field(default=False, description="also Tc, Pm, Po and beyond Bi")
+    elements: tuple[str, ...] = Field(DEFAULT_ELEMENTS, description="elements that candidates may contain")
+    chemical_systems: tuple[str, ...] = Field((), description='if any, only these and their subsystems: ["Li-Fe-O"]')
+    min_elements: int = Field(2, ge=1, le=8, description="fewest elements in a candidate")
+    max_elements: int = Field(4, ge=1, le=8, description="most elements in a candidate")
+    allow_radioactive: bool = Field(False, description="also Tc, Pm, Po and beyond Bi")
 
     @field_validator("elements")
     @classmethod
@@ -60,17 +58,13 @@ class Space(Section):
 class Sources(Section):
     """Reference crystals; all must be of the verifier's level of theory."""
 
-    seed: bool = Field(default=True, description="the bundled reference set")
-    files: tuple[Path, ...] = Field(
-        default=(), description="your own crystals with energies at this level: extxyz, ASE db, pymatgen JSON"
-    )
-    releases: tuple[Path, ...] = Field(default=(), description="directories that `gnome-lite release` wrote")
-    materials_project: tuple[str, ...] = Field(
-        default=(), description='chemical systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY'
-    )
-    include_gnome: bool = Field(default=False, description="also the Materials Project's GNoME entries, CC BY-NC")
+    seed: bool = Field(True, description="the bundled reference set")
+    files: tuple[Path, ...] = Field((), description="with energies of this level: extxyz, ASE db, pymatgen JSON")
+    releases: tuple[Path, ...] = Field((), description="directories that `gnome-lite release` wrote")
+    materials_project: tuple[str, ...] = Field((), description='systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY')
+    include_gnome: bool = Field(False, description="also the Materials Project's GNoME entries, CC BY-NC")
     licences: Literal["any", "permissive"] = Field(
-        default="any", description='"permissive" leaves out entries that are CC BY-NC or state no licence'
+        "any", description='"permissive": without CC BY-NC and unstated ones'
     )
 
 
@@ -85,20 +79,16 @@ class Generate(Section):
     shipped labelled pool was made by the other four.
     """
 
-    candidates: int = Field(default=1000, ge=1, description="new candidates kept in each round")
+    candidates: int = Field(1000, ge=1, description="new candidates kept in each round")
     mix: dict[GeneratorName, Weight] = Field(
-        default={"substitution": 4.0, "partial": 3.0, "prototypes": 2.0, "random": 1.0},
+        {"substitution": 4.0, "partial": 3.0, "prototypes": 2.0, "random": 1.0},
         description="weights; also intermetallic, vacancies",
     )
-    threshold: float = Field(default=0.001, gt=0, lt=1, description="least probability of an ionic substitution")
-    max_atoms: int = Field(default=20, ge=1, description="most atoms in a candidate's cell")
-    parents_e_above_hull_max: float = Field(
-        default=0.2, ge=0, description="crystals at most this far above the hull are varied, eV/atom"
-    )
-    composition_e_above_hull_max: float = Field(
-        default=0.05, description="random search: formulas predicted this near the hull, eV/atom; inf = all"
-    )
-    parents: tuple[Path, ...] = Field(default=(), description="files of further crystals to vary, without energies")
+    threshold: float = Field(0.001, gt=0, lt=1, description="least probability of an ionic substitution")
+    max_atoms: int = Field(20, ge=1, description="most atoms in a candidate's cell")
+    parents_e_above_hull_max: float = Field(0.2, ge=0, description="crystals up to here are varied, eV/atom")
+    composition_e_above_hull_max: float = Field(0.05, description="predicted limit of random search, eV/atom; or inf")
+    parents: tuple[Path, ...] = Field((), description="files of further crystals to vary, without energies")
 
     @field_validator("mix")
     @classmethod
@@ -111,40 +101,32 @@ class Generate(Section):
 class Gates(Section):
     """Checks that candidates must pass before any energy is computed."""
 
-    min_distance_ratio: float = Field(
-        default=0.6, gt=0, lt=1, description="shortest distance over the sum of covalent radii"
-    )
-    volume_per_atom_min: float = Field(default=4.0, description="Å^3")
-    volume_per_atom_max: float = Field(default=80.0, description="Å^3")
+    min_distance_ratio: float = Field(0.6, gt=0, lt=1, description="shortest distance / sum of covalent radii")
+    volume_per_atom_min: float = Field(4.0, description="Å^3")
+    volume_per_atom_max: float = Field(80.0, description="Å^3")
     charge_balance: Literal["strict", "relaxed", "off"] = Field(
-        default="strict", description='"strict" (states common in the ICSD), "relaxed" (as GNoME), "off"; alloys pass'
+        "strict", description='"strict" (states common in the ICSD), "relaxed" (as GNoME), "off"; alloys pass'
     )
 
 
 class Predict(Section):
     """The ensemble of graph networks."""
 
-    members: int = Field(default=4, ge=1, le=32, description="networks in the ensemble")
-    width: int | None = Field(default=None, ge=8, description="of newly trained networks: 256 on a CUDA GPU, else 64")
-    epochs: int = Field(default=40, ge=1, description="of training from random weights")
-    retrain: Literal["always", "never"] = Field(default="always", description='"always" (after each round) or "never"')
-    retrain_from: Literal["base", "last"] = Field(
-        default="base", description='"base" or "last": whose weights to begin with'
-    )
-    retrain_epochs: int = Field(default=6, ge=1, description="of each retraining")
-    replay_buffer: int = Field(default=4000, ge=0, description="reference crystals in each retraining; 0 = all")
-    learning_rate: float = Field(default=3e-3, gt=0, description="highest rate of training from random weights")
-    retrain_learning_rate: float = Field(default=2e-4, gt=0, description="highest rate of a retraining")
-    batch_size: int = Field(default=32, ge=1, description="crystals")
-    patience: int = Field(default=0, ge=0, description="epochs without progress that end a training; 0 = none do")
-    volume_scan: int = Field(
-        default=0, ge=0, description="0: median over three volumes; n: lowest of n volumes, 80-120 % (GNoME: 20)"
-    )
-    cascade: bool = Field(default=True, description="ask all networks only about what can still be selected")
-    carry_over: int = Field(
-        default=200, ge=0, description="best unverified candidates of earlier rounds kept in the pool"
-    )
-    processes: int = Field(default=0, ge=0, description="0 = one a core")
+    members: int = Field(4, ge=1, le=32, description="networks in the ensemble")
+    width: int | None = Field(None, ge=8, description="of new networks; default: 256 on a CUDA GPU, else 64")
+    epochs: int = Field(40, ge=1, description="of training from random weights")
+    retrain: Literal["always", "never"] = Field("always", description='"always" (after each round) or "never"')
+    retrain_from: Literal["base", "last"] = Field("base", description='or "last": whose weights to begin with')
+    retrain_epochs: int = Field(6, ge=1, description="of each retraining")
+    replay_buffer: int = Field(4000, ge=0, description="reference crystals in each retraining; 0 = all")
+    learning_rate: float = Field(3e-3, gt=0, description="highest rate of training from random weights")
+    retrain_learning_rate: float = Field(2e-4, gt=0, description="highest rate of a retraining")
+    batch_size: int = Field(32, ge=1, description="crystals")
+    patience: int = Field(0, ge=0, description="epochs without progress that end a training; 0 = none do")
+    volume_scan: int = Field(0, ge=0, description="0: median of three volumes; n: lowest of n, 80-120 % (GNoME: 20)")
+    cascade: bool = Field(True, description="ask all networks only about what can still be selected")
+    carry_over: int = Field(200, ge=0, description="best unverified candidates of earlier rounds in the pool")
+    processes: int = Field(0, ge=0, description="0 = one a core")
 
 
 Strategy = Literal["p_stable", "expected_improvement", "greedy", "ion_exchange", "random"]
@@ -154,22 +136,16 @@ class Selection(Section):
     """Which candidates are relaxed in each round."""
 
     strategy: Strategy = Field(
-        default="p_stable", description='or "expected_improvement", "greedy" (as GNoME), "ion_exchange", "random"'
+        "p_stable", description="or expected_improvement, greedy (as GNoME), ion_exchange, random"
     )
-    budget: int = Field(default=24, ge=1, description="crystals relaxed in each round")
-    budget_s: float | None = Field(
-        default=None, gt=0, description="seconds of relaxation that end a round, all processes together"
-    )
-    control: int = Field(default=4, ge=0, description="further crystals picked at random, for comparison")
-    substitution_share: float = Field(
-        default=0.0, ge=0, le=1, description="share of the budget for the most probable ionic substitutions"
-    )
-    explore: float = Field(
-        default=0.0, ge=0, le=1, description="share of the budget for the most uncertain that could be stable"
-    )
-    e_above_hull_max: float = Field(default=0.05, description="predicted; such candidates come first, eV/atom")
-    per_composition: int = Field(default=1, ge=1, description="most structures of one composition")
-    per_system: int = Field(default=0, ge=0, description="most structures of one chemical system; 0 = any number")
+    budget: int = Field(24, ge=1, description="crystals relaxed in each round")
+    budget_s: float | None = Field(None, gt=0, description="relaxation time of all processes that ends a round, s")
+    control: int = Field(4, ge=0, description="further crystals drawn at random, to compare with")
+    substitution_share: float = Field(0.0, ge=0, le=1, description="budget share of the likeliest ionic substitutions")
+    explore: float = Field(0.0, ge=0, le=1, description="budget share of uncertain ones that may be stable")
+    e_above_hull_max: float = Field(0.05, description="candidates predicted below this come first, eV/atom")
+    per_composition: int = Field(1, ge=1, description="most structures of one composition")
+    per_system: int = Field(0, ge=0, description="most structures of one chemical system; 0 = any number")
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
@@ -184,13 +160,9 @@ class Selection(Section):
 class Stop(Section):
     """When a campaign ends before its last round: after some poor rounds in a row."""
 
-    patience: int = Field(default=2, ge=0, description="poor rounds in a row that end a campaign; 0 = none do")
-    hit_rate: float = Field(
-        default=0.05, ge=0, le=1, description="a round is poor if its hit rate and the predicted one lie below"
-    )
-    min_new_fraction: float = Field(
-        default=0.01, ge=0, le=1, description="or if a smaller share of the candidates made was new"
-    )
+    patience: int = Field(2, ge=0, description="poor rounds in a row that end a campaign; 0 = none do")
+    hit_rate: float = Field(0.05, ge=0, le=1, description="a round is poor if found and predicted rate are lower")
+    min_new_fraction: float = Field(0.01, ge=0, le=1, description="or if a smaller share of what was made is new")
 
 
 CalculatorKwargs = dict[str, str | int | float | bool]
@@ -230,26 +202,22 @@ class Verify(Section):
     like most optimisers; "kept": no crystal leaves the space group it starts with.
     """
 
-    calculator: str = Field(
-        default="chgnet", description="or another by name (docs/calculators.md), or module:factory of an ASE calculator"
-    )
-    calculator_kwargs: CalculatorKwargs = Field(default={}, description="arguments of the calculator")
-    fmax_ev_per_ang: float = Field(default=0.05, gt=0, description="largest force when relaxed, eV/Å")
-    max_steps: int = Field(default=200, ge=1, description="of one relaxation")
-    deadline_s: float = Field(default=120.0, gt=0, description="seconds for one crystal")
-    memory_gib: float = Field(default=6.0, gt=0, description="for one process")
-    processes: int = Field(default=0, ge=0, description="0 = one a core")
-    tries: int = Field(default=2, ge=1, le=5, description="where one ends in a crash, a time-out or lack of memory")
+    calculator: str = Field("chgnet", description="or another name (docs/calculators.md), or module:factory of ASE")
+    calculator_kwargs: CalculatorKwargs = Field({}, description="arguments of the calculator")
+    fmax_ev_per_ang: float = Field(0.05, gt=0, description="largest force when relaxed, eV/Å")
+    max_steps: int = Field(200, ge=1, description="of one relaxation")
+    deadline_s: float = Field(120.0, gt=0, description="seconds for one crystal")
+    memory_gib: float = Field(6.0, gt=0, description="for one process")
+    processes: int = Field(0, ge=0, description="0 = one a core")
+    tries: int = Field(2, ge=1, le=5, description="attempts at one crystal: crashes, time-outs, lack of memory")
     trajectories: Literal["off", "extxyz", "parquet"] = Field(
-        default="off", description='"extxyz" or "parquet": keep energy, forces and stress of each step'
+        "off", description='"extxyz" or "parquet": keep energy, forces and stress of each step'
     )
     symmetry: Symmetry = Field(
-        default="broken", description='"kept": the space group of the start; "broken": saddles are left; "free"'
+        "broken", description='"kept": the space group of the start; "broken": saddles are left; "free"'
     )
-    levels: tuple[str, ...] = Field(
-        default=(), description='cheapest first, e.g. ["chgnet", "chgnet-r2scan", "gpaw"]; see [verify.level.NAME]'
-    )
-    level: dict[str, Level] = Field(default={}, description="settings of the levels above the first, by name")
+    levels: tuple[str, ...] = Field((), description='cheapest first, e.g. ["chgnet", "gpaw"]; see [verify.level.NAME]')
+    level: dict[str, Level] = Field({}, description="settings of the levels above the first, by name")
 
     @model_validator(mode="after")
     def _levels_begin_here(self) -> Self:
@@ -275,21 +243,21 @@ class Verify(Section):
 class Expert(Section):
     """Settings that few campaigns have a reason to change."""
 
-    steps: int = Field(default=3, ge=1, le=8, description="message-passing steps of newly trained networks")
-    cutoff_ang: float = Field(default=4.0, gt=1, le=8, description="longest edge of their graphs, Å")
-    volume_jitter: float = Field(default=0.2, ge=0, le=0.5, description="volumes in training vary by this share")
-    supercell_max: int = Field(default=4, ge=1, le=16, description="cells of a parent in partial substitution")
-    structures_per_composition: int = Field(default=100, ge=1, description="of random search")
+    steps: int = Field(3, ge=1, le=8, description="message-passing steps of new networks")
+    cutoff_ang: float = Field(4.0, gt=1, le=8, description="longest edge of their graphs, Å")
+    volume_jitter: float = Field(0.2, ge=0, le=0.5, description="volumes in training vary by this share")
+    supercell_max: int = Field(4, ge=1, le=16, description="largest supercell of partial substitution, in cells")
+    structures_per_composition: int = Field(100, ge=1, description="structures of one formula in random search")
 
 
 class CampaignConfig(Section):
     """A whole campaign. The same config and seed give the same candidates and the same verdicts."""
 
     name: str = Field(
-        default="first", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="a store can hold many campaigns, by name"
+        "first", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="a store can hold many campaigns, by name"
     )
-    seed: int = Field(default=0, ge=0, description="of all random numbers")
-    rounds: int = Field(default=3, ge=1, description="a finished campaign can be given more")
+    seed: int = Field(0, ge=0, description="of all random numbers")
+    rounds: int = Field(3, ge=1, description="a finished campaign can be given more")
     space: Space = Space()
     sources: Sources = Sources()
     generate: Generate = Generate()

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 from gnome_lite.cli.old_commands import with_current_commands
 from gnome_lite.core.errors import GnomeLiteError, OldNameWarning
@@ -72,8 +72,15 @@ def _run(app: typer.Typer, words: Sequence[str], debug: bool) -> int:
         return _tell(f"{kind} (a defect: run again with --debug and report it)", DEFECT, debug)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
-    """What `warnings.showwarning` is: a notice names no line of our source."""
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Take the place of `warnings.showwarning`: a notice names no line of our source."""
     ours = issubclass(category, OldNameWarning)
     print(f"notice: {message}" if ours else f"{filename}:{lineno}: {category.__name__}: {message}", file=sys.stderr)
 

@@ -28,7 +28,7 @@ def predict(
     level: Annotated[str | None, typer.Option(help="Level of theory. Default: that of the bundled crystals.")] = None,
     home: Home = None,
 ) -> None:
-    """Predict formation energies and distances to the hull.
+    """Predict energies and distances to the hull.
 
     The networks predict the energy *after* relaxation, with the spread of the ensemble. There is a hull at the level of
     the bundled crystals only; level mp-GGA_GGA+U-MP2020 gives formation energies on the Materials Project's scale.

@@ -17,10 +17,10 @@ def reevaluate(
     campaign: Annotated[list[str] | None, typer.Argument(help="Campaigns of the store. Default: all.")] = None,
     home: Home = None,
 ) -> None:
-    """Issue verdicts again after the phases they rest on changed.
+    """Re-issue verdicts that new phases affect.
 
-    Only verdicts that new references or verified crystals affect are looked up again; the old ones are kept. A campaign
-    whose references have changed continues with the new ones.
+    Verdicts are looked up again where references or verified crystals have changed since; the old ones are kept. A
+    campaign whose references have changed continues with the new ones.
     """
     from gnome_lite.assemble import reevaluate_campaign
     from gnome_lite.report.progress import progress_on

@@ -8,7 +8,7 @@ from typing import Any
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import ConfigError
-from gnome_lite.core.old_settings import with_current_names
+from gnome_lite.core.old_settings import GONE, with_current_names
 
 _FREE_SETTINGS = (
     "rounds", "predict.processes", "verify.processes", "stop.patience", "stop.hit_rate", "stop.min_new_fraction",
@@ -21,7 +21,7 @@ def require_same(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]
     # A setting that an older gnome_lite did not know had its default.
     before = _flat(CampaignConfig().model_dump(mode="json")) | _flat(with_current_names(stored)[0])
     after = _flat(wanted)
-    for key in before | after:
+    for key in (*after, *GONE):
         if key not in _FREE_SETTINGS and before.get(key) != after.get(key):
             raise ConfigError(
                 f"campaign {name!r} began with {key} = {json.dumps(before.get(key))}, not "

@@ -14,7 +14,8 @@ from gnome_lite.core.errors import CheckpointError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.pipeline import silent
-from gnome_lite.predict import checkpoint, screen
+from gnome_lite.predict import checkpoint
+from gnome_lite.predict import composition_screen as screen
 from gnome_lite.predict.composition_ensemble import CompositionEnsemble
 from gnome_lite.predict.composition_screen import CompositionScreen, train_compositions
 from gnome_lite.predict.train import in_training

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gnome_lite.campaign.acquisition import BatchAcquisition
-from gnome_lite.config import Predict, Selection
+from gnome_lite.config import Expert, Predict, Selection
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, GnomeLiteError, SourceError
 from gnome_lite.core.phases import PhaseSet
@@ -28,6 +28,7 @@ from gnome_lite.stability.hull import build_hull
 
 LEVEL = "made-up-1.0"
 CONFIG = Predict(members=2, width=16, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
+EXPERT = Expert(steps=2)
 SMALL = CONFIG.model_copy(update={"members": 1, "width": 8, "epochs": 1, "retrain_learning_rate": 1e-2})
 METALS, ANIONS = (3, 11, 19, 12, 20, 38, 13, 31, 30, 29), (7, 8, 9, 15, 16, 17, 34, 35)
 
@@ -70,7 +71,7 @@ def halves(references: PhaseSet) -> tuple[TrainingSet, TrainingSet]:
 @pytest.fixture(scope="module")
 def shipped(references: PhaseSet, tmp_path_factory: pytest.TempPathFactory) -> ModelRecord:
     path = tmp_path_factory.mktemp("data") / f"base-{LEVEL}"
-    return train_base(known(references), references.level, CONFIG, path, 0, silent)
+    return train_base(known(references), references.level, CONFIG, path, 0, silent, expert=EXPERT)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def test_retraining_is_idempotent_and_keeps_the_hold_out(
     assert predictor.retrain(shipped, old, new, 7, silent) == first
     # Trained anew elsewhere, one member at a time: the same weights.
     one_by_one = CONFIG.model_copy(update={"processes": 1})
-    elsewhere = EnsemblePredictor(one_by_one, tmp_path, Path(shipped.path), LEVEL)
+    elsewhere = EnsemblePredictor(one_by_one, tmp_path, Path(shipped.path), LEVEL, expert=EXPERT)
     assert replace(elsewhere.retrain(shipped, old, new, 7, silent), path="") == replace(first, path="")
 
 
@@ -157,11 +158,11 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
     references: PhaseSet, shipped: ModelRecord, tmp_path: Path
 ) -> None:
     old, new = halves(references)
-    whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL).retrain(
+    whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL, expert=EXPERT).retrain(
         shipped, old, new, 7, silent
     )
     few = CONFIG.model_copy(update={"replay_buffer": 40, "retrain_epochs": 1})
-    predictor = EnsemblePredictor(few, tmp_path / "few", Path(shipped.path), LEVEL)
+    predictor = EnsemblePredictor(few, tmp_path / "few", Path(shipped.path), LEVEL, expert=EXPERT)
     first = predictor.retrain(shipped, old, new, 7, silent)
     n_new = len(split(new)[0])
     assert n_new + 0.6 * 40 < first.n_train <= n_new + 40
@@ -180,7 +181,7 @@ def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: PhaseSet, tmp
     compounds = data.take(data.crystals.n_atoms > 1)
     inputs = TrainingSet(compounds.crystals.scaled(np.full(len(compounds), 1.1)), compounds.e_form_ev_per_atom)
     config = SMALL.model_copy(update={"epochs": 2})
-    record = train_base(data, LEVEL, config, tmp_path / "base", 0, silent, inputs)
+    record = train_base(data, LEVEL, config, tmp_path / "base", 0, silent, inputs, EXPERT)
     read = checkpoint.read(tmp_path / "base")
     assert read.card.holdout_unrelaxed
     assert read.holdout is not None
@@ -189,18 +190,22 @@ def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: PhaseSet, tmp
     np.testing.assert_allclose(read.holdout.crystals.lattices, expected.lattices, rtol=1e-6)
     assert record.n_train == len(split(data)[0]) + len(split(inputs)[0])
     # A campaign that has to train its own base does the same.
-    mine = EnsemblePredictor(config, tmp_path / "models", None, LEVEL, lambda: inputs).base(references, silent)
+    mine = EnsemblePredictor(config, tmp_path / "models", None, LEVEL, lambda: inputs, expert=EXPERT).base(
+        references, silent
+    )
     assert mine.n_holdout == record.n_holdout
 
 
 def test_another_architecture_is_trained_once_and_again_when_damaged(
     references: PhaseSet, shipped: ModelRecord, tmp_path: Path
 ) -> None:
-    small = EnsemblePredictor(SMALL, tmp_path, Path(shipped.path), LEVEL)
+    small = EnsemblePredictor(SMALL, tmp_path, Path(shipped.path), LEVEL, expert=EXPERT)
     base = small.base(references, silent)
     assert base.id != shipped.id
     told: list[str] = []
-    again = EnsemblePredictor(SMALL, tmp_path, None, LEVEL).base(references, lambda *news: told.append(news[0]))
+    again = EnsemblePredictor(SMALL, tmp_path, None, LEVEL, expert=EXPERT).base(
+        references, lambda *news: told.append(news[0])
+    )
     assert (again, told) == (base, [])  # neither a restart nor a second campaign trains it again
     assert [path.name for path in tmp_path.iterdir()] == [base.id]  # no scratch is left
     worse = TrainingSet(references.crystals, references.e_form_ev_per_atom + 3.0)
@@ -209,7 +214,7 @@ def test_another_architecture_is_trained_once_and_again_when_damaged(
     file = Path(base.path) / "member-00.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(CheckpointError, match="member-00"):
-        EnsemblePredictor(SMALL, tmp_path, None, LEVEL).predict(base.id, references.crystals, silent)
+        EnsemblePredictor(SMALL, tmp_path, None, LEVEL, expert=EXPERT).predict(base.id, references.crystals, silent)
     assert small.base(references, silent) == base
     checkpoint.read(Path(base.path))
 
@@ -223,7 +228,7 @@ def test_the_width_goes_by_the_device_unless_given(
     config = CONFIG.model_copy(update={"members": 1, "width": None, "epochs": 1, "retrain_epochs": 1})
 
     def base(home: str, config: Predict = config, models: Path | None = None) -> tuple[EnsemblePredictor, ModelRecord]:
-        predictor = EnsemblePredictor(config, tmp_path / home, models, LEVEL)
+        predictor = EnsemblePredictor(config, tmp_path / home, models, LEVEL, expert=EXPERT)
         return predictor, predictor.base(references, silent)
 
     def width(model: ModelRecord) -> int:
@@ -259,13 +264,13 @@ def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     lonely = Crystal.make([3], [[0, 0, 0]], np.eye(3) * 9)
     entry = Phase("a", lonely, 0.0, LEVEL, "made up", "CC0")
     with pytest.raises(SourceError, match="can be trained on"):
-        EnsemblePredictor(CONFIG, tmp_path, None, LEVEL).base(PhaseSet.make([entry]), silent)
+        EnsemblePredictor(CONFIG, tmp_path, None, LEVEL, expert=EXPERT).base(PhaseSet.make([entry]), silent)
 
 
 def test_divergence_is_one_line_and_leaves_nothing(references: PhaseSet, tmp_path: Path) -> None:
     wild = SMALL.model_copy(update={"learning_rate": 1e30, "epochs": 2})
     with pytest.raises(GnomeLiteError, match=r"lower predict\.learning_rate"):
-        EnsemblePredictor(wild, tmp_path, None, LEVEL).base(references, silent)
+        EnsemblePredictor(wild, tmp_path, None, LEVEL, expert=EXPERT).base(references, silent)
     assert list(tmp_path.iterdir()) == []
 
 
