@@ -81,7 +81,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def predictor(shipped: ModelRecord, home: Path) -> EnsemblePredictor:
-    return EnsemblePredictor(CONFIG, home, Path(shipped.path), LEVEL)
+    return EnsemblePredictor(CONFIG, home, Path(shipped.path), LEVEL, expert=EXPERT)
 
 
 def test_importing_the_room_is_light() -> None:
