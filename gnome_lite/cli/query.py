@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Callable
+from dataclasses import fields
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, split_list, store_of
+from gnome_lite.cli.common import Home, console, say, store_of
+from gnome_lite.store.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gnome_lite.store.query import Query
-    from gnome_lite.store.stored import StoredCrystal
+    from gnome_lite.store.query import StoredCrystal
 
 
 class Format(StrEnum):
@@ -24,55 +28,51 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-Elements = Annotated[str | None, typer.Option(metavar="Li,O", help="Has all of these elements.")]
-Only = Annotated[str | None, typer.Option(metavar="Li,Fe,O", help="Has none but these elements.")]
-Exclude = Annotated[str | None, typer.Option(metavar="F", help="Has none of these elements.")]
-Chemsys = Annotated[str | None, typer.Option(metavar="Li-Fe-O", help="Has exactly these elements.")]
-Formula = Annotated[str | None, typer.Option(metavar="LiFePO4", help="Has this composition.")]
-EHullMax = Annotated[
-    float | None, typer.Option("--e-hull-max", metavar="EV", help="At most this far above the hull, eV/atom.")
-]
-Stable = Annotated[bool, typer.Option("--stable", help="On the hull (surrogate-stable).")]
-NSites = Annotated[str | None, typer.Option("--nsites", metavar="1-40", help="Atoms in the cell.")]
-SpaceGroup = Annotated[str | None, typer.Option("--sg", metavar="225", help="Space group, number or symbol.")]
-Prototype = Annotated[str | None, typer.Option(metavar="AB_cF8_225_a_b", help="Wyckoff-labelled prototype.")]
-Novel = Annotated[bool | None, typer.Option("--novel/--known", help="Not in the reference set / in it.")]
-Suspect = Annotated[
-    bool | None, typer.Option("--suspect/--no-suspect", help="Maybe an ordering of a solid solution / not.")
-]
-Campaign = Annotated[str | None, typer.Option(metavar="NAME", help="Of this campaign.")]
-Round = Annotated[int | None, typer.Option(metavar="N", help="Of this round.")]
-Unverified = Annotated[bool, typer.Option("--unverified", help="Also candidates without a verdict.")]
-Sort = Annotated[str, typer.Option(help="e_above_hull, e_form, p_stable, n_sites, formula, id, round ...")]
-Limit = Annotated[int | None, typer.Option(min=0, help="At most so many.")]
+_OPTIONS = {f.name: f for f in fields(Query) if f.metadata}
 
 
+def option(name: str) -> Any:
+    """Return the option of a field of `Query`."""
+    about = _OPTIONS[name].metadata
+    return typer.Option(*about["flags"], metavar=about["metavar"], help=about["help"])
+
+
+Elements = Annotated[str | None, option("elements")]
+Chemsys = Annotated[str | None, option("chemical_system")]
+Campaign = Annotated[str | None, option("campaign")]
+
+
+def _annotation(name: str) -> Any:
+    kind, default = _OPTIONS[name].metadata["kind"], _OPTIONS[name].default
+    return Annotated[kind if default is False else kind | None, option(name)]
+
+
+def with_filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each field of `Query`, in place of its parameter `wanted`, that query."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    filters = [
+        inspect.Parameter(name, keyword, default=f.default if f.default != () else None, annotation=_annotation(name))
+        for name, f in _OPTIONS.items()
+    ]
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "wanted"]
+    parameters = [*filters, *(p.replace(kind=keyword) for p in own)]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(wanted=Query.make(**{name: given.pop(name) for name in _OPTIONS}), **given)
+
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+@with_filters
 def query(
-    elements: Elements = None,
-    only: Only = None,
-    exclude: Exclude = None,
-    chemsys: Chemsys = None,
-    formula: Formula = None,
-    e_hull_max: EHullMax = None,
-    stable: Stable = False,
-    nsites: NSites = None,
-    sg: SpaceGroup = None,
-    prototype: Prototype = None,
-    novel: Novel = None,
-    suspect: Suspect = None,
-    campaign: Campaign = None,
-    round: Round = None,
-    unverified: Unverified = False,
-    sort: Sort = "e_above_hull",
-    limit: Limit = None,
+    wanted: Query,
     format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TABLE,
     home: Home = None,
 ) -> None:
     """List crystals of the store; nothing found is no error."""
-    wanted = make_query(
-        elements, only, exclude, chemsys, formula, e_hull_max, stable, nsites, sg, prototype, novel, suspect, campaign,
-        round, unverified, sort, limit,
-    )  # fmt: skip
     found = store_of(home).query(wanted)
     if format is Format.TABLE:
         _print_table(found)
@@ -81,73 +81,6 @@ def query(
 
         write = {Format.JSON: export.to_json, Format.NDJSON: export.to_ndjson, Format.CSV: export.to_csv}[format]
         sys.stdout.write(write(found))
-
-
-def make_query(
-    elements: str | None,
-    only: str | None,
-    exclude: str | None,
-    chemsys: str | None,
-    formula: str | None,
-    e_hull_max: float | None,
-    stable: bool,
-    nsites: str | None,
-    sg: str | None,
-    prototype: str | None,
-    novel: bool | None,
-    suspect: bool | None,
-    campaign: str | None,
-    round: int | None,
-    unverified: bool,
-    sort: str,
-    limit: int | None,
-) -> Query:
-    """The options as a `Query`; `export` takes the same ones.
-
-    Raises:
-        ConfigError: naming what is not understood.
-    """
-    from gnome_lite.core.errors import ConfigError
-    from gnome_lite.core.records import STABLE_EV_PER_ATOM
-    from gnome_lite.store.query import Query
-
-    if chemsys is not None and not chemsys.strip("- "):
-        raise ConfigError("--chemsys is empty: write e.g. --chemsys Li-Fe-O")
-    if stable:
-        e_hull_max = STABLE_EV_PER_ATOM if e_hull_max is None else min(e_hull_max, STABLE_EV_PER_ATOM)
-    low, high = _sites(nsites)
-    return Query(
-        elements=split_list(elements),
-        only=split_list(only),
-        exclude=split_list(exclude),
-        chemical_system=chemsys,
-        formula=formula,
-        e_above_hull_max=e_hull_max,
-        n_sites_min=low,
-        n_sites_max=high,
-        space_group=int(sg) if sg is not None and sg.isdecimal() else sg,
-        prototype=prototype,
-        novel=novel,
-        ordering_suspect=suspect,
-        campaign=campaign,
-        round=round,
-        include_unverified=unverified,
-        sort=sort,
-        limit=limit,
-    )
-
-
-def _sites(text: str | None) -> tuple[int | None, int | None]:
-    """Limits from "1-40", "-40", "8-" or "8"."""
-    from gnome_lite.core.errors import ConfigError
-
-    if text is None:
-        return None, None
-    low, dash, high = text.strip().partition("-")
-    if not all(part.isdecimal() for part in (low, high) if part) or not (low or high):
-        raise ConfigError(f"--nsites {text!r} is not a range: write e.g. 1-40, 8- or 8")
-    first = int(low) if low else None
-    return first, (int(high) if high else None) if dash else first
 
 
 def _print_table(found: Sequence[StoredCrystal]) -> None:

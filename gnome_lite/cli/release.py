@@ -34,16 +34,17 @@ def release(
     from gnome_lite.predict.train import in_training
     from gnome_lite.report.progress import progress_on
     from gnome_lite.report.release_writer import write_release
-    from gnome_lite.store.query import Query
 
     store = store_of(home)
     phases = phases_of(home, campaign)
-    crystals = store.query(Query(novel=None if all else True, campaign=campaign))
-    mine = [_facts(c) for c in store.status().campaigns if c.reference_set_id == phases.id]
+    wanted = {"novel": None if all else True, "campaign": campaign}
+    campaigns = [c for c in store.status().campaigns if c.reference_set_id == phases.id]
+    levels = sorted({at.level for c in campaigns for at in c.levels if campaign in (None, c.name)})
     with progress_on(sys.stderr) as progress:
         made = write_release(
-            directory, phases, crystals, licence=licence, near_hull_ev_per_atom=near_hull,
-            in_training=in_training, campaigns=mine, progress=progress,
+            directory, phases, store.query(**wanted), licence=licence, near_hull_ev_per_atom=near_hull,
+            in_training=in_training, campaigns=[_facts(c) for c in campaigns], progress=progress,
+            other_levels=[c for level in levels for c in store.query(**wanted, level=level)],
         )  # fmt: skip
     for name in (*made.files, "SHA256SUMS"):
         typer.echo(directory / name)

@@ -1,4 +1,4 @@
-"""`show`: everything the store knows of one crystal, from its lineage to its last verdict."""
+"""`show`: everything the store knows of one crystal, from its lineage to its last verdict at each level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gnome_lite.core.crystals import Crystal
     from gnome_lite.core.records import Verdict
     from gnome_lite.store.lineage import CrystalHistory, IssuedVerdict
-    from gnome_lite.store.status import CampaignStatus
 
 
 def show(
@@ -26,11 +25,11 @@ def show(
     home: Home = None,
 ) -> None:
     """Print everything known of one crystal, with its lineage."""
-    store = store_of(home)
-    history = store.show(id)
-    campaigns = {c.name: c for c in store.status().campaigns}
+    history = store_of(home).show(id)
     out = console()
-    _heading(out, history, campaigns)
+    _heading(out, history)
+    for verdict in history.standing.values():
+        _standing(out, verdict)
     if dft:
         _by_dft(out, history, home)
     _crystals(out, history)
@@ -39,12 +38,12 @@ def show(
     _lineage(out, history)
 
 
-def standing(verdict: IssuedVerdict, campaign: CampaignStatus | None) -> str:
-    """What a verdict means, in the words that keep it from meaning more."""
-    v = verdict.verdict
-    against = f"hull {v.hull_id}"
-    if campaign is not None:
-        against = f"reference set {campaign.reference_set_id} ({campaign.n_references} entries), {against}"
+def standing(verdict: IssuedVerdict) -> str:
+    """Return what a verdict means, in the words that keep it from meaning more."""
+    v, against = verdict.verdict, f"hull {verdict.verdict.hull_id or 'of that level'}"
+    if verdict.reference_set_id:
+        size = f" ({verdict.n_references} entries)" if verdict.n_references is not None else ""
+        against = f"reference set {verdict.reference_set_id}{size}, {against}"
     away = "" if v.stable else f", {1000 * v.e_above_hull_ev_per_atom:.1f} meV/atom above the hull,"
     return f"{_word(v)}{away} at level {v.level} relative to {against}"
 
@@ -53,17 +52,18 @@ def _word(verdict: Verdict) -> str:
     return "surrogate-stable" if verdict.stable else "surrogate-unstable"
 
 
-def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, CampaignStatus]) -> None:
+def _heading(out: Console, history: CrystalHistory) -> None:
     _say(out, f"{history.candidate.id}  {history.formula}  ({history.chemical_system})", style="bold")
     if not history.verdicts:
         failed = [v.verification for v in history.verifications if v.verification.failure is not None]
         why = f"verification failed: {failed[-1].failure} ({failed[-1].detail})" if failed else "not verified yet"
         _say(out, f"no verdict; {why}")
         return
-    last = history.verdicts[-1]
-    v = last.verdict
-    _say(out, standing(last, campaigns.get(last.campaign)))
+    first, *higher = history.standing.values()
+    for verdict in (first, *higher):
+        _say(out, standing(verdict))
     _say(out, "not a DFT or experimental verdict unless that level is one")
+    v = first.verdict
     nearest = f"; nearest known: {v.nearest_known}" if v.nearest_known else ""
     _say(out, f"novel: {yes_no(v.novel)}{nearest}; ordering suspect: {yes_no(v.ordering_suspect)}")
     if v.prototype:
@@ -72,7 +72,12 @@ def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, Campaig
         _say(out, f"prototype: {v.prototype}{new}{like}")
     for flag in v.credibility.flags:
         _say(out, f"beware: {flag}")
-    _section(out, "Energies, eV/atom")
+
+
+def _standing(out: Console, issued: IssuedVerdict) -> None:
+    """The energies of a crystal at one level."""
+    v = issued.verdict
+    _section(out, f"Energies at {v.level}, eV/atom")
     _say(out, f"formation energy      {v.e_form_ev_per_atom:+.4f}")
     _say(out, f"energy above hull     {v.e_above_hull_ev_per_atom:+.4f}")
     _say(out, f"decomposition energy  {v.decomposition_ev_per_atom:+.4f}  (relative to all other phases)")
@@ -85,7 +90,7 @@ def _by_dft(out: Console, history: CrystalHistory, home: Path | None) -> None:
     """What a Δ-model makes of the verified crystal, where one is shipped for its level."""
     from gnome_lite.assemble import dft_correction, open_phases, shipped_delta
 
-    last = history.verdicts[-1] if history.verdicts else None
+    last = next(iter(history.standing.values()), None)
     if last is None or shipped_delta(last.verdict.level) is None:
         return
     phases = open_phases(settings_of(home), last.campaign)
@@ -136,8 +141,9 @@ def _cell(out: Console, crystal: Crystal) -> None:
 def _predictions(out: Console, history: CrystalHistory) -> None:
     if history.predictions:
         _section(out, "Predictions before verification, eV/atom")
-    roles = {(s.campaign, s.round): f"{s.role}, rank {s.rank + 1}" for s in history.selections}
-    verified = history.verdicts[-1].verdict if history.verdicts else None
+    roles = {(s.campaign, s.round): f"{s.role}, rank {s.rank + 1}" for s in history.selections if s.own}
+    last = next(iter(history.standing.values()), None)
+    verified = None if last is None else last.verdict
     for issued in history.predictions:
         p = issued.prediction
         error = ""
@@ -155,18 +161,19 @@ def _predictions(out: Console, history: CrystalHistory) -> None:
 def _verdicts(out: Console, history: CrystalHistory) -> None:
     if history.verdicts:
         _section(out, "Verdicts, oldest first")
-    last: dict[str, Verdict] = {}
+    last: dict[tuple[str, str], Verdict] = {}
     for issued in history.verdicts:
         v = issued.verdict
         cause = "" if issued.cause == "judged" else f", re-issued {issued.issued_at[:10]} for {issued.cause}"
         _say(
             out,
             f"{issued.campaign} round {issued.round}{cause}: {_word(v)}, {v.e_above_hull_ev_per_atom:.4f} above "
-            f"hull {v.hull_id}, decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
+            f"hull {v.hull_id or '-'}, decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
         )
-        if issued.campaign in last:
-            _say(out, f"  moved: {how_moved(last[issued.campaign], v)}")
-        last[issued.campaign] = v
+        key = issued.campaign, v.level
+        if key in last:
+            _say(out, f"  moved: {how_moved(last[key], v)}")
+        last[key] = v
 
 
 def how_moved(before: Verdict, now: Verdict) -> str:

@@ -74,7 +74,7 @@ def _print_campaign(out: Console, campaign: CampaignStatus) -> None:
         counts = (r.round, r.candidates, r.predicted, r.selected, r.verified, r.failed, r.stable, r.novel)
         table.add_row(*map(str, counts), _last_step(r))
     out.print(table)
-    _print_ladder(out, campaign)
+    _print_levels(out, campaign)
     for round, model in campaign.models[-1:]:
         error = 1000 * model.holdout_mae_ev_per_atom
         out.print(
@@ -91,29 +91,24 @@ def _last_step(r: RoundStatus) -> str:
     return list(r.steps)[-1] if r.steps else "-"
 
 
-def _print_ladder(out: Console, campaign: CampaignStatus) -> None:
-    """How those that climbed stand at each level, in the last round that climbed."""
-    climbed = [r.steps["climb"]["levels"] for r in campaign.rounds if "climb" in r.steps]
-    for name, level in (climbed[-1] if climbed else {}).items():
-        lacking = f", {sum(level['phases_failed'].values())} competing phases failed" if level["phases_failed"] else ""
+def _print_levels(out: Console, campaign: CampaignStatus) -> None:
+    """How those verified at higher levels stand there now; `query --level` lists them."""
+    for at in campaign.levels:
+        failed = sum((at.figures.get("phases_failed") or {}).values())
+        lacking = f"; {failed} competing phases failed" if failed else ""
         out.print(
-            f"ladder, {name}: {level['verified']} climbed, {level['failed']} failed, {level['stable']} of "
-            f"{level['judged']} still on the hull at level {level['level']} ({level['phases']} phases{lacking})",
+            f"level {at.level}: {at.verified} of {at.selected} verified, {at.failed} failed, {at.stable} of "
+            f"{at.judged} on the hull there{lacking}",
             highlight=False,
             markup=False,
         )
-        for c in level["standing"]:
-            above, form = c["e_above_hull_ev_per_atom"], c["e_form_ev_per_atom"]
-            words = f"  {c['id']}  {c['formula']:12s} {above:.4f} eV/atom above the hull, formed with {form:+.4f}"
-            out.print(words, highlight=False, markup=False)
 
 
 def _print_failures(out: Console, store: SqlStore, campaign: CampaignStatus) -> list[Verification]:
     """Those in quarantine: never selected again, kept as far as they got."""
     from rich.table import Table
 
-    climbed = [r.steps["climb"]["levels"] for r in campaign.rounds if "climb" in r.steps]
-    levels = dict.fromkeys([campaign.level, *(at["level"] for levels in climbed for at in levels.values())])
+    levels = [campaign.level, *(at.level for at in campaign.levels)]
     failed = [v for level in levels for v in store.verifications(level, campaign.name) if v.failure is not None]
     if not failed:
         out.print("no failures", highlight=False)

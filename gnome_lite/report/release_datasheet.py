@@ -36,6 +36,7 @@ $counts
 |---|---|
 | `stable_summary.csv` | crystals on the hull, with the columns of GNoME's release and further ones |
 | `near_hull_summary.csv` | further crystals, up to $near meV/atom above the hull |
+| `other_levels_summary.csv` | where there are any: verdicts on them at other levels, each on a hull of its own |
 | `by_id.zip`, `by_reduced_formula.zip`, `by_composition.zip` | all these, relaxed, as CIF; every site listed |
 | `crystals.extxyz` | the same in one file, with their facts |
 | `hull_entries.parquet` | all entries of the hull: id, crystal, energy, level, source, licence |

@@ -7,8 +7,6 @@ from one hull of everything known; that hull can be built again from the entries
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 import tempfile
@@ -29,9 +27,9 @@ from gnome_lite.report.release_datasheet import datasheet
 from gnome_lite.sources.reference_files import write_references
 from gnome_lite.sources.release_reader import ENTRIES, SUMS, file_sum
 from gnome_lite.stability.hull import build_hull
-from gnome_lite.store.export import to_cif, to_extxyz
-from gnome_lite.store.stored import StoredCrystal
-from gnome_lite.store.table import COLUMNS, to_rows
+from gnome_lite.store.export import csv_of, to_cif, to_csv, to_extxyz
+from gnome_lite.store.query import COLUMNS, StoredCrystal
+from gnome_lite.store.result import to_rows
 
 STABLE_EV_PER_ATOM = 1e-3
 """GNoME published what lies at most this far above the hull."""
@@ -68,6 +66,7 @@ def write_release(
     near_hull_ev_per_atom: float = 0.1,
     in_training: Callable[[Sequence[str]], Iterable[bool]] | None = None,
     campaigns: Sequence[Mapping[str, Any]] = (),
+    other_levels: Sequence[StoredCrystal] = (),
     progress: Progress = silent,
 ) -> Released:
     """Write a release; the directory appears whole or not at all.
@@ -77,6 +76,7 @@ def write_release(
         licence: of the crystals found here; each reference keeps its own.
         in_training: whether crystals of reduced formulas [n] may have been trained on ("Is Train").
         campaigns: facts of the campaigns, for the datasheet.
+        other_levels: crystals with their verdicts at other levels; those of released ones are listed as they stand.
 
     Raises:
         ConfigError: if the directory holds something already, or the limit is below 1 meV/atom.
@@ -91,6 +91,8 @@ def write_release(
     entries = [p if i < phases.n_references else replace(p, licence=licence) for i, p in enumerate(phases)]
     judged = _judged(phases, crystals, hull)
     near = [c for c in judged if (c.e_above_hull_ev_per_atom or 0.0) <= near_hull_ev_per_atom]
+    released = {c.id for c in near}
+    elsewhere = [c for c in other_levels if c.id in released and c.level != phases.level]
     rows = _rows(near, licence, in_training, progress)
     stable = [i for i, c in enumerate(near) if (c.e_above_hull_ev_per_atom or 0.0) <= STABLE_EV_PER_ATOM]
     rest = sorted(set(range(len(near))) - set(stable))
@@ -98,8 +100,11 @@ def write_release(
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as made:
         place = Path(made) / "release"
         place.mkdir()
-        _write(place / "stable_summary.csv", _csv([rows[i] for i in stable]))
-        _write(place / "near_hull_summary.csv", _csv([rows[i] for i in rest]))
+        columns = [*COLUMNS, *FURTHER]
+        _write(place / "stable_summary.csv", csv_of([rows[i] for i in stable], columns))
+        _write(place / "near_hull_summary.csv", csv_of([rows[i] for i in rest], columns))
+        if elsewhere:
+            _write(place / "other_levels_summary.csv", to_csv(elsewhere))
         _write(place / "crystals.extxyz", to_extxyz(near))
         composition = [str(row["Composition"]) for row in rows]
         _cifs(place / "by_id.zip", [c.id for c in near], near)
@@ -107,6 +112,9 @@ def write_release(
         _cifs(place / "by_composition.zip", _unique(composition, near), near)
         write_references(place / ENTRIES, entries)
         facts = _facts(phases, PhaseSet.make(entries), hull.id, near, stable, licence, near_hull_ev_per_atom, campaigns)
+        facts["counts"] |= {
+            f"verdicts at {level}": n for level, n in sorted(Counter(c.level for c in elsewhere).items())
+        }
         _write(place / "release.json", json.dumps(facts, indent=1, sort_keys=True) + "\n")
         _write(place / "DATASHEET.md", datasheet(facts))
         files = {path.name: file_sum(path) for path in sorted(place.iterdir())}
@@ -156,15 +164,6 @@ def _decomposition(c: StoredCrystal) -> str | None:
         return str(balanced([c.formula], [formula for _, formula, _ in c.products]))
     except ValueError:
         return None
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [*COLUMNS, *FURTHER], lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()})
-    return text.getvalue()
 
 
 def _unique(names: Sequence[str], crystals: Sequence[StoredCrystal]) -> list[str]:

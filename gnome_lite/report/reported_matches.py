@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from gnome_lite.pipeline import Novelty
 from gnome_lite.sources.reported import ReportedCompound
-from gnome_lite.store.stored import StoredCrystal
+from gnome_lite.store.query import StoredCrystal
 
 MIRROR = {
     78: 76, 95: 91, 96: 92, 145: 144, 153: 151, 154: 152, 170: 169, 172: 171, 179: 178, 181: 180, 213: 212,

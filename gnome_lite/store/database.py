@@ -12,12 +12,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.core.errors import ConfigError, StoreError
+from gnome_lite.core.errors import StoreError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
     Candidate,
@@ -30,17 +30,16 @@ from gnome_lite.core.records import (
     VerifiedBatch,
 )
 from gnome_lite.store import locks, opening, outcomes, rows, schema
+from gnome_lite.store.campaigns import begin_campaign, read_model
 from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
-from gnome_lite.store.codec import to_json
 from gnome_lite.store.connection import MEMORY, Database, parse_url
-from gnome_lite.store.settings_check import require_same
+from gnome_lite.store.lineage import CrystalHistory, read_history
+from gnome_lite.store.query import Query
+from gnome_lite.store.result import QueryResult
+from gnome_lite.store.search import run_query
+from gnome_lite.store.status import StoreStatus, read_status
 from gnome_lite.store.verdicts import read_standing, write_judged, write_reissued
-from gnome_lite.store.writes import at, insert, mark, now, of, own_level, replace
-
-if TYPE_CHECKING:
-    from gnome_lite.store.lineage import CrystalHistory
-    from gnome_lite.store.query import Query, StoredCrystal
-    from gnome_lite.store.status import StoreStatus
+from gnome_lite.store.writes import at, insert, mark, of, replace, write_selection
 
 
 class SqlStore:
@@ -88,22 +87,8 @@ class SqlStore:
         Raises:
             ConfigError: if it exists with other settings or other references.
         """
-        table = schema.campaign
-        wanted = json.loads(to_json(config.model_dump(mode="json")))
         with self._database.writing() as connection:
-            found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
-            if found is None:
-                row = {"name": config.name, "config": to_json(wanted), "begun_at": now()}
-                row |= {"level": references.level, "reference_set_id": references.id}
-                insert(connection, table, [row | {"n_references": len(references)}])
-                return
-            require_same(config.name, json.loads(found["config"]), wanted)
-            if (found["level"], found["reference_set_id"]) != (references.level, references.id):
-                raise ConfigError(
-                    f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
-                    f"{found['level']}, not {references.id} of {references.level}: give the campaign another name"
-                )
-            connection.execute(update(table).where(table.c.name == config.name).values(config=to_json(wanted)))
+            begin_campaign(connection, config, references)
 
     def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
         """Figures of a finished step, None if it is not finished."""
@@ -180,15 +165,8 @@ class SqlStore:
         Raises:
             StoreError: if the campaign selected one of them for that level in another round.
         """
-        table = schema.selection
-        role = dict.fromkeys(control, "control") | dict.fromkeys(chosen, "chosen")
-        ranked = enumerate(dict.fromkeys([*chosen, *control]))
         with self._database.writing() as connection:
-            own = own_level(connection, campaign)
-            same = {"campaign": campaign, "level": own if level is None else level, "round": round}
-            connection.execute(delete(table).where(*at(table, campaign, same["level"]), table.c.round == round))
-            insert(connection, table, [same | {"candidate_id": i, "rank": k, "role": role[i]} for k, i in ranked])
-            mark(connection, campaign, round, "acquire" if level in (None, own) else f"acquire {level}", figures)
+            write_selection(connection, campaign, round, chosen, control, figures, level)
 
     def selected(self, campaign: str, round: int, level: str | None = None) -> list[tuple[Candidate, str]]:
         """The selection of a round at a level in rank order, with its role, "chosen" or "control"."""
@@ -218,8 +196,7 @@ class SqlStore:
     def verifications(
         self, level: str, campaign: str | None = None, ids: Iterable[str] | None = None
     ) -> list[Verification]:
-        """Verifications at a level, or those of them that a campaign selected for it, or of some candidates; ordered
-        by candidate id."""
+        """Verifications at a level, of what a campaign selected for it, of some candidates; by candidate id."""
         with self._database.reading() as connection:
             return outcomes.read_verifications(connection, level, campaign, ids)
 
@@ -322,26 +299,16 @@ class SqlStore:
         Raises:
             StoreError: if the campaign has none.
         """
-        table = schema.model
-        query = (
-            select(table)
-            .where(table.c.campaign == campaign, table.c.round < max(round, 1))
-            .where(table.c.promoted | (table.c.round == 0))
-            .order_by(table.c.round.desc())
-            .limit(1)
-        )
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        if row is None:
+            found = read_model(connection, campaign, round)
+        if found is None:
             raise StoreError(f"store {self.name} has no model of campaign {campaign!r}: `gnome-lite run` makes one")
-        return rows.to_model(row)
+        return found
 
     def base_model(self, campaign: str) -> ModelRecord | None:
         """The model added for round 0."""
         with self._database.reading() as connection:
-            query = select(schema.model).where(*of(schema.model, campaign, 0))
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else rows.to_model(row)
+            return read_model(connection, campaign, 0)
 
     def add_report(self, campaign: str, report: RoundReport) -> None:
         """Store the report of a round."""
@@ -358,12 +325,15 @@ class SqlStore:
 
     # Reading for people
 
-    def query(self, query: Query) -> list[StoredCrystal]:
-        """Stored crystals that fit a query, with their latest verdict."""
-        from gnome_lite.store.query import run_query
+    def query(self, query: Query | None = None, /, **filters: Any) -> QueryResult:
+        """Return the stored crystals that fit a query, or its fields given as keywords, with their latest verdict.
 
+        Raises:
+            ConfigError: if a filter is unknown or its value not allowed, or the store has no such campaign or level.
+        """
+        wanted = Query.make(query, **filters)
         with self._database.reading() as connection:
-            return run_query(connection, query)
+            return QueryResult(run_query(connection, wanted))
 
     def show(self, candidate_id: str) -> CrystalHistory:
         """Everything known of one crystal, by its id or a unique beginning of it.
@@ -371,14 +341,10 @@ class SqlStore:
         Raises:
             StoreError: if there is no such id, or more than one.
         """
-        from gnome_lite.store.lineage import read_history
-
         with self._database.reading() as connection:
             return read_history(connection, candidate_id, self.name)
 
     def status(self) -> StoreStatus:
         """Campaigns, their rounds, failures and models."""
-        from gnome_lite.store.status import read_status
-
         with self._database.reading() as connection:
             return read_status(connection, self.name)

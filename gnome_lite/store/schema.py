@@ -44,8 +44,9 @@ def _within(column: str, low: float, high: float) -> CheckConstraint:
 
 
 def _last(flag: str, *of: str) -> Index:
-    """Verdicts that stand, by distance above the hull, with the other energies that queries sort by."""
-    columns = (*of, "e_above_hull_ev_per_atom", "candidate_id", "e_form_ev_per_atom", "decomposition_ev_per_atom")
+    """Verdicts that stand, by distance above the hull, with all that queries sort by: no row need be looked up."""
+    energies = ("e_form_ev_per_atom", "decomposition_ev_per_atom")
+    columns = (*of, "e_above_hull_ev_per_atom", "candidate_id", *energies, flag)
     return Index(f"ix_verdict_{flag}", *columns, sqlite_where=text(f"{flag} = 1"), postgresql_where=text(flag))
 
 
@@ -112,7 +113,7 @@ campaign_candidate = Table(
     Column("campaign", ForeignKey("campaign.name"), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
-    Index("ix_campaign_candidate_candidate", "candidate_id"),
+    Index("ix_campaign_candidate_candidate", "candidate_id", "campaign", "round"),
 )
 
 prediction = Table(
@@ -228,7 +229,7 @@ verdict = Table(
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
     Index("uq_verdict", "judgement", "candidate_id", unique=True),
     Index("ix_verdict_campaign", "campaign", "level", "round"),
-    Index("ix_verdict_candidate", "candidate_id"),
+    Index("ix_verdict_candidate", "candidate_id", "level", "campaign"),
     Index("ix_verdict_prototype", "prototype"),
     _last("latest"),
     _last("latest_at_level", "level"),

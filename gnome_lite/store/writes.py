@@ -54,6 +54,26 @@ def replace(
     insert(connection, table, found)
 
 
+def write_selection(
+    connection: Connection,
+    campaign: str,
+    round: int,
+    chosen: Sequence[str],
+    control: Sequence[str],
+    figures: Mapping[str, Any],
+    level: str | None,
+) -> None:
+    """The selection of a round at a level becomes this, best first."""
+    table, own = schema.selection, own_level(connection, campaign)
+    level = own if level is None else level
+    role = dict.fromkeys(control, "control") | dict.fromkeys(chosen, "chosen")
+    row = {"campaign": campaign, "level": level, "round": round}
+    connection.execute(delete(table).where(*at(table, campaign, level), table.c.round == round))
+    ranked = enumerate(dict.fromkeys([*chosen, *control]))
+    insert(connection, table, [row | {"candidate_id": i, "rank": rank, "role": role[i]} for rank, i in ranked])
+    mark(connection, campaign, round, "acquire" if level == own else f"acquire {level}", figures)
+
+
 def mark(connection: Connection, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None:
     """Mark a step as done, with these figures."""
     table = schema.stage

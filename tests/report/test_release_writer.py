@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from samples.small_campaign import references
+from samples.small_campaign import higher, references
 
 from gnome_lite.core.errors import ConfigError, LevelMismatchError, SourceError
 from gnome_lite.core.phases import PhaseSet
@@ -169,3 +169,14 @@ def test_a_release_goes_with_sources_of_its_level_only(released: Released) -> No
     twice = CombinedSource([ReleaseSource(released.directory), ReleaseSource(released.directory)]).load()
     assert isinstance(twice, PhaseSet)
     assert len(twice) == released.entries
+
+
+def test_verdicts_at_other_levels_have_a_table_of_their_own(played: SqlStore, known: Known, tmp_path: Path) -> None:
+    level = higher(played).level
+    others = [*played.query(level=level), *played.query()]
+    out = write_release(tmp_path / "levels", known, played.query(), near_hull_ev_per_atom=9.0, other_levels=others)
+    (row,) = table(out.directory / "other_levels_summary.csv")
+    assert (row["Level"], row["Energy Above Hull Per Atom"], row["Reduced Formula"]) == (level, "0.02", "LiF")
+    assert f"| verdicts at {level} | 1 |" in (out.directory / "DATASHEET.md").read_text()
+    assert "other_levels_summary.csv" in out.files
+    check_files(out.directory)

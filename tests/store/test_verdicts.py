@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
-from samples.small_campaign import CRYSTALS, LEVEL, begin, verdict, verification
+from samples.small_campaign import CRYSTALS, LEVEL, begin, higher, verdict
 
 from gnome_lite.core.errors import LevelMismatchError, StoreError
-from gnome_lite.core.records import Verdict
 from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import Query
 
@@ -16,18 +13,9 @@ IDS = [c.content_id for c in CRYSTALS]
 HIGHER = "higher-1"
 
 
-def climb(store: SqlStore, campaign: str = "first", round: int = 1, e_above_hull: float = 0.02) -> Verdict:
-    """LiF verified and judged at a higher level."""
-    store.add_selection(campaign, round, IDS[:1], [], {"chosen": 1}, HIGHER)
-    store.add_verification(campaign, round, verification(CRYSTALS[0], -9.5, level=HIGHER))
-    found = replace(verdict(CRYSTALS[0], e_above_hull, "hull-of-higher"), level=HIGHER)
-    store.add_verdicts(campaign, round, [found], {"hull": "hull-of-higher", "reference_set": "set-1"}, HIGHER)
-    return found
-
-
 def test_each_level_has_its_own_selection_verdicts_and_marks(played: SqlStore) -> None:
     before = played.verdicts("first")
-    found = climb(played)
+    found = higher(played)
     assert played.verdicts("first", level=HIGHER) == played.verdicts("first", 1, HIGHER) == {IDS[0]: found}
     assert played.verdicts("first") == played.verdicts("first", level=LEVEL) == before
     assert played.verdicts("first", 0, HIGHER) == {}
@@ -41,9 +29,9 @@ def test_each_level_has_its_own_selection_verdicts_and_marks(played: SqlStore) -
 
 
 def test_repeating_a_step_of_a_level_changes_no_other(played: SqlStore) -> None:
-    climb(played)
+    higher(played)
     own = played.verdicts("first")
-    again = climb(played, e_above_hull=0.3)
+    again = higher(played, e_above_hull=0.3)
     assert played.verdicts("first", level=HIGHER) == {IDS[0]: again}
     played.add_verdicts("first", 1, [], {}, HIGHER)
     assert played.verdicts("first", level=HIGHER) == {}
@@ -51,7 +39,7 @@ def test_repeating_a_step_of_a_level_changes_no_other(played: SqlStore) -> None:
 
 
 def test_nothing_is_selected_twice_at_one_level(played: SqlStore) -> None:
-    climb(played)
+    higher(played)
     for level in (None, LEVEL, HIGHER):
         with pytest.raises(StoreError, match="refused a row"):
             played.add_selection("first", 2, IDS[:1], [], {}, level)
@@ -61,9 +49,9 @@ def test_nothing_is_selected_twice_at_one_level(played: SqlStore) -> None:
 
 
 def test_of_two_campaigns_the_last_verdict_stands_at_a_level(played: SqlStore) -> None:
-    mine = climb(played)
+    mine = higher(played)
     begin(played, "second")
-    others = climb(played, "second", 4, 0.04)
+    others = higher(played, "second", 4, 0.04)
     assert played.verdicts("first", level=HIGHER) == {IDS[0]: mine}
     assert played.verdicts("second", level=HIGHER) == {IDS[0]: others}
     assert [c.e_above_hull_ev_per_atom for c in played.query(level=HIGHER)] == [0.04]

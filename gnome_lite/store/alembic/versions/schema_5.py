@@ -160,6 +160,8 @@ def _index() -> None:
     """Indices that serve queries by campaign, level and round, and every order that hits can be sorted in."""
     for name, table, columns in (
         ("ix_candidate_formula", "candidate", ["formula", "id"]),
+        ("ix_campaign_candidate_candidate", "campaign_candidate", ["candidate_id", "campaign", "round"]),
+        ("ix_verdict_candidate", "verdict", ["candidate_id", "level", "campaign"]),
         ("ix_prediction_candidate", "prediction", ["candidate_id", "campaign", "round"]),
         ("ix_verification_campaign", "verification", ["campaign", "level", "round", "failure"]),
         ("ix_judgement_campaign", "judgement", ["campaign", "level", "round"]),
@@ -179,6 +181,6 @@ def _index() -> None:
         ("latest_at_level", ["level"]),
         ("latest_of_campaign", ["campaign", "level"]),
     ):
-        columns = [*of, "e_above_hull_ev_per_atom", "candidate_id", "e_form_ev_per_atom", "decomposition_ev_per_atom"]
+        columns = [*of, _ENERGIES[1], "candidate_id", _ENERGIES[0], _ENERGIES[2], flag]
         where = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
         op.create_index(f"ix_verdict_{flag}", "verdict", columns, **where)
