@@ -220,7 +220,7 @@ class Acquisition(Protocol):
 
     @property
     def needs_spread(self) -> bool:
-        """Whether a large spread may be a reason to choose a candidate."""
+        """Whether a candidate may be chosen for its large spread, or in spite of it."""
         ...
 
     def select(self, scores: Scores, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -64,12 +64,12 @@ class BatchAcquisition:
 
     @property
     def by_prediction(self) -> bool:
-        """Whether candidates are ranked by predictions at all."""
+        """Whether candidates are ranked by what is predicted of them."""
         return self.config.strategy in WORTH
 
     @property
     def needs_spread(self) -> bool:
-        """Whether a large spread may be a reason to choose a candidate, or is none against it as for P(stable)."""
+        """Whether a candidate may be chosen for its large spread, or in spite of it: not by P(stable)."""
         return self.config.strategy != "p_stable" or self._n_explorers > 0
 
     @property

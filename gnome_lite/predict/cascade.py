@@ -36,6 +36,8 @@ from gnome_lite.predict.error_model import IQR_PER_SIGMA
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Refine = Callable[[Indices], tuple[Floats, Floats]]
+Score = Callable[[Indices, Floats, Floats], Scores]
+"""Scores of candidates by index [k], from energies and spreads, eV/atom, [k]."""
 
 PRUNING_SIGMAS = 3.0
 """A prediction of the last pass may be too high by so many standard deviations of its error. The errors have heavier
@@ -49,12 +51,6 @@ class Energies(Protocol):
     def __call__(
         self, crystals: CrystalBatch, factors: Floats, members: Sequence[int] | None = None, threads: int = 1
     ) -> Floats: ...
-
-
-class Score(Protocol):
-    """Scores of candidates by index [k], from energies and spreads, eV/atom, [k]."""
-
-    def __call__(self, which: Indices, e_form_ev_per_atom: Floats, spread_ev_per_atom: Floats) -> Scores: ...
 
 
 def cascade(

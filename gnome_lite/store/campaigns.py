@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+
 from sqlalchemy import Connection, select, update
 
 from gnome_lite.config import CampaignConfig
