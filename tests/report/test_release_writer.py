@@ -171,7 +171,7 @@ def test_a_release_goes_with_sources_of_its_level_only(released: Released) -> No
     assert len(twice) == released.entries
 
 
-def test_verdicts_at_other_levels_have_a_table_of_their_own(played: SqlStore, known: Known, tmp_path: Path) -> None:
+def test_verdicts_at_other_levels_have_a_table_of_their_own(played: SqlStore, known: PhaseSet, tmp_path: Path) -> None:
     level = higher(played).level
     others = [*played.query(level=level), *played.query()]
     out = write_release(tmp_path / "levels", known, played.query(), near_hull_ev_per_atom=9.0, other_levels=others)
