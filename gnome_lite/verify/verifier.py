@@ -60,11 +60,7 @@ class ProcessVerifier:
             },
         }
         self.workers: Workers[tuple[Candidate, int]] = Workers(
-            "gnome_lite.verify.worker",
-            setup,
-            lambda task: task[0].crystal.as_lists(),
-            config.processes,
-            config.deadline_s,
+            "gnome_lite.verify.worker", setup, lambda t: t[0].crystal.as_lists(), config.processes, config.deadline_s
         )
 
     def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:
@@ -117,14 +113,6 @@ class ProcessVerifier:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _not_started(self, said: Message | ExitReason) -> CalculatorError:
-        if not isinstance(said, ExitReason):
-            return CalculatorError(said["refused"])
-        return CalculatorError(
-            f"a worker for {self.config.calculator} {said.how} while starting: {said.last_words}; "
-            "try the calculator by itself in Python"
-        )
 
     def _not_started(self, said: Message | ExitReason) -> CalculatorError:
         if not isinstance(said, ExitReason):
