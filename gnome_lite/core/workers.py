@@ -113,12 +113,14 @@ class Workers(Generic[T]):
         for message in messages:
             if "ready" in message and tasks:
                 self._give(child, jobs, tasks)
-                continue
-            if "progress" not in message:
+            elif "progress" in message:
+                yield job.event(message)
+            else:
                 del jobs[child]
                 if "last" in message:
                     child.stop()
                 else:
                     self.idle.append(child)
-            if "ready" not in message:
-                yield job.event(message)
+                if "ready" not in message:
+                    yield job.event(message)
+                return

@@ -17,7 +17,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import md5
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +142,7 @@ def train_members(
     return [_member(load_file(folder / f"done-{i}")) for i in range(plan.members)]
 
 
-def _member(done: dict[str, NDArray[np.generic]]) -> Member:
+def _member(done: dict[str, Any]) -> Member:
     history = [(float(loss), float(error)) for loss, error in done.pop("history")]
     e_form = done.pop("holdout_ev_per_atom")
     return Member({k.removeprefix("weights."): v for k, v in done.items()}, history, e_form)

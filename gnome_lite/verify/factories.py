@@ -1,6 +1,6 @@
 """Calculators of other packages, by name: locate their weights, build them, say which elements they know.
 
-This file imports nothing of gnome_lite and nothing at its top but the standard library: `foreign_child` loads it by
+This file imports nothing of gnome_lite and nothing at its top but the standard library: `external/child.py` loads it by
 its path into whatever interpreter has the package (Debian's own Python has GPAW, another environment MACE), where
 gnome_lite need not be installed. Each package is called as its documentation says.
 """

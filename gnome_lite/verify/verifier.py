@@ -63,11 +63,7 @@ class ProcessVerifier:
             },
         }
         self.workers: Workers[tuple[Candidate, int]] = Workers(
-            "gnome_lite.verify.worker",
-            setup,
-            lambda task: task[0].crystal.as_lists(),
-            config.processes,
-            config.deadline_s,
+            "gnome_lite.verify.worker", setup, lambda t: t[0].crystal.as_lists(), config.processes, config.deadline_s
         )
 
     def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from samples.commanded import left
+from samples.training import LEVEL, made_up_references
 
 from gnome_lite.campaign.acquisition import BatchAcquisition
 from gnome_lite.config import Expert, Predict, Selection
@@ -26,36 +26,14 @@ from gnome_lite.predict.predictor import CPU_WIDTH, GPU_WIDTH, EnsemblePredictor
 from gnome_lite.predict.train import in_training
 from gnome_lite.stability.hull import build_hull
 
-LEVEL = "made-up-1.0"
 CONFIG = Predict(members=2, width=16, epochs=30, retrain_epochs=3, batch_size=16, volume_scan=3, processes=2)
 EXPERT = Expert(steps=2)
 SMALL = CONFIG.model_copy(update={"members": 1, "width": 8, "epochs": 1, "retrain_learning_rate": 1e-2})
-METALS, ANIONS = (3, 11, 19, 12, 20, 38, 13, 31, 30, 29), (7, 8, 9, 15, 16, 17, 34, 35)
-
-
-def e_form_ev_per_atom(crystal: Crystal) -> float:
-    """A made-up formation energy of compounds: each element adds its own."""
-    return float(np.mean(np.sin(crystal.numbers))) - 1.0
 
 
 @pytest.fixture(scope="module")
 def references() -> PhaseSet:
-    rng = np.random.default_rng(0)
-    sites = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0.5]])
-    crystals = [Crystal.make([z], [[0, 0, 0]], np.eye(3) * 2.9) for z in METALS + ANIONS]
-    labels = [0.0] * len(crystals)
-    for metal in METALS:
-        for anion in ANIONS:
-            for numbers in ([metal, anion], [metal, anion, anion]):
-                cell = np.eye(3) * rng.uniform(3.2, 3.8)
-                crystals.append(Crystal.make(numbers, sites[: len(numbers)], cell))
-                labels.append(e_form_ev_per_atom(crystals[-1]))
-    return PhaseSet.make(
-        [
-            Phase(f"ref-{i:03d}", c, e * len(c), LEVEL, "made up", "CC0")
-            for i, (c, e) in enumerate(zip(crystals, labels, strict=True))
-        ]
-    )
+    return made_up_references()
 
 
 def known(references: PhaseSet) -> TrainingSet:
@@ -274,37 +252,37 @@ def test_divergence_is_one_line_and_leaves_nothing(references: PhaseSet, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_children_end_with_a_killed_parent(references: PhaseSet, tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(
-        "import os, sys, subprocess\n"
-        "from pathlib import Path\n"
-        "from gnome_lite.predict import train\n"
-        "job = Path(sys.argv[1])\n"
-        "child = train._start(job, 0, 2)\n"
-        "print(child.pid, flush=True)\n"
-        "child.wait()\n"
-    )
-    job = tmp_path / "job"
-    os.mkfifo(tmp_path / "never")
-    job.mkdir()
-    (job / "plan.json").symlink_to(tmp_path / "never")  # a child that would wait for ever
-    parent = subprocess.Popen([sys.executable, str(script), str(job)], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout is not None
-    child = int(parent.stdout.readline())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    deadline = time.monotonic() + 20
-    while _alive(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not _alive(child)
+@pytest.mark.slow
+def test_one_recipe_is_trained_once_by_two_processes_from_where_a_killed_one_stopped(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "samples.training", str(tmp_path), "12"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+    killed = start()
+    assert killed.stdout is not None
+    epoch = int(killed.stdout.readline().split()[1])
+    children = [p for p in map(int, filter(str.isdigit, os.listdir("/proc"))) if _parent_of(p) == killed.pid]
+    killed.kill()
+    killed.wait()
+    assert children
+    assert left(children) == []
+    said = [process.communicate(timeout=300)[0].split("\n") for process in [start(), start()]]
+    assert said[0][-2].startswith("model gnn-")
+    assert said[0][-2] == said[1][-2]
+    waited, trained = sorted(said, key=len)
+    assert len(waited) == 2
+    assert int(trained[0].split()[1]) >= epoch
+    assert trained[-3] == "epoch 12"
+    assert [path.name for path in tmp_path.iterdir()] == [said[0][-2].split()[1]]
 
 
-def _alive(pid: int) -> bool:
+def _parent_of(pid: int) -> int | None:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:
-        return False
+        return None
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from gnome_lite.core.processes import Child, child_environment, readable
 CHILD = Path(__file__).with_name("child.py")
 LEVEL_DEADLINE_S = 600.0
 """For naming a level: imports, and perhaps a download of weights."""
+_RAISED = {"NotImplementedError": NotImplementedError, "MemoryError": MemoryError}
 
 
 class ExternalCalculator(Calculator):
@@ -59,23 +60,11 @@ class ExternalCalculator(Calculator):
         assert self.atoms is not None, "ASE sets it"
         if not self.child.alive:
             self.child = self._start()
-        answer = _ask(
-            self.child,
-            {
-                "numbers": self.atoms.numbers.tolist(),
-                "positions": self.atoms.positions.tolist(),
-                "cell": self.atoms.cell.array.tolist(),
-            },
-        )
-        match answer.get("error"):
-            case None:
-                pass
-            case "NotImplementedError":
-                raise NotImplementedError(answer["says"])
-            case "MemoryError":
-                raise MemoryError(answer["says"])
-            case kind:
-                raise RuntimeError(f"{kind}: {answer['says']}")
+        arrays = {"numbers": self.atoms.numbers, "positions": self.atoms.positions, "cell": self.atoms.cell.array}
+        answer = _ask(self.child, {name: array.tolist() for name, array in arrays.items()})
+        if "error" in answer:
+            kind, says = answer["error"], answer["says"]
+            raise _RAISED[kind](says) if kind in _RAISED else RuntimeError(f"{kind}: {says}")
         stress = np.array(answer["stress"])
         self.results = {
             "energy": answer["energy"],
