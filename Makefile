@@ -1,5 +1,5 @@
 # `make run` and `make test` build .venv from nothing and then do their job.
-.PHONY: help run test fast lint slow soak dft-test benchmark clean
+.PHONY: help run test fast lint format slow smoke collect-dft soak dft-test benchmark hooks clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -8,10 +8,8 @@ export DO_NOT_TRACK = 1
 # Two torch threads are many times slower than one on small machines: one thread a process, parallel by processes.
 export OMP_NUM_THREADS = 1
 
-help:
-	@echo "make run    a first campaign: three rounds on the bundled seed"
-	@echo "make test   linters, types, import contract and all tests CI runs"
-	@echo "make dft-test  installs Debian's GPAW and runs the tests that need real DFT (minutes)"
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 # torch first and by its exact version: asked for later, by another package, it may bring gigabytes of CUDA.
 .venv/installed: pyproject.toml constraints.txt
@@ -21,36 +19,49 @@ help:
 	$(BIN)/python -m pip install --quiet --progress-bar off --constraint constraints.txt --editable '.[test,postgres]'
 	touch $@
 
-run: .venv/installed
+run: .venv/installed ## a first campaign: three rounds on the bundled reference phases
 	$(BIN)/gnome-lite run
 
-# Files side by side in two processes, the slow ones as well: half of those use one core only.
-test: lint
-	$(BIN)/pytest -n 2 --dist loadfile
-	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not soak"
+test: lint fast slow smoke collect-dft ## everything CI runs
 
-lint: .venv/installed
+lint: .venv/installed ## linters, types and import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fast: .venv/installed
+format: .venv/installed ## mend what the linters can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Files side by side in two processes, the slow ones as well: half of those use one core only.
+fast: .venv/installed ## the fast tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
-slow: .venv/installed
+slow: .venv/installed ## the tests that take longer
 	$(BIN)/pytest -n 2 --dist loadfile -m "slow and not soak"
 
-soak: .venv/installed
+smoke: .venv/installed ## every benchmark at its smallest size
+	$(BIN)/python -m benchmarks --smoke
+
+collect-dft: .venv/installed
+	$(BIN)/pytest --collect-only -q -m dft
+
+soak: .venv/installed ## the full counts of the reliability promises (hours)
 	$(BIN)/pytest -m soak
 
 # Real DFT: GPAW of Debian, which runs in Debian's own Python as a child of ours.
-dft-test: .venv/installed
+dft-test: .venv/installed ## tests with real DFT; installs Debian's GPAW (minutes)
 	/usr/bin/python3 -c 'import gpaw' 2>/dev/null || $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y gpaw gpaw-data
 	$(BIN)/pytest -m dft
 
-benchmark: .venv/installed
+benchmark: .venv/installed ## every benchmark beside its peers (hours); results in benchmarks/results
+	$(BIN)/python -m pip install --quiet --progress-bar off --constraint constraints.txt --editable '.[benchmark]'
 	$(BIN)/python -m benchmarks
 
-clean:
+hooks: .venv/installed ## run linters before each commit
+	$(BIN)/python -m pip install --quiet --progress-bar off pre-commit
+	$(BIN)/pre-commit install
+
+clean: ## remove the environment and builds
 	rm -rf .venv dist build

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gnome_lite.config import Predict
+from gnome_lite.config import Expert, Predict
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.phases import Phase, PhaseSet
 
@@ -43,8 +43,8 @@ def made_up_references() -> PhaseSet:
 def main(models_dir: str, epochs: str) -> None:
     from gnome_lite.predict.predictor import EnsemblePredictor
 
-    config = Predict(members=1, width=8, steps=2, epochs=int(epochs), batch_size=16, volume_scan=3, processes=1)
-    predictor = EnsemblePredictor(config, Path(models_dir), None, LEVEL)
+    config = Predict(members=1, width=8, epochs=int(epochs), batch_size=16, volume_scan=3, processes=1)
+    predictor = EnsemblePredictor(config, Path(models_dir), None, LEVEL, expert=Expert(steps=2))
     model = predictor.base(made_up_references(), lambda stage, done, total, note: print("epoch", done, flush=True))
     print("model", model.id)
 
