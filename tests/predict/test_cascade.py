@@ -92,7 +92,7 @@ def test_picks_what_the_whole_computation_picks_for_less(seed: int, volume_scan:
 @pytest.mark.parametrize("explore", [0.0, 0.4])
 def test_within_limits_and_for_every_reason_to_choose(strategy: str, explore: float) -> None:
     members, batch = Parabolas(N), crystals()
-    by = acquisition(strategy=strategy, explore=explore, likely=0.2, per_system=2, control=3)
+    by = acquisition(strategy=strategy, explore=explore, substitution_share=0.2, per_system=2, control=3)
     e_form, spread = cascade(members, MEMBERS, batch, score, by)
     price = members.asked / N
     whole, whole_spread = in_full(members, batch, 0)

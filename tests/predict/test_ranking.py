@@ -22,7 +22,7 @@ from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.stability.hull import build_hull
 
 ELEMENTS = ("Li", "Na", "K", "Mg", "Ca", "O", "S", "Cl", "F", "N")
-BUSY = Selection(budget=16, control=3, explore=0.25, per_system=2, likely=0.25)
+BUSY = Selection(budget=16, control=3, explore=0.25, per_system=2, substitution_share=0.25)
 SAME_EV_PER_ATOM = 1e-5  # float32
 
 World = tuple[Ensemble, list[Candidate], Hull]
