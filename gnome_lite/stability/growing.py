@@ -1,4 +1,4 @@
-"""The systems of entries that grow: each is worked out when it is first asked for, and kept until entries change it.
+"""Hulls of chemical systems whose entries grow: each is worked out when first needed and kept until entries change it.
 
 A system is worked out after its subsystems, because on a face of the composition simplex its hull is theirs: of their
 phases only the corners matter. So it rests on these and on the entries of all its elements. For hull energies alone
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import symbol
 from gnome_lite.core.errors import MissingReferenceError
+from gnome_lite.stability.decomposition import Floats, Indices
 from gnome_lite.stability.facets import LowerHull, lower_hulls
 from gnome_lite.stability.system_index import Elements, SystemIndex, elements_of, fractions_of, key_of
 from gnome_lite.stability.systems import System
@@ -32,27 +33,25 @@ class GrowingSystems:
     def __init__(self, entries: SystemIndex) -> None:
         self._entries = entries
         self._systems: dict[int, System] = {}
-        self._corners: dict[int, NDArray[np.int64]] = {}
+        self._corners: dict[int, Indices] = {}
         self._facets: dict[int, LowerHull | None] = {}
 
-    def of(self, elements: Elements) -> System:
-        """The phases that can matter within some atomic numbers, ascending.
+    def system(self, elements: Elements) -> System:
+        """Return the system of some atomic numbers, ascending.
 
         Raises:
             MissingReferenceError: if one of them has no entry of its own.
         """
-        return self._all([elements])[0]
+        return self._worked_out([elements])[0]
 
-    def each(
-        self, groups: Iterable[tuple[Elements, NDArray[np.int64]]]
-    ) -> Iterator[tuple[Elements, NDArray[np.int64], System]]:
-        """Groups of `by_system`, each with what is `of` it, the small ones first."""
+    def each(self, groups: Iterable[tuple[Elements, Indices]]) -> Iterator[tuple[Elements, Indices, System]]:
+        """Yield groups of `by_system`, each with its system, the small ones first."""
         rows = dict(groups)
         for some in _alike(rows):
-            for elements, system in zip(some, self._all(some), strict=True):
+            for elements, system in zip(some, self._worked_out(some), strict=True):
                 yield elements, rows[elements], system
 
-    def append(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[int]:
+    def append(self, entry_id: str, counts: Indices, e_form_ev_per_atom: float) -> list[int]:
         """Add an entry with atom counts [MAX_Z + 1].
 
         Returns:
@@ -72,18 +71,15 @@ class GrowingSystems:
         if not self._entries.let_in[-1]:
             return []
         self._facets = {k: facets for k, facets in self._facets.items() if k & key != key}
-        self._forget(key)
+        self._forget([key])
         after = self._corners_of(key)
         if len(elements) > 1 and np.array_equal(np.sort(before), np.sort(after)):
             return [key]
-        for wider in [k for k in self._corners if k & key == key and k != key]:
-            self._forget(wider)
+        self._forget([k for k in self._corners if k & key == key and k != key])
         return [k for k in self._entries.systems if k & key == key]
 
-    def hull_energies(
-        self, counts: NDArray[np.integer], groups: Iterable[tuple[Elements, NDArray[np.int64]]]
-    ) -> NDArray[np.float64]:
-        """Energy of the hull at compositions [n, MAX_Z + 1] that are grouped `by_system`, eV/atom, [n].
+    def hull_energies(self, counts: NDArray[np.integer], groups: Iterable[tuple[Elements, Indices]]) -> Floats:
+        """Return the energy of the hull at compositions [n, MAX_Z + 1] grouped `by_system`, eV/atom, [n].
 
         Raises:
             MissingReferenceError: if an element has no entry of its own.
@@ -97,12 +93,14 @@ class GrowingSystems:
             start = 0
             for elements, size, facets in zip(some, sizes, self._enumerated(some), strict=True):
                 here = targets[start : start + size]
-                out[rows[elements]] = self.of(elements).hull_energies(here) if facets is None else facets.energies(here)
+                out[rows[elements]] = (
+                    self.system(elements).hull_energies(here) if facets is None else facets.energies(here)
+                )
                 start += size
         return out
 
     def _enumerated(self, systems: Sequence[Elements]) -> list[LowerHull | None]:
-        """Facets of systems of as many elements each; None where that is not the way."""
+        """Return the facets of systems of as many elements each; None where they are too many to enumerate."""
         if len(systems[0]) > FACETS_MAX_ELEMENTS:
             return [None] * len(systems)
         keys = [key_of(elements) for elements in systems]
@@ -120,8 +118,8 @@ class GrowingSystems:
             found.update(new)
         return [found[key] for key in keys]
 
-    def _all(self, systems: Sequence[Elements]) -> list[System]:
-        """`of` systems of as many elements each."""
+    def _worked_out(self, systems: Sequence[Elements]) -> list[System]:
+        """Return systems of as many elements each, those not kept worked out together."""
         keys = [key_of(elements) for elements in systems]
         found = {key: self._systems[key] for key in keys if key in self._systems}
         missing = [elements for elements, key in zip(systems, keys, strict=True) if key not in found]
@@ -130,7 +128,7 @@ class GrowingSystems:
             inside = [self._entries.within(elements) for elements in missing]
             parts = {key for some in inside for key in some if key & (key - 1) and key not in self._corners}
             for some in _alike(map(elements_of, parts.difference(keys))):
-                self._all(some)
+                self._worked_out(some)
             new = dict(zip(map(key_of, missing), self._work_out(missing, inside), strict=True))
             _keep(self._systems, new)
             self._corners.update((key, system.corners) for key, system in new.items())
@@ -138,7 +136,7 @@ class GrowingSystems:
         return [found[key] for key in keys]
 
     def _work_out(self, systems: Sequence[Elements], inside: Sequence[Sequence[int]]) -> list[System]:
-        """Systems of as many elements each, given what is within them, of which all corners are known."""
+        """Work out systems of as many elements each from the systems inside them, whose corners are known."""
         keys = list(chain.from_iterable(inside))
         lowest = dict(zip(keys, self._entries.lowest(keys), strict=True))
         nothing = np.empty(0, np.int64), np.empty(0, np.int64)
@@ -160,10 +158,8 @@ class GrowingSystems:
             )
         ]
 
-    def _together(
-        self, systems: Sequence[Elements], phases: Sequence[NDArray[np.int64]]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[int]]:
-        """Fractions [n, d] and energies [n] of the phases of systems, one system after the other, and how many each."""
+    def _together(self, systems: Sequence[Elements], phases: Sequence[Indices]) -> tuple[Floats, Floats, list[int]]:
+        """Return fractions [n, d] and energies [n] of phases, one system after the other, and how many each has."""
         sizes = list(map(len, phases))
         entries = np.concatenate(phases)
         return self._entries.fractions(entries, np.repeat(systems, sizes, axis=0)), self._entries.e_form[entries], sizes
@@ -176,15 +172,16 @@ class GrowingSystems:
                     f"add a crystal of {symbol(z)} at this level to the sources"
                 )
 
-    def _corners_of(self, key: int) -> NDArray[np.int64]:
-        """`System.corners` of a system, [m]."""
-        if key not in self._corners:
-            self.of(elements_of(key))
-        return self._corners[key]
+    def _forget(self, keys: Sequence[int]) -> None:
+        for key in keys:
+            self._systems.pop(key, None)
+            self._corners.pop(key, None)
 
-    def _forget(self, key: int) -> None:
-        self._systems.pop(key, None)
-        self._corners.pop(key, None)
+    def _corners_of(self, key: int) -> Indices:
+        """Return `System.corners` of a system, [m]."""
+        if key not in self._corners:
+            self.system(elements_of(key))
+        return self._corners[key]
 
 
 def _keep(kept: dict[int, Any], new: dict[int, Any]) -> None:
@@ -195,7 +192,7 @@ def _keep(kept: dict[int, Any], new: dict[int, Any]) -> None:
 
 
 def _alike(systems: Iterable[Elements]) -> Iterator[list[Elements]]:
-    """Systems of as many elements, small ones first, and not too many at once."""
+    """Yield lists of systems of as many elements, small ones first and not too many at once."""
     for _, alike in groupby(sorted(systems, key=len), key=len):
         while some := list(islice(alike, _SYSTEMS_AT_ONCE)):
             yield some
