@@ -26,12 +26,7 @@ _PIVOT = 1e-9
 _CHUNK_NUMBERS = 1 << 19
 
 
-def lowest_mixtures(
-    fractions: Floats,
-    energies: Floats,
-    targets: Floats,
-    start: Indices | None = None,
-) -> Mixtures:
+def lowest_mixtures(fractions: Floats, energies: Floats, targets: Floats, start: Indices | None = None) -> Mixtures:
     """Return the lowest-energy mixture of phases at each target composition.
 
     Args:
@@ -59,13 +54,7 @@ def lowest_mixtures(
     return energy, basis, weights
 
 
-def _simplex(
-    fractions: Floats,
-    energies: Floats,
-    targets: Floats,
-    basis: Indices,
-    weights: Floats,
-) -> None:
+def _simplex(fractions: Floats, energies: Floats, targets: Floats, basis: Indices, weights: Floats) -> None:
     """Find the phases of each mixture, basis [q, d], and their atom fractions, weights [q, d], in place."""
     n_elements = targets.shape[1]
     dantzig_steps = 20 * n_elements

@@ -7,9 +7,9 @@ that is not needed: one enumeration of all its phases is quicker than theirs and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ from gnome_lite.stability.system_index import Elements, SystemIndex, elements_of
 from gnome_lite.stability.systems import System
 
 FACETS_MAX_ELEMENTS = 5
+
+T = TypeVar("T")
 
 _SYSTEMS_KEPT = 4096
 _SYSTEMS_AT_ONCE = 256
@@ -99,44 +101,45 @@ class GrowingSystems:
                 start += size
         return out
 
+    def _cached(
+        self, kept: dict[int, T], systems: Sequence[Elements], known: Mapping[int, T],
+        work_out: Callable[[Sequence[Elements], Sequence[Sequence[int]]], Sequence[T]],
+    ) -> list[T]:  # fmt: skip
+        """Return what is kept of systems of as many elements each, or known; the rest is worked out together."""
+        keys = [key_of(elements) for elements in systems]
+        found = {**known, **{key: kept[key] for key in keys if key in kept}}
+        missing = {key: elements for key, elements in zip(keys, systems, strict=True) if key not in found}
+        if missing:
+            some = list(missing.values())
+            self._require({z for elements in some for z in elements})
+            new = dict(zip(missing, work_out(some, [self._entries.within(e) for e in some]), strict=True))
+            for key in list(islice(kept, max(0, len(kept) + len(new) - _SYSTEMS_KEPT))):
+                del kept[key]
+            kept.update(new)
+            found.update(new)
+        return [found[key] for key in keys]
+
     def _enumerated(self, systems: Sequence[Elements]) -> list[LowerHull | None]:
         """Return the facets of systems of as many elements each; None where they are too many to enumerate."""
         if len(systems[0]) > FACETS_MAX_ELEMENTS:
             return [None] * len(systems)
-        keys = [key_of(elements) for elements in systems]
-        found = {key: self._systems[key].facets for key in keys if key in self._systems}
-        found.update((key, self._facets[key]) for key in keys if key in self._facets)
-        missing = [elements for elements, key in zip(systems, keys, strict=True) if key not in found]
-        if missing:
-            self._require({z for elements in missing for z in elements})
-            inside = [self._entries.within(elements) for elements in missing]
-            lowest = iter(self._entries.lowest(list(chain.from_iterable(inside))))
-            phases = [np.concatenate([next(lowest)[0] for _ in parts]) for parts in inside]
-            fractions, energies, sizes = self._together(missing, phases)
-            new = dict(zip(map(key_of, missing), lower_hulls(fractions, energies, sizes), strict=True))
-            _keep(self._facets, new)
-            found.update(new)
-        return [found[key] for key in keys]
+        known = {key: self._systems[key].facets for key in map(key_of, systems) if key in self._systems}
+        return self._cached(self._facets, systems, known, self._enumerate)
+
+    def _enumerate(self, systems: Sequence[Elements], inside: Sequence[Sequence[int]]) -> list[LowerHull | None]:
+        """Enumerate the facets of systems from all phases in the systems inside them."""
+        lowest = iter(self._entries.lowest(list(chain.from_iterable(inside))))
+        return lower_hulls(*self._together(systems, [np.concatenate([next(lowest)[0] for _ in e]) for e in inside]))
 
     def _worked_out(self, systems: Sequence[Elements]) -> list[System]:
-        """Return systems of as many elements each, those not kept worked out together."""
-        keys = [key_of(elements) for elements in systems]
-        found = {key: self._systems[key] for key in keys if key in self._systems}
-        missing = [elements for elements, key in zip(systems, keys, strict=True) if key not in found]
-        if missing:
-            self._require({z for elements in missing for z in elements})
-            inside = [self._entries.within(elements) for elements in missing]
-            parts = {key for some in inside for key in some if key & (key - 1) and key not in self._corners}
-            for some in _alike(map(elements_of, parts.difference(keys))):
-                self._worked_out(some)
-            new = dict(zip(map(key_of, missing), self._work_out(missing, inside), strict=True))
-            _keep(self._systems, new)
-            self._corners.update((key, system.corners) for key, system in new.items())
-            found.update(new)
-        return [found[key] for key in keys]
+        """Return systems of as many elements each."""
+        return self._cached(self._systems, systems, {}, self._work_out)
 
     def _work_out(self, systems: Sequence[Elements], inside: Sequence[Sequence[int]]) -> list[System]:
-        """Work out systems of as many elements each from the systems inside them, whose corners are known."""
+        """Work out systems from the corners of the systems inside them, which are worked out first."""
+        parts = {key for some in inside for key in some if key & (key - 1) and key not in self._corners}
+        for some in _alike(map(elements_of, parts.difference(map(key_of, systems)))):
+            self._worked_out(some)
         keys = list(chain.from_iterable(inside))
         lowest = dict(zip(keys, self._entries.lowest(keys), strict=True))
         nothing = np.empty(0, np.int64), np.empty(0, np.int64)
@@ -151,12 +154,14 @@ class GrowingSystems:
         enumerated = len(systems[0]) <= FACETS_MAX_ELEMENTS
         facets = lower_hulls(fractions, energies, sizes) if enumerated else [None] * len(systems)
         starts = (np.cumsum(sizes) - sizes).tolist()
-        return [
+        made = [
             System(elements, all_, len(rest), second, fractions[a : a + n], energies[a : a + n], hull)
             for elements, all_, rest, (_, second), a, n, hull in zip(
                 systems, phases, others, own, starts, sizes, facets, strict=True
             )
         ]
+        self._corners.update((key_of(system.elements), system.corners) for system in made)
+        return made
 
     def _together(self, systems: Sequence[Elements], phases: Sequence[Indices]) -> tuple[Floats, Floats, list[int]]:
         """Return fractions [n, d] and energies [n] of phases, one system after the other, and how many each has."""
@@ -182,13 +187,6 @@ class GrowingSystems:
         if key not in self._corners:
             self.system(elements_of(key))
         return self._corners[key]
-
-
-def _keep(kept: dict[int, Any], new: dict[int, Any]) -> None:
-    """Add new ones, and drop the oldest where there are too many."""
-    for key in list(islice(kept, max(0, len(kept) + len(new) - _SYSTEMS_KEPT))):
-        del kept[key]
-    kept.update(new)
 
 
 def _alike(systems: Iterable[Elements]) -> Iterator[list[Elements]]:
