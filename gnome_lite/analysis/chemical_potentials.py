@@ -66,11 +66,8 @@ def stability_range(phases: PhaseSet, index: int) -> StabilityRange | None:
     corners = _corners(rows, limits, share, here, ends)
     slack = limits[:, None] - rows @ corners.T
     touching = np.flatnonzero((slack < 1e-7).any(axis=1))
-    return StabilityRange(
-        names, np.array([low[k] for k, (low, _) in enumerate(ends)]),
-        np.array([high[k] for k, (_, high) in enumerate(ends)]), corners,
-        tuple(phases.ids[others[j]] for j in touching),
-    )  # fmt: skip
+    lowest, highest = np.diagonal(np.array(ends), axis1=0, axis2=2)
+    return StabilityRange(names, lowest.copy(), highest.copy(), corners, tuple(phases.ids[others[j]] for j in touching))
 
 
 Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -104,8 +101,8 @@ def _corners(
     from scipy.optimize import linprog
     from scipy.spatial import HalfspaceIntersection, QhullError
 
-    known = np.array([point for low, high in ends for point in (low, high)])
     d = len(share)
+    known = np.array(ends).reshape(-1, d)
     if d > 2:
         # The last potential follows from the others: d - 1 are free.
         normals = rows[:, :-1] - np.outer(rows[:, -1] / share[-1], share[:-1])

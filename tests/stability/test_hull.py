@@ -1,4 +1,7 @@
-"""Against pymatgen's PhaseDiagram, and what must hold of any hull."""
+"""Against pymatgen's PhaseDiagram, and what must hold of any hull.
+
+Covers `hull`, `systems`, `growing` and `system_index`.
+"""
 
 from __future__ import annotations
 
