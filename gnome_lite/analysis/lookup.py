@@ -1,4 +1,4 @@
-"""PhaseSet by what a user types: an id, the beginning of one, or a formula."""
+"""Phases by what a user types: an id, the beginning of one, or a formula."""
 
 from __future__ import annotations
 

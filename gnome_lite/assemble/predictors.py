@@ -91,5 +91,4 @@ def dft_correction(phases: PhaseSet, ids: Sequence[str]) -> list[DftCorrection |
     path = shipped_delta(phases.level)
     if path is None:
         return [None] * len(ids)
-    asked = [phases.index(i) for i in ids]
-    return dft_corrections(phases.ids, phases.crystals, asked, delta.read(path), make_describe(phases.level))
+    return dft_corrections(phases, ids, delta.read(path), make_describe(phases.level))

@@ -84,7 +84,6 @@ def replay(
     from gnome_lite.evaluation.plans import make_plans
     from gnome_lite.evaluation.replay_runs import as_json, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
-    from gnome_lite.report.figures import save
     from gnome_lite.report.progress import progress_on
     from gnome_lite.report.replay_figures import replay_figures, replay_table
 
@@ -104,7 +103,7 @@ def replay(
         json.write_text(dumps({**what, "replays": as_json(replays)}, indent=1) + "\n", encoding="utf-8")
     if plots is not None:
         for name, figure in replay_figures(replays).items():
-            save(figure, plots / f"{name}.png")
+            figure.savefig(plots / f"{name}.png")
     console().print(replay_table(replays))
     say(
         f"labelled pool {truth.labelled.id}: {len(truth)} candidates, {int(truth.stable.sum())} truly stable "

@@ -51,9 +51,9 @@ def info(
     for (source, licence), n in from_where.most_common():
         line(f"{n:6d}  {source}  ({licence})")
     if compare is not None:
-        from gnome_lite.sources.compare import compare_elements, markdown, read_elemental_energies
+        from gnome_lite.sources.compare import elemental_table, read_elemental_energies
 
-        line("\n" + markdown(compare_elements(references, read_elemental_energies(compare))))
+        line("\n" + elemental_table(references.elemental_ev_per_atom, read_elemental_energies(compare)))
     if figure is not None:
         from gnome_lite.config import DEFAULT_ELEMENTS
         from gnome_lite.report.coverage import coverage_figure

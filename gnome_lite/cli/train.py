@@ -129,7 +129,7 @@ def _draw(place: Path) -> None:
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.ensemble import Ensemble
     from gnome_lite.report.figures import png
-    from gnome_lite.report.training import history_figure, parity_figure
+    from gnome_lite.report.learning import history_figure, parity_figure
 
     made = checkpoint.read(place)
     (place / "history.png").write_bytes(png(history_figure(made.history, made.card.id)))

@@ -1,4 +1,4 @@
-"""What a user of a release must know, in Markdown: how it was made, what its words mean, whose it is."""
+"""Datasheet of a release in Markdown: how it was made, what its words mean, whose it is."""
 
 from __future__ import annotations
 
@@ -65,16 +65,13 @@ $beware""")
 
 
 def datasheet(facts: Mapping[str, Any]) -> str:
-    """The sheet of the facts in `release.json`."""
+    """Return the datasheet of the facts in `release.json`."""
     campaigns = [
         f"- **{c['name']}**, begun {c['begun_at']}: {c['rounds']} rounds, seed {c['seed']}, by {c['calculator']}"
         for c in facts["campaigns"]
     ]
-    mind = [
-        name
-        for name in facts["licences_of_entries"]
-        if "NC" in name.upper().replace(" ", "-").split("-") or name == "not stated"
-    ]
+    licences = facts["licences_of_entries"]
+    mind = [n for n in licences if "NC" in n.upper().replace(" ", "-").split("-") or n == "not stated"]
     return _SHEET.substitute(
         level=facts["level"],
         stable=f"{1000 * facts['stable_within_ev_per_atom']:g}",

@@ -24,15 +24,10 @@ DEADLINE_S = 60.0
 
 _NEEDED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 KINDS = {
-    ".cif": "cif",
-    ".vasp": "poscar",
-    ".poscar": "poscar",
-    ".contcar": "poscar",
-    ".xyz": "extxyz",
-    ".extxyz": "extxyz",
-    ".db": "db",
-    ".json": "json",
-}
+    ".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".contcar": "poscar", ".xyz": "extxyz", ".extxyz": "extxyz",
+    ".db": "db", ".json": "json",
+}  # fmt: skip
+"""Format by suffix."""
 
 
 class NamedCrystal(NamedTuple):
@@ -44,14 +39,13 @@ class NamedCrystal(NamedTuple):
 
 
 def read_crystals(path: Path) -> list[NamedCrystal]:
-    """Everything one file holds.
+    """Read all crystals of one file.
 
     Raises:
-        SourceError: naming the file and what is wrong with it, for any file whatever.
+        SourceError: naming the file and what is wrong with it, whatever the file is.
     """
     path = Path(path)
-    kind = _kind(path)
-    content = _content(path)
+    kind, content = _kind(path), _content(path)
     # Only what Python needs to start: the parsers get no keys and no user's start-up files.
     environment = {k: v for k, v in child_environment().items() if k in _NEEDED}
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
@@ -75,12 +69,11 @@ def read_crystals(path: Path) -> list[NamedCrystal]:
 
 
 def _kind(path: Path) -> str:
-    suffix, stem = path.suffix.lower(), path.name.lower()
-    if suffix in KINDS:
-        return KINDS[suffix]
-    if stem.startswith(("poscar", "contcar")):
-        return "poscar"
-    raise SourceError(f"{path} has no suffix that is read: use {', '.join(KINDS)}, POSCAR or CONTCAR")
+    vasp = path.name.lower().startswith(("poscar", "contcar"))
+    kind = KINDS.get(path.suffix.lower(), "poscar" if vasp else None)
+    if kind is None:
+        raise SourceError(f"{path} has no suffix that is read: use {', '.join(KINDS)}, POSCAR or CONTCAR")
+    return kind
 
 
 def _content(path: Path) -> bytes:
@@ -110,12 +103,10 @@ class FileSource:
     """References from a user's files, all at one level of theory; each crystal needs an energy."""
 
     def __init__(self, paths: Sequence[Path], level: str, licence: str = "not stated") -> None:
-        self._paths = tuple(Path(p) for p in paths)
-        self._level = level
-        self._licence = licence
+        self._paths, self._level, self._licence = tuple(map(Path, paths)), level, licence
 
     def load(self) -> PhaseSet:
-        """Read every file.
+        """Read all files.
 
         Raises:
             SourceError: if a file cannot be read, or a crystal in it has no energy.
@@ -131,6 +122,6 @@ class FileSource:
                         f"{path}: {name} has no energy: references need energies at level {self._level} "
                         "(extxyz, an ASE database, or pymatgen entries as JSON carry them)"
                     )
-                entry = Phase(crystal.content_id, crystal, energy_ev, self._level, f"file {path.name}", self._licence)
-                entries.append(entry)
+                source = f"file {path.name}"
+                entries.append(Phase(crystal.content_id, crystal, energy_ev, self._level, source, self._licence))
         return PhaseSet.make(merge(entries))

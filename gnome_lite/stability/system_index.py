@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM
+from gnome_lite.stability.decomposition import Floats, Indices
 
 NONE = -1
 
@@ -33,10 +34,8 @@ class SystemIndex:
         systems: indices of the entries that have just these elements and an energy that is let in.
     """
 
-    def __init__(
-        self, level: str, ids: Sequence[str], counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]
-    ) -> None:
-        """From atom counts [n, MAX_Z + 1] and formation energies, eV/atom, [n].
+    def __init__(self, level: str, ids: Sequence[str], counts: Indices, e_form_ev_per_atom: Floats) -> None:
+        """Take atom counts [n, MAX_Z + 1] and formation energies, eV/atom, [n].
 
         Raises:
             ValueError: if ids repeat.
@@ -50,10 +49,7 @@ class SystemIndex:
         self._e_form = np.array(e_form_ev_per_atom, dtype=np.float64)
         self.systems = by_key(self._counts, np.flatnonzero(self.let_in))
         self._total: int | None = None
-        self._lowest: dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-
-    def __len__(self) -> int:
-        return len(self.ids)
+        self._lowest: dict[int, tuple[Indices, Indices]] = {}
 
     @property
     def counts(self) -> NDArray[np.int32]:
@@ -61,7 +57,7 @@ class SystemIndex:
         return self._counts[: len(self.ids)]
 
     @property
-    def e_form(self) -> NDArray[np.float64]:
+    def e_form(self) -> Floats:
         """Formation energies, eV/atom, [n]."""
         return self._e_form[: len(self.ids)]
 
@@ -74,21 +70,18 @@ class SystemIndex:
     def refused(self) -> Mapping[str, int]:
         """How many entries were not let in, by cause."""
         finite = np.isfinite(self.e_form)
-        causes = {
-            "formation energy out of range": int((finite & ~self.let_in).sum()),
-            "energy not finite": int((~finite).sum()),
-        }
-        return {cause: n for cause, n in causes.items() if n}
+        causes = {"formation energy out of range": finite & ~self.let_in, "energy not finite": ~finite}
+        return {cause: int(which.sum()) for cause, which in causes.items() if which.any()}
 
-    def append(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> Elements:
-        """Add one entry with atom counts [MAX_Z + 1]; returns its system's atomic numbers.
+    def append(self, entry_id: str, counts: Indices, e_form_ev_per_atom: float) -> None:
+        """Add one entry with atom counts [MAX_Z + 1].
 
         Raises:
             ValueError: if the id is there already, or there are no atoms.
         """
         if entry_id in self.index:
             raise ValueError(f"entry {entry_id} is twice in one hull")
-        ((elements, _),) = by_system(np.asarray(counts)[None])
+        (key,) = by_key(np.asarray(counts)[None], np.arange(1))
         n = len(self.ids)
         if n == len(self._e_form):
             room = max(64, n)
@@ -100,24 +93,22 @@ class SystemIndex:
         if abs(e_form_ev_per_atom) <= E_FORM_LIMIT_EV_PER_ATOM:
             if self._total is not None:
                 self._total += self._digest_of(n)
-            key = key_of(elements)
             self.systems[key] = np.append(self.systems.get(key, np.empty(0, np.int64)), n)
             self._lowest.pop(key, None)
-        return elements
 
-    def lowest(self, keys: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Of systems: the lowest entry of each composition, [m], and the second lowest, [m] (NONE = no other)."""
+    def lowest(self, keys: Sequence[int]) -> list[tuple[Indices, Indices]]:
+        """Return the lowest and the second lowest entry of each composition of systems, [m] each (NONE = no other)."""
         missing = list({key: None for key in keys if key not in self._lowest})
         if missing:
             self._lowest.update(zip(missing, self._lowest_each(missing), strict=True))
         return [self._lowest[key] for key in keys]
 
-    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Atomic fractions of entries [q] that hold no other elements, [d] for all or [q, d] for each, [q, d]."""
+    def fractions(self, entries: Indices, elements: Sequence[int] | Indices) -> Floats:
+        """Return atomic fractions [q, d] of entries [q] that hold no other elements, [d] for all or [q, d] for each."""
         return fractions_of(self._counts, entries, elements)
 
     def within(self, elements: Elements) -> list[int]:
-        """Systems that have entries and no other elements: pure ones in order, subsets before their supersets."""
+        """Return systems that have entries and no other elements: pure ones in order, subsets before supersets."""
         whole = key_of(elements)
         if 1 << len(elements) > len(self.systems):
             return sorted((key for key in self.systems if not key & ~whole), key=lambda key: (key.bit_count(), key))
@@ -127,11 +118,11 @@ class SystemIndex:
         return sorted((key for key in subsets if key in self.systems), key=int.bit_count)
 
     def digest(self, entries: Iterable[int]) -> str:
-        """Hash of the level and of ids and formation energies of entries in any order."""
+        """Return the hash of the level and of ids and formation energies of entries in any order."""
         return self._hash(sum(self._digest_of(i) for i in entries))
 
     def digest_of_all(self) -> str:
-        """`digest` of all entries that are let in; one more is one addition."""
+        """Return the `digest` of all entries that are let in; one more is one addition."""
         if self._total is None:
             self._total = sum(self._digest_of(i) for i in np.flatnonzero(self.let_in).tolist())
         return self._hash(self._total)
@@ -143,8 +134,8 @@ class SystemIndex:
     def _hash(self, total: int) -> str:
         return blake2b(f"{self.level} {total % (1 << 128):032x}".encode(), digest_size=8).hexdigest()
 
-    def _lowest_each(self, keys: Sequence[int]) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """`lowest` of some systems, worked out together."""
+    def _lowest_each(self, keys: Sequence[int]) -> list[tuple[Indices, Indices]]:
+        """Return `lowest` of some systems, worked out together."""
         members = [self.systems[key] for key in keys]
         entries = np.concatenate(members)
         sizes, widths = np.array([(len(rows), key.bit_count()) for key, rows in zip(keys, members, strict=True)]).T
@@ -170,15 +161,12 @@ class SystemIndex:
 
 
 def key_of(elements: Iterable[int]) -> int:
-    """A system as an integer."""
-    key = 0
-    for z in elements:
-        key |= 1 << z
-    return key
+    """Return a system as an integer."""
+    return sum(1 << z for z in elements)
 
 
 def elements_of(key: int) -> Elements:
-    """Atomic numbers of a system, ascending."""
+    """Return the atomic numbers of a system, ascending."""
     numbers = []
     while key:
         numbers.append((key & -key).bit_length() - 1)
@@ -186,16 +174,14 @@ def elements_of(key: int) -> Elements:
     return tuple(numbers)
 
 
-def fractions_of(
-    counts: NDArray[np.integer], rows: NDArray[np.int64], elements: Sequence[int] | NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Atomic fractions of rows [q] of atom counts with no other elements, [d] for all or [q, d] for each, [q, d]."""
+def fractions_of(counts: NDArray[np.integer], rows: Indices, elements: Sequence[int] | Indices) -> Floats:
+    """Return atomic fractions [q, d] of rows [q] of atom counts with no other elements, [d] for all or [q, d]."""
     amounts = counts[rows[:, None], np.asarray(elements)]
     return amounts / amounts.sum(axis=1, keepdims=True)
 
 
-def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, NDArray[np.int64]]]:
-    """(atomic numbers, rows) of each chemical system among compositions [n, MAX_Z + 1].
+def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, Indices]]:
+    """Return (atomic numbers, rows) of each chemical system among compositions [n, MAX_Z + 1].
 
     Raises:
         ValueError: for another shape, or a composition without atoms.
@@ -203,8 +189,8 @@ def by_system(counts: NDArray[np.integer]) -> list[tuple[Elements, NDArray[np.in
     return [(elements_of(key), rows) for key, rows in by_key(counts, np.arange(len(counts))).items()]
 
 
-def by_key(counts: NDArray[np.integer], rows: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
-    """The same of some rows, [m], by system.
+def by_key(counts: NDArray[np.integer], rows: Indices) -> dict[int, Indices]:
+    """Return those of some rows [m] that belong to each system.
 
     Raises:
         ValueError: for another shape, or a composition without atoms.
@@ -226,6 +212,6 @@ def by_key(counts: NDArray[np.integer], rows: NDArray[np.int64]) -> dict[int, ND
     return dict(zip(keys, _cut(rows[order], (last + 1).tolist()), strict=True))
 
 
-def _cut(array: NDArray[np.int64], stops: Sequence[int]) -> list[NDArray[np.int64]]:
-    """Parts of an array that end at these positions (`np.split` takes ten times as long for many)."""
+def _cut(array: Indices, stops: Sequence[int]) -> list[Indices]:
+    """Return the parts of an array that end at positions (`np.split` takes ten times as long for many)."""
     return [array[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]

@@ -1,4 +1,7 @@
-"""Reactions: counted again, and energies against pymatgen's phase diagrams, grand potentials and interfaces."""
+"""Reactions: counted again, and energies against pymatgen's phase diagrams, grand potentials and interfaces.
+
+Covers `reactions` and `mixtures`.
+"""
 
 from __future__ import annotations
 

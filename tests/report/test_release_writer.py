@@ -1,4 +1,7 @@
-"""Releases: what is in them, that they read back as the same hull, and that a changed byte is found."""
+"""Releases: what is in them, that they read back as the same hull, and that a changed byte is found.
+
+Covers `release_writer`, `release_datasheet` and `sources.release_reader`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is said of a reference set, on a small one counted by hand."""
+"""What is said of a reference set, on a small one counted by hand.
+
+Covers `statistics` and `report.coverage`.
+"""
 
 from __future__ import annotations
 

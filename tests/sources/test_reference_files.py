@@ -1,4 +1,7 @@
-"""What is written is what is read; nothing damaged, foreign or unphysical is read at all."""
+"""What is written is what is read; nothing damaged, foreign or unphysical is read at all.
+
+Covers `reference_files` and `crystal_tables`.
+"""
 
 from __future__ import annotations
 
