@@ -9,13 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, and_, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 
 from gnome_lite.core.records import Candidate, Prediction, Verification, VerifiedBatch
 from gnome_lite.store import rows, schema
 from gnome_lite.store.codec import decode_crystals
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.writes import at
+
+READ_THROUGH = 5000
+"""More crystals than these are faster read by going through all, of every level, than looked up."""
 
 
 def read_verifications(
@@ -43,22 +46,27 @@ def verified_ids(level: str) -> Select[tuple[str]]:
 
 def read_batch(connection: Connection, level: str, ids: Sequence[str] | None) -> VerifiedBatch:
     """What is verified at a level without failure as arrays: some ids in their order, or all ordered by id."""
-    table, crystal = schema.verification, schema.crystal
-    same = and_(crystal.c.candidate_id == table.c.candidate_id, crystal.c.level == table.c.level)
-    query = (
-        select(table.c.candidate_id, table.c.energy_ev, table.c.fingerprint, crystal.c.content)
-        .select_from(table.join(crystal, same))
-        .where(table.c.level == level, table.c.failure.is_(None))
-    )
-    found: Sequence[Row[Any]]
+    table, crystal = schema.verification.c, schema.crystal.c
+    facts = select(table.candidate_id, table.energy_ev, table.fingerprint).where(table.failure.is_(None))
+    blobs = select(crystal.candidate_id, crystal.content).where(crystal.level == level)
     if ids is None:
-        found = connection.execute(query.order_by(table.c.candidate_id)).all()
+        # Row after row as they lie: four times as fast as one by one in the order of an index.
+        at_level = facts.where(func.coalesce(table.level, "") == level)
+        found = {row[0]: row for row in connection.execute(at_level).all()}
+        ids = sorted(found)
     else:
-        parts = (connection.execute(query.where(table.c.candidate_id.in_(chunk))) for chunk in chunks(set(ids)))
-        by_id = {row[0]: row for part in parts for row in part}
-        found = [by_id[i] for i in ids if i in by_id]
-    names, energies, fingerprints, blobs = zip(*found, strict=True) if found else ((),) * 4
-    return VerifiedBatch(names, decode_crystals(blobs), np.array(energies, dtype=np.float64), fingerprints)
+        by_id = (facts.where(table.level == level, table.candidate_id.in_(part)) for part in chunks(set(ids)))
+        found = {row[0]: row for query in by_id for row in connection.execute(query).all()}
+        ids = [i for i in ids if i in found]
+    parts = (blobs.where(crystal.candidate_id.in_(part)) for part in chunks(ids))
+    queries = [blobs] if len(ids) > READ_THROUGH else parts
+    content: dict[str, bytes] = {row[0]: row[1] for query in queries for row in connection.execute(query).all()}
+    return VerifiedBatch(
+        tuple(ids),
+        decode_crystals([content[i] for i in ids]),
+        np.array([found[i][1] for i in ids], dtype=np.float64),
+        tuple(found[i][2] for i in ids),
+    )
 
 
 def outcomes(campaign: str, round: int, level: str | None) -> Select[Any]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
@@ -40,10 +40,15 @@ def own_level(connection: Connection, campaign: str) -> str:
 
 def insert(connection: Connection, table: Table, found: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
     """Insert rows; with `ignore` those whose key exists are left as they are."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    if found:
-        statement = dialect.insert(table)
-        connection.execute(statement.on_conflict_do_nothing() if ignore else statement, [dict(row) for row in found])
+    if not found:
+        return
+    if connection.dialect.name == "sqlite":
+        statement: Any = sqlite.insert(table)
+    else:
+        from sqlalchemy.dialects import postgresql  # a fifth of a command's start
+
+        statement = postgresql.insert(table)
+    connection.execute(statement.on_conflict_do_nothing() if ignore else statement, [dict(row) for row in found])
 
 
 def replace(

@@ -131,6 +131,9 @@ def _move_standings(connection: Connection) -> None:
                 _add_verdict(connection, at | found | {"id": crystal["id"], "judgement": serial})
 
 
+_LOOKS = ("novel", "nearest_known", "ordering_suspect", "flags", "analogue", "prototype", "new_prototype")
+
+
 def _add_verdict(connection: Connection, values: dict[str, Any]) -> None:
     """One verdict at a higher level, with the looks of the crystal as its campaign last saw it at its own level."""
     connection.execute(
@@ -140,20 +143,25 @@ def _add_verdict(connection: Connection, values: dict[str, Any]) -> None:
         ),
         values,
     )
-    connection.execute(
+    looks = connection.execute(
         text(
-            "INSERT INTO verdict (campaign, round, candidate_id, hull_id, level, e_form_ev_per_atom,"
-            " e_above_hull_ev_per_atom, decomposition_ev_per_atom, products, novel, nearest_known, ordering_suspect,"
-            " flags, analogue, prototype, new_prototype, latest_of_campaign, latest, judgement)"
-            " SELECT :campaign, :round, own.candidate_id, '', f.level, :e_form_ev_per_atom,"
-            " :e_above_hull_ev_per_atom, :decomposition_ev_per_atom, '[]', own.novel, own.nearest_known,"
-            " own.ordering_suspect, own.flags, own.analogue, own.prototype, own.new_prototype, true, false, :judgement"
-            " FROM verdict own JOIN verification f ON f.candidate_id = own.candidate_id AND f.level = :level"
+            f"SELECT {', '.join(f'own.{name}' for name in _LOOKS)} FROM verdict own"
+            " JOIN campaign c ON c.name = own.campaign AND c.level = own.level"
+            " JOIN verification f ON f.candidate_id = own.candidate_id AND f.level = :level"
             " WHERE own.candidate_id = :id AND own.campaign = :campaign AND own.latest_of_campaign"
-            " AND own.level = (SELECT level FROM campaign WHERE name = :campaign)"
         ),
         values,
-    )
+    ).mappings()
+    for row in looks:
+        columns = ("campaign", "round", "level", *_ENERGIES, *_LOOKS, "judgement")
+        connection.execute(
+            text(
+                "INSERT INTO verdict (candidate_id, hull_id, products, latest, latest_of_campaign,"
+                f" {', '.join(columns)})"
+                f" VALUES (:id, '', '[]', false, true, {', '.join(f':{name}' for name in columns)})"
+            ),
+            values | dict(row),
+        )
 
 
 def _index() -> None:
