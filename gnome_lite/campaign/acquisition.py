@@ -70,14 +70,14 @@ class BatchAcquisition:
     @property
     def needs_spread(self) -> bool:
         """Whether a candidate may be chosen for its large spread, or in spite of it: not by P(stable)."""
-        return self.config.strategy != "p_stable" or self._n_explorers > 0
+        return self.config.strategy != "p_stable" or self._explorers > 0
 
     @property
-    def _n_likely(self) -> int:
+    def _likely(self) -> int:
         return round(self.config.substitution_share * self.config.budget)
 
     @property
-    def _n_explorers(self) -> int:
+    def _explorers(self) -> int:
         return round(self.config.explore * self.config.budget)
 
     def select(self, scores: Scores, rng: np.random.Generator) -> tuple[Indices, Indices]:
@@ -94,18 +94,18 @@ class BatchAcquisition:
         Returns:
             Indices chosen, best first, then the likely, then explorers, and indices of the control; disjoint.
         """
-        config, n = self.config, len(scores["e_above_hull"])
-        control = rng.choice(n, size=min(config.control, n), replace=False).astype(np.int64)
+        n, budget = len(scores["e_above_hull"]), self.config.budget
+        control = rng.choice(n, size=min(self.config.control, n), replace=False).astype(np.int64)
         order = self._ranked(scores, rng)
-        likely, explorers = self._n_likely, self._n_explorers
-        batch = _Batch(scores, config, set(control.tolist()))
-        batch.fill(order, config.budget - explorers - likely)
-        if likely:
+        batch = _Batch(scores, self.config, control.tolist())
+        batch.fill(order, budget - self._explorers - self._likely)
+        if self._likely:
             by_chemistry = _by_ion_exchange(scores, rng)
-            batch.fill(by_chemistry[scores["generator"][by_chemistry] == "substitution"], config.budget - explorers)
-        if explorers:
-            batch.fill(_descending(_hopeful_spread(scores)), config.budget)
-        batch.fill(order, config.budget)
+            substituted = scores["generator"][by_chemistry] == "substitution"
+            batch.fill(by_chemistry[substituted], budget - self._explorers)
+        if self._explorers:
+            batch.fill(_descending(_hopeful_spread(scores)), budget)
+        batch.fill(order, budget)
         return np.array(batch.chosen, dtype=np.int64), control
 
     def contenders(self, done: Scores, hopes: Sequence[Scores], widest: Scores) -> Indices:
@@ -122,9 +122,9 @@ class BatchAcquisition:
             widest: scores of the others with the largest spread that they may turn out to have, [m].
         """
         races = [(self._merit(done), np.max([self._merit(scores) for scores in hopes], axis=0))]
-        if self._n_explorers:
+        if self._explorers:
             races.append((_hopeful_spread(done), _hopeful_spread(widest)))
-        if self._n_likely:
+        if self._likely:
             races.append((_substitution_probability(done), _substitution_probability(widest)))
         most = self.config.budget + self.config.control
         found: dict[int, None] = {}
@@ -132,27 +132,27 @@ class BatchAcquisition:
             batch = _Batch(done, self.config)
             batch.fill(_descending(settled), most)
             bar = settled[batch.chosen[-1]] if len(batch.chosen) == most else -np.inf
-            order = _descending(best)
-            found |= dict.fromkeys(order[best[order] >= bar].tolist())
+            found |= dict.fromkeys(i for i in _descending(best).tolist() if best[i] >= bar)
         return np.array(list(found), dtype=np.int64)[: max(most, FEWEST_AT_A_TIME)]
 
     def _ranked(self, scores: Scores, rng: np.random.Generator) -> Indices:
         """All candidates, the best first, [n]."""
-        distance = scores["e_above_hull"]
         if self.config.strategy == "ion_exchange":
             return _by_ion_exchange(scores, rng)
+        distance = scores["e_above_hull"]
         if self.config.strategy == "random":
             return rng.permutation(len(distance))
-        worth = WORTH[self.config.strategy]
-        first = -scores[worth] if worth else np.zeros(len(distance))
-        return np.lexsort((distance, first, ~(distance <= self.config.e_above_hull_max)))
+        return np.lexsort((distance, -self._worth(scores), ~(distance <= self.config.e_above_hull_max)))
 
     def _merit(self, scores: Scores) -> Floats:
         """The order of `_ranked` as one number, higher first, [n]; -inf where there is no prediction."""
-        distance, worth = scores["e_above_hull"], WORTH[self.config.strategy]
-        first = scores[worth] if worth else np.zeros(len(distance))
-        merit = first + (distance <= self.config.e_above_hull_max) - 1e-6 * distance
+        distance = scores["e_above_hull"]
+        merit = self._worth(scores) + (distance <= self.config.e_above_hull_max) - 1e-6 * distance
         return np.where(np.isnan(distance), -np.inf, merit)
+
+    def _worth(self, scores: Scores) -> Floats:
+        name = WORTH[self.config.strategy]
+        return np.zeros(len(scores["e_above_hull"])) if name is None else scores[name]
 
 
 class _Batch:

@@ -152,8 +152,7 @@ def _is_worse(
     before = []
     for weights in origin.weights:
         network = network_of(origin.card.architecture, origin.card.normalisation)
-        load_weights(network, weights)
-        before.append(evaluate(network.eval(), held))
+        before.append(evaluate(load_weights(network, weights), held))
     errors = [
         np.abs(np.median(said, axis=0) - e_form_ev_per_atom)
         for said in ([member.holdout_ev_per_atom for member in members], before)

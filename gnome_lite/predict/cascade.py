@@ -24,13 +24,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.pipeline import Acquisition, Progress, Scores, silent
-from gnome_lite.predict.ensemble import (
-    CRYSTALS_AT_ONCE,
-    VOLUMES,
-    lowest_of_median,
-    median_and_spread,
-    volume_factors,
-)
+from gnome_lite.predict.ensemble import VOLUMES, lowest_of_median, median_and_spread, volume_factors
 from gnome_lite.predict.error_model import IQR_PER_SIGMA
 
 Floats = NDArray[np.float64]
@@ -49,7 +43,12 @@ class Energies(Protocol):
     """What the cascade needs of an `Ensemble`: energies of crystals at volume factors, [members, n_factors, n]."""
 
     def __call__(
-        self, crystals: CrystalBatch, factors: Floats, members: Sequence[int] | None = None, threads: int = 1
+        self,
+        crystals: CrystalBatch,
+        factors: Floats,
+        members: Sequence[int] | None = None,
+        threads: int = 1,
+        progress: Progress = silent,
     ) -> Floats: ...
 
 
@@ -75,10 +74,7 @@ def cascade(
     n, natural = len(crystals), 1
     first = list(range(n_members if acquisition.needs_spread else 1))
     seen = np.full((n_members, len(VOLUMES), n), np.nan)
-    for start in range(0, n, CRYSTALS_AT_ONCE):
-        block = np.arange(start, min(start + CRYSTALS_AT_ONCE, n))
-        seen[: len(first), natural, block] = energies(crystals.take(block), VOLUMES[[natural]], first, threads)[:, 0]
-        progress("predict", int(block[-1]) + 1, n, "first look")
+    seen[: len(first), natural] = energies(crystals, VOLUMES[[natural]], first, threads, progress)[:, 0]
     e_form, spread = median_and_spread(seen[:, [natural]])
 
     def members(which: Indices) -> tuple[Floats, Floats]:
@@ -143,7 +139,7 @@ def _refine(
         error = float(np.sqrt(np.mean(off**2))) if len(off) else 0.0
         lowering = float(off.mean() - PRUNING_SIGMAS * off.std()) if len(off) else 0.0
         spreads = np.nanquantile(spread[pool[~open_]], [0.1, 0.9]).tolist() if len(off) else spreads
-        told = ~open_ & (last_spread > 0)
+        told = ~open_ & (last_spread > 0) & np.isfinite(spread[pool])
         growth = spread[pool[told]] / last_spread[told]
         widening = float(growth.mean() + PRUNING_SIGMAS * growth.std()) if len(growth) else 1.0
     return error

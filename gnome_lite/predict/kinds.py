@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.composition import (
@@ -21,6 +23,7 @@ from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation
 AnyArchitecture = CompositionArchitecture | Architecture
 AnyNetwork = CompositionNetwork | StructuralNetwork
 Inputs = CompositionSet | GraphSet
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def network_of(architecture: AnyArchitecture, normalisation: Normalisation) -> AnyNetwork:
@@ -36,9 +39,10 @@ def architecture_of(fields: dict[str, object]) -> AnyArchitecture:
     return kind(**fields)  # type: ignore[arg-type]
 
 
-def load_weights(network: AnyNetwork, weights: dict[str, NDArray[np.float32]]) -> None:
-    """Put weights into a network."""
+def load_weights(network: AnyModule, weights: dict[str, NDArray[np.float32]]) -> AnyModule:
+    """Put weights into a network and make it ready to predict."""
     network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+    return network.eval()
 
 
 def device_of(network: AnyNetwork) -> str:

@@ -27,9 +27,7 @@ class Parabolas:
         self.place, self.bend = rng.uniform(0.9, 1.1, n), rng.uniform(0.1, 2.0, n)
         self.asked = 0
 
-    def __call__(
-        self, crystals: CrystalBatch, factors: Floats, members: list[int] | None = None, threads: int = 1
-    ) -> Floats:
+    def __call__(self, crystals: CrystalBatch, factors: Floats, members: list[int] | None = None, *_: object) -> Floats:
         # The crystal's number is its cell's length: what is asked of one does not depend on its neighbours.
         i = np.rint(crystals.lattices[:, 0, 0] * 100).astype(int) - 300
         some = np.arange(MEMBERS) if members is None else np.array(members)
@@ -124,7 +122,7 @@ def test_fewer_candidates_than_are_picked_are_all_predicted_in_full() -> None:
 
 def test_one_member_is_an_ensemble_too() -> None:
     members, batch = Parabolas(N), crystals(60)
-    first = lambda c, f, m=None, threads=1: members(c, f, [0], threads)  # noqa: E731
+    first = lambda c, f, m=None, *_: members(c, f, [0])  # noqa: E731
     e_form, spread = cascade(first, 1, batch, score, acquisition(budget=60))
     np.testing.assert_allclose(e_form, np.median(first(batch, VOLUMES)[0], axis=0), atol=1e-12)
     assert (spread[np.isfinite(e_form)] > 0).all()
