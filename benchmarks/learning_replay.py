@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.rows import Row
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.evaluation.replay import Networks, Replay
+from gnome_lite.evaluation.replay import Replay
+from gnome_lite.evaluation.replay_predictors import Networks
 from gnome_lite.pipeline import silent
 
 SEEDS, ROUNDS, SHARE = 5, 6, 0.9
@@ -27,8 +28,8 @@ def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
         FileNotFoundError: if there is none.
     """
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay import BUDGET, STRATEGIES
-    from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.plans import BUDGET, STRATEGIES, make_plans
+    from gnome_lite.evaluation.replay_runs import by_arm, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings, bundled
@@ -117,9 +118,10 @@ def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
 
 def _held_back(truth: GroundTruth, networks: Networks) -> Iterator[Row]:
     """Why a share of the stable crystals is found late: what they look like before they are relaxed."""
-    e_form, _ = networks.structural(networks.base.id, silent)
+    e_form, _ = networks.predictor.predict(networks.base.id, truth.start, silent)
     error = np.abs(e_form - truth.e_form_ev_per_atom)
-    far = (e_form - truth.ground_ev_per_atom)[truth.stable] > FAR_EV_PER_ATOM
+    distances = truth.build_hull(truth.references).distances(truth.start.counts, e_form)
+    far = distances[truth.stable] > FAR_EV_PER_ATOM
     name = f"truly stable ones that the shipped ensemble puts more than {FAR_EV_PER_ATOM} eV/atom above the hull, share"
     yield Row(name, "", float(far.mean()), None, "", None)
     after = np.array([outcome.crystal.volume for outcome in truth.labelled.outcomes])

@@ -1,4 +1,4 @@
-"""The contents page: one Protocol per stage, and `Stages`, the bundle of them that a campaign runs.
+"""The stages of a campaign: one Protocol each (`campaign.stages.Stages` bundles them).
 
 Rooms implement these and never import one another; `assemble` alone knows the concrete classes.
 """
@@ -26,7 +26,7 @@ from gnome_lite.core.records import (
 )
 
 Progress = Callable[[str, int, int, str], None]
-"""progress(stage, done, total, note): called often, must be cheap; total 0 = not known."""
+"""progress(stage, done, total, note): called often, must be fast; total 0 = not known."""
 
 
 def silent(stage: str, done: int, total: int, note: str = "") -> None:
@@ -41,7 +41,7 @@ R = TypeVar("R")
 
 
 class Engine(Protocol):
-    """What runs the steps of a campaign.
+    """Runs the steps of a campaign.
 
     Attributes:
         shard_size: crystals in one shard; None hands all to one worker, which spreads them itself.
@@ -51,48 +51,37 @@ class Engine(Protocol):
 
     def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
         """Run one step and return its figures; round 0 is the preparation."""
-        ...
 
     def map(self, function: Callable[[Sequence[T]], Iterable[R]], shards: Iterable[Sequence[T]]) -> Iterator[R]:
         """Apply a pure function to each shard and yield all results, in the order in which they come.
 
         Args:
             function: picklable; gives one result or more for each shard.
-            shards: `shard_size` crystals each, at most.
+            shards: at most `shard_size` crystals each.
         """
-        ...
 
 
 class Source(Protocol):
-    """Known crystals -> one reference set."""
+    """Loads the reference phases."""
 
     def load(self) -> PhaseSet: ...
 
 
 class Generator(Protocol):
-    """Known crystals, or compositions, -> candidates, as a stream of chunks; the same rng gives the same stream.
+    """Makes candidates from known crystals or compositions; the same rng gives the same stream.
 
     Attributes:
-        name: written on each candidate.
-        skipped: what the last call of `generate` left out (parents, compositions), by cause.
+        name: name on each candidate.
+        skipped: parents and compositions that the last call of `generate` left out, by cause.
     """
 
     name: str
     skipped: Counter[str]
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """The stream from chunk `start` on: those before it are passed over as cheaply as can be.
-
-        Each chunk is small enough to hold many of, and no possibility comes twice.
-        """
-        ...
+        """Yield small chunks of candidates from chunk `start` on, none of them twice; those before are skipped fast."""
 
 
 class Candidates(Protocol):
@@ -104,48 +93,39 @@ class Candidates(Protocol):
 
 
 class CandidateStream(Protocol):
-    """Chunks of candidates.
-
-    Attributes:
-        skipped: what the generators have left out so far, by "generator: cause".
-    """
+    """Chunks of candidates."""
 
     def __iter__(self) -> Iterator[CandidatePool]: ...
 
     @property
-    def skipped(self) -> Counter[str]: ...
+    def skipped(self) -> Counter[str]:
+        """Parents and compositions that the generators have left out so far, by "generator: cause"."""
 
 
 class Gate(Protocol):
-    """Sanity of crystals before any energy is spent on them."""
+    """Checks crystals before any energy is computed."""
 
     def causes(self, crystals: CrystalBatch) -> list[str]:
-        """Why each crystal is refused, "" where it passes, [n]."""
-        ...
+        """Return why each crystal is refused, "" where it passes, [n]."""
 
 
 class CrystalIndex(Protocol):
-    """Distinct crystals, found again by sameness: the groups that pymatgen's StructureMatcher makes."""
+    """Finds crystals that are the same: the groups that pymatgen's StructureMatcher makes."""
 
     def find(self, crystal: Crystal) -> str | None:
-        """Id of the first crystal added that is the same after volume scaling, None if there is none."""
-        ...
+        """Return the id of the first crystal added that is the same after volume scaling, None if there is none."""
 
     def matches(self, crystal: Crystal) -> list[str]:
-        """Ids of all crystals added that are the same, in the order they were added."""
-        ...
+        """Return the ids of all crystals added that are the same, in the order they were added."""
 
     def fork(self) -> CrystalIndex:
-        """An index of the same crystals; what is added to it is not added here."""
-        ...
+        """Return an index of the same crystals that grows apart from this one."""
 
     def add(self, id: str, crystal: Crystal) -> None:
         """Add a crystal, the same as one already there or not."""
-        ...
 
     def admit(self, ids: Sequence[str], crystals: CrystalBatch) -> list[str | None]:
-        """`find` each in turn, and `add` it where nothing is found; what was found, [n]."""
-        ...
+        """`find` each crystal in turn, and `add` it where nothing is found; return what was found, [n]."""
 
 
 class PrototypeDatabase(Protocol):
@@ -153,31 +133,25 @@ class PrototypeDatabase(Protocol):
 
     def add(self, id: str, crystal: Crystal, fingerprint: str) -> None:
         """Add a known crystal of any formula."""
-        ...
 
     def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
-        """Whether nature would make a crystal as it was calculated."""
-        ...
+        """Return doubts whether a crystal would form as it was calculated."""
 
 
 class Novelty(Protocol):
-    """Which crystals are the same, and which are believable."""
+    """Tells which crystals are the same, and which are credible."""
 
     def fingerprints(self, crystals: CrystalBatch) -> list[str]:
-        """Reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
-        ...
+        """Return reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
 
     def prototype(self, fingerprint: str) -> str:
-        """The prototype of a fingerprint without its elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
-        ...
+        """Return a fingerprint's prototype without elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
 
     def index(self) -> CrystalIndex:
-        """An empty index."""
-        ...
+        """Return an empty index."""
 
     def prototype_database(self) -> PrototypeDatabase:
-        """An empty prototype database."""
-        ...
+        """Return an empty prototype database."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,9 +159,9 @@ class PredictionHistory:
     """Crystals that a campaign predicted and has verified since, m in all.
 
     Attributes:
-        crystals: as they were predicted, unrelaxed.
-        predictions: as they were made.
-        verified_ev_per_atom: formation energies found, [m].
+        crystals: unrelaxed crystals, [m].
+        predictions: their predictions before verification, [m].
+        verified_ev_per_atom: verified formation energies, [m].
     """
 
     crystals: CrystalBatch = field(default_factory=CrystalBatch.empty)
@@ -196,7 +170,7 @@ class PredictionHistory:
 
 
 Scores = Mapping[str, NDArray[Any]]
-"""Parallel arrays [n] by name: what candidates are chosen by, see `campaign.acquisition`."""
+"""Parallel arrays [n] by name, by which candidates are chosen; see `campaign.acquisition`."""
 
 
 def labels(candidates: Sequence[Candidate]) -> dict[str, NDArray[Any]]:
@@ -211,41 +185,39 @@ def labels(candidates: Sequence[Candidate]) -> dict[str, NDArray[Any]]:
 
 
 class Acquisition(Protocol):
-    """Which candidates are worth a verification."""
+    """Chooses the candidates that are worth a verification."""
 
     @property
     def by_prediction(self) -> bool:
-        """Whether candidates are ranked by what is predicted of them."""
-        ...
+        """Whether candidates are ranked by their predictions."""
 
     @property
     def needs_spread(self) -> bool:
-        """Whether a candidate may be chosen for its large spread, or in spite of it."""
-        ...
+        """Return whether a candidate may be chosen for its large spread, or in spite of it."""
 
     def select(self, scores: Scores, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return indices of those chosen, best first, and of the random control."""
-        ...
+        """Return indices of the chosen candidates, best first, and of the random control."""
 
     def contenders(self, done: Scores, hopes: Sequence[Scores], widest: Scores) -> NDArray[np.int64]:
-        """Return which roughly predicted candidates could still be chosen, most promising first: a batch of them, to be
-        predicted in full next; empty when what is chosen is settled.
+        """Return the roughly predicted candidates to predict in full next, most promising first.
+
+        These could still be chosen; there are none when the choice is settled.
 
         Args:
             done: scores of the candidates predicted in full.
             hopes: scores of the m others, as good as they may turn out to be in one way and another.
             widest: scores of the m others with the largest spread that they may turn out to have.
         """
-        ...
 
 
 class Predictor(Protocol):
-    """Crystals -> formation energies and what they promise, by an ensemble that is trained and kept on disk by id."""
+    """Predicts formation energies and stability by an ensemble that is trained and kept on disk by id."""
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
-        """The ensemble a campaign starts from: the shipped one if it was trained for this level,
-        else one trained now on the references (and kept for the next campaign)."""
-        ...
+        """Return the ensemble that a campaign starts from.
+
+        It is the shipped one if there is one of this level, else one trained now on the references and kept.
+        """
 
     def rank(
         self,
@@ -259,26 +231,30 @@ class Predictor(Protocol):
     ) -> list[Prediction]:
         """Return the predictions of candidates in their order, without those that cannot be predicted.
 
-        What `acquisition` could choose is predicted in full. Of the rest the spread tells how far its cheaper
-        prediction may be off.
+        Candidates that `acquisition` could choose are predicted in full. The others have a rough prediction, and a
+        spread as wide as its error may be.
 
         Args:
-            hull: of all phases known.
-            history: what earlier predictions came to.
+            model_id: id of the ensemble.
+            candidates: candidates to predict.
+            hull: hull of all known phases.
+            history: earlier predictions and their outcomes.
+            acquisition: strategy and limits of the choice.
+            progress: told how many are predicted.
             engine: spreads the work, if it has shards.
         """
-        ...
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
     ) -> ModelRecord:
-        """Train from the origin's weights on what was verified and what was known before; `promoted` is False if it is
-        worse on the fixed hold-out."""
-        ...
+        """Train from the origin's weights on known and newly verified crystals.
+
+        `promoted` is False if the result is worse on the fixed hold-out.
+        """
 
 
 class Verifier(Protocol):
-    """Candidates -> relaxed crystals with energies, in child processes; yields each as it ends."""
+    """Relaxes candidates in child processes at one level of theory; yields each outcome as it ends."""
 
     level: str
 
@@ -286,39 +262,32 @@ class Verifier(Protocol):
 
 
 class Hull(Protocol):
-    """The lower hull of all phases known at one level."""
+    """The lower convex hull of all known phases at one level."""
 
     @property
     def id(self) -> str:
-        """Of all its entries and their energies."""
-        ...
+        """Hash of all its entries and their energies."""
 
     @property
     def census(self) -> Mapping[str, int]:
-        """Entries that came ("in") and that were let in, and those that were not, by cause."""
-        ...
+        """Number of entries offered ("in") and accepted ("let in"), and of those refused, by cause."""
 
     def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Signed distance to the hull of known phases, eV/atom, [n], of compositions
-        counts [n, MAX_Z + 1]; negative = below it."""
-        ...
+        """Return signed distances to the hull, eV/atom, [n], of compositions [n, MAX_Z + 1]; negative = below it."""
 
     def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
-        """Add an entry with atom counts [MAX_Z + 1]; the entries whose verdict may have changed, itself included."""
-        ...
+        """Add an entry with atom counts [MAX_Z + 1]; return the entries whose verdict may have changed, with itself."""
 
     def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:
-        """Of each entry's chemical system: while it is the same, so is the verdict."""
-        ...
+        """Return the id of each entry's chemical system's hull: while it is the same, so is the verdict."""
 
     def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
-        """Distances, decomposition energies and products of entries that are part of this hull."""
-        ...
+        """Return distances, decomposition energies and products of entries that are part of this hull."""
 
 
 @dataclass(frozen=True, slots=True)
 class HullVerdict:
-    """The hull's part of a `Verdict`; fields as there."""
+    """The part of a `Verdict` that rests on the hull; fields as there."""
 
     e_form_ev_per_atom: float
     e_above_hull_ev_per_atom: float

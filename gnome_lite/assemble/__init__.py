@@ -1,4 +1,4 @@
-"""CampaignConfig + Settings -> Stages: the only place that knows the concrete classes."""
+"""Assembly of campaigns: `CampaignConfig` and `Settings` -> `Stages`. Only here are the concrete classes known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ from gnome_lite.assemble.verifiers import (
     elements_of,
     level_of,
     make_higher_level,
-    make_higher_levels,
     make_verifier,
     require_range,
 )
@@ -56,7 +55,6 @@ __all__ = [
     "make_gate",
     "make_generator",
     "make_higher_level",
-    "make_higher_levels",
     "make_mix",
     "make_molecules",
     "make_novelty",
@@ -80,10 +78,13 @@ __all__ = [
 def assemble(
     config: CampaignConfig, settings: Settings, progress: Progress = silent, store: SqlStore | None = None
 ) -> Stages:
-    """Assemble everything a campaign needs.
+    """Return the parts of a campaign.
 
     Args:
-        store: where it is kept; default: the store of the settings.
+        config: settings of the campaign.
+        settings: paths, database, device and keys.
+        progress: told how far each step is.
+        store: store of the campaign; default: the store of the settings.
 
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
@@ -110,12 +111,12 @@ def assemble(
         build_hull=build_hull,
         store=store if store is not None else open_store(settings, create=True),
         progress=progress,
-        higher_levels=make_higher_levels(config, settings),
+        higher_levels=tuple(make_higher_level(name, config, settings) for name in config.verify.levels[1:]),
     )
 
 
 def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
-    """Everything that the bundled seed is planned with."""
+    """Return the parts with which the bundled seed is planned."""
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.seed.plan import SHARES, SeedParts
     from gnome_lite.sources.aflow import prototypes
@@ -144,7 +145,7 @@ def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
 def reevaluate_campaign(
     name: str, store: SqlStore, settings: Settings | None = None, progress: Progress = silent
 ) -> Reevaluation:
-    """Issue a stored campaign's verdicts again, against what its sources hold now and all that is verified.
+    """Issue a stored campaign's verdicts again, against its sources as they are now and all verified crystals.
 
     Raises:
         StoreError: if the store has no such campaign, or it has no verdicts or runs in another process.
@@ -165,7 +166,7 @@ def reevaluate_campaign(
 
 
 def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:
-    """Every element of the space needs an elemental reference, or no hull can be built there."""
+    """Raise SourceError if an element of the space has no elemental reference, without which there is no hull."""
     missing = sorted(elements_of(config) - references.elemental_ev_per_atom.keys())
     if missing:
         raise SourceError(

@@ -1,4 +1,4 @@
-"""What a notebook needs, one call each: run a campaign, predict and relax structures, look at a hull."""
+"""The Python interface, one call each: run a campaign, predict and relax structures, get a hull."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AnyStructure: TypeAlias = Union["Structure", "Atoms", Crystal]
 
 @dataclass(frozen=True, slots=True)
 class PredictedCrystal:
-    """What the networks say of one crystal; energies are None where they or the hull lack an element.
+    """The networks' prediction for one crystal; energies are None where they or the hull lack an element.
 
     Attributes:
         e_form_ev_per_atom: formation energy after relaxation.
@@ -93,7 +93,10 @@ def predict(
 
     Args:
         structures: pymatgen Structures, ASE Atoms or Crystals.
-        level: of the ensemble, e.g. "mp-GGA_GGA+U-MP2020" (no hull there); default: that of the bundled references.
+        level: level of the ensemble, e.g. "mp-GGA_GGA+U-MP2020" (no hull there); default: that of the bundled
+            references.
+        home: directory of store and models; default: GNOME_LITE_HOME.
+        progress: told how many crystals are predicted.
 
     Raises:
         ConfigError: if no ensemble of the level is shipped.
@@ -113,6 +116,7 @@ def relax(
     Args:
         structures: pymatgen Structures, ASE Atoms or Crystals.
         level: name of a calculator, as `verify.calculator` in a campaign.
+        home: directory of trajectories; default: GNOME_LITE_HOME.
         settings: of the `verify` section, e.g. `max_steps=100`, `symmetry="kept"`.
 
     Returns:
@@ -136,7 +140,8 @@ def hull(system: str, *, campaign: str | None = None, home: Path | str | None = 
 
     Args:
         system: e.g. "Li-Fe-O".
-        campaign: whose references are meant; default: the last one of the store, or the bundled references.
+        campaign: campaign whose references are taken; default: the last one of the store, or the bundled references.
+        home: directory of the store; default: GNOME_LITE_HOME.
 
     Raises:
         ConfigError: if the system names no elements.
@@ -179,7 +184,7 @@ def as_batch(structures: AnyStructure | Iterable[AnyStructure]) -> CrystalBatch:
 def predict_crystals(
     crystals: CrystalBatch, level: str | None, settings: Settings, progress: Progress
 ) -> tuple[list[PredictedCrystal], str]:
-    """Return what the networks say of crystals, and at which level and against which hull.
+    """Return the predictions of crystals, and a text that names level and hull.
 
     Raises:
         ConfigError: if no ensemble of the level is shipped.
@@ -221,7 +226,7 @@ def predict_crystals(
 
 
 def _without_reference(crystals: CrystalBatch, references: PhaseSet) -> list[str]:
-    """What lacks a reference in each crystal, in words, "" where nothing does, [n]."""
+    """Return which elements of each crystal have no reference, in words, "" where all have one, [n]."""
     present = [sorted({symbol(z) for z in c.numbers} - references.elemental_ev_per_atom.keys()) for c in crystals]
     return [f"no reference for {', '.join(lacking)}" if lacking else "" for lacking in present]
 

@@ -1,4 +1,4 @@
-"""What predicts: the shipped ensembles and the Δ-model."""
+"""Assembly of predictors: the shipped ensembles and the Δ-models."""
 
 from __future__ import annotations
 
@@ -29,14 +29,17 @@ def make_predictor(
     shipped: bool = True,
     kind: type[EnsemblePredictor] | None = None,
 ) -> EnsemblePredictor:
-    """The network ensemble, with the shipped one as its base where that is of this level.
+    """Return the network ensemble, with the shipped one as its base where that is of this level.
 
     Whatever the campaign's references, the seed's unrelaxed crystals are trained on beside them where they are of this
-    level: the shipped networks know them, and forget how to read a candidate when they are retrained without any.
+    level: the shipped networks know them, and forget unrelaxed crystals when they are retrained without any.
 
     Args:
-        may_know: which of the seed's crystals may be learnt from, [n]; None is all of them.
-        shipped: False has a base of its own trained, from nothing.
+        config: settings of networks and training.
+        settings: directory of the models.
+        level: level of theory.
+        may_know: tells which of the seed's crystals may be trained on, [n]; None is all of them.
+        shipped: False trains a base of its own, from nothing.
         kind: class of the predictor; default: `EnsemblePredictor`.
     """
     from gnome_lite.predict.predictor import EnsemblePredictor
@@ -54,24 +57,24 @@ def make_predictor(
 
 
 def shipped_model(level: str) -> Path | None:
-    """Directory of the ensemble shipped for a level, None if there is none."""
+    """Return the directory of the ensemble shipped for a level, None if there is none."""
     path = bundled("models", f"base-{level}")
     return path if path.is_dir() else None
 
 
 def shipped_levels() -> list[str]:
-    """Levels of theory that an ensemble is shipped for."""
+    """Return the levels of theory that an ensemble is shipped for."""
     return sorted(path.name.removeprefix("base-") for path in bundled("models").glob("base-*"))
 
 
 def shipped_delta(level: str) -> Path | None:
-    """Directory of the Δ-model shipped for a level, None if there is none."""
+    """Return the directory of the Δ-model shipped for a level, None if there is none."""
     path = bundled("models", f"delta-{level}")
     return path if path.is_dir() else None
 
 
 def make_describe(level: str) -> Describe:
-    """What the Δ-model of a level reads of crystals.
+    """Return the function that gives the features of crystals for the Δ-model of a level.
 
     Raises:
         ConfigError: if there is no such potential.
@@ -84,7 +87,7 @@ def make_describe(level: str) -> Describe:
 
 
 def dft_correction(phases: PhaseSet, ids: Sequence[str]) -> list[DftCorrection | None]:
-    """Return how phases of a set would stand by DFT; None where no Δ-model is shipped or one cannot say."""
+    """Return the DFT corrections of phases; None where no Δ-model is shipped or it cannot tell."""
     from gnome_lite.analysis.dft_correction import dft_corrections
     from gnome_lite.predict import delta
 

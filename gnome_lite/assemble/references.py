@@ -1,4 +1,4 @@
-"""What is known: sources, store, molecules, as the settings name them."""
+"""Assembly of reference phases: sources, store and molecules, as the settings name them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def make_source(config: CampaignConfig, settings: Settings, level: str) -> Source:
-    """The campaign's known crystals, read once.
+    """Return the source of a campaign's reference phases, read once.
 
     Raises:
         SourceError: if none are named.
@@ -47,7 +47,7 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
 
 
 def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> PhaseSet:
-    """The reference set of a campaign (default: the bundled seed)."""
+    """Return the reference phases of a campaign (default: the bundled seed)."""
     config = config or CampaignConfig()
     return make_source(config, settings or Settings(), level_of(config)).load()
 
@@ -87,10 +87,11 @@ def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
 def open_phases(
     settings: Settings | None = None, campaign: str | None = None, references: Path | None = None
 ) -> PhaseSet:
-    """Open what analyses of single crystals rest on: reference phases, and what the store has verified at their level.
+    """Return the reference phases of analyses, and what the store has verified at their level.
 
     Args:
-        campaign: whose references are meant. Default: those of the campaign begun last, or, where there is no store,
+        settings: home, store and keys; default: those of the environment.
+        campaign: campaign whose references are taken; default: the campaign begun last, or, where there is no store,
             the bundled seed.
         references: a release directory instead.
 
@@ -101,7 +102,8 @@ def open_phases(
     from gnome_lite.sources.release_reader import ReleaseSource
 
     settings = settings or Settings()
-    store = _store_if_any(settings)
+    exists = settings.database_url is not None or (settings.home / "store.sqlite").exists()
+    store = open_store(settings) if exists else None
     campaigns = [] if store is None else sorted(store.status().campaigns, key=lambda c: c.begun_at)
     if campaign is not None and campaign not in [c.name for c in campaigns]:
         raise StoreError(
@@ -118,7 +120,7 @@ def open_phases(
 
 
 def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
-    """Sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
+    """Return sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
     try:
         return CampaignConfig(
             sources=Sources.model_validate(stored.get("sources", {})),
@@ -128,15 +130,8 @@ def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
         raise ConfigError(f"campaign {name!r} of the store cannot be read ({explain(error)}): name another") from error
 
 
-def _store_if_any(settings: Settings) -> SqlStore | None:
-    from gnome_lite.store.database import SqlStore
-
-    exists = settings.database_url is not None or (settings.home / "store.sqlite").exists()
-    return SqlStore.open(settings.store_url, create=False) if exists else None
-
-
 def load_molecules(settings: Settings, level: str) -> list[Phase]:
-    """Crystals of CO2 and H2O at a level: those made here, else those shipped for it, else none."""
+    """Return crystals of CO2 and H2O at a level: those made here, else those shipped for it, else none."""
     from gnome_lite.sources.reference_files import read_references
 
     for path in (molecules_file(settings, level), bundled("seed", f"molecules-{level}.parquet")):
@@ -146,10 +141,9 @@ def load_molecules(settings: Settings, level: str) -> list[Phase]:
 
 
 def molecules_file(settings: Settings, level: str) -> Path:
-    """Where `make_molecules` writes."""
-    return (
-        settings.references_dir / f"molecules-{''.join(c if c.isalnum() or c in '.-' else '_' for c in level)}.parquet"
-    )
+    """Return the file that `make_molecules` writes."""
+    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in level)
+    return settings.references_dir / f"molecules-{name}.parquet"
 
 
 def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None = None) -> list[Phase]:

@@ -1,13 +1,13 @@
-"""Acquisition: which candidates are worth a verification. Pure functions of scores and a seeded rng.
+"""Acquisition: the choice of candidates for verification. Pure functions of scores and a seeded rng.
 
 Scores are parallel arrays [n] by name:
 
 - "p_stable": probability of being on the hull, 0..1;
 - "e_above_hull": predicted signed distance to the hull of known phases, eV/atom;
 - "expected_improvement": by how much the hull is expected to be lowered, eV/atom;
-- "spread": how far the ensemble is apart, eV/atom;
+- "spread": spread of the ensemble, eV/atom;
 - "probability": of the ionic substitution that made the candidate, NaN where another generator did;
-- "formula", "system", "generator": reduced formula, chemical system and what made it.
+- "formula", "system", "generator": reduced formula, chemical system and generator.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ WORTH = {"p_stable": "p_stable", "expected_improvement": "expected_improvement",
 """Strategies that rank by predictions, and the score that each puts first; ties (many zeros) and greedy, as GNoME
 ranked, go by the predicted distance to the hull."""
 FEWEST_AT_A_TIME = 16
-"""Candidates predicted in full at a time, or more: fewer tell little about the rest."""
+"""Least number of candidates predicted in full at a time: fewer tell little about the rest."""
 
 
 def scores_of(predicted: Sequence[tuple[Candidate, Prediction]]) -> Scores:
-    """Return the scores of candidates by what is predicted of them."""
+    """Return the scores of candidates from their predictions."""
     return labels([c for c, _ in predicted]) | {
         "p_stable": np.array([p.p_stable for _, p in predicted]),
         "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in predicted]),
@@ -47,16 +47,16 @@ def scores_of(predicted: Sequence[tuple[Candidate, Prediction]]) -> Scores:
 class BatchAcquisition:
     """`pipeline.Acquisition`: one batch for verification, within its limits.
 
-    Of one composition at most `config.per_composition` are chosen, of one chemical system `config.per_system`, the best
-    ranked: a batch is verified at once, and of near copies the second tells little. Candidates within
-    `config.e_above_hull_max` of the hull come first; where they do not fill the budget, the next best
+    At most `config.per_composition` candidates of one composition and `config.per_system` of one chemical system are
+    chosen, the best ranked: a batch is verified at once, and the second of two near copies tells little. Candidates
+    within `config.e_above_hull_max` of the hull come first; where they do not fill the budget, the next best
     ranked follow, so that a round always spends its budget and the network learns where it is wrong.
     A share `config.substitution_share` of the budget goes to the likeliest ionic substitutions (whole sites, not parts
-    of them), whatever the networks say of them: chemical likeness is evidence of another kind, and holds where networks
+    of them), whatever the networks predict: chemical similarity is evidence of another kind, and holds where networks
     are wrong about a whole system.
-    A share `config.explore` goes to those that could be stable for all that is known (predicted distance less spread)
-    where the networks are apart most. What either leaves over is filled by rank.
-    The strategies "ion_exchange" (likeliest substitution first, what no substitution made last) and "random" are
+    A share `config.explore` goes to the largest spreads among those that may be stable (predicted distance less
+    spread). What either leaves over is filled by rank.
+    The strategies "ion_exchange" (likeliest substitution first, crystals made otherwise last) and "random" are
     baselines that ask no network, not even whether a candidate is near the hull.
     """
 
@@ -64,12 +64,12 @@ class BatchAcquisition:
 
     @property
     def by_prediction(self) -> bool:
-        """Whether candidates are ranked by what is predicted of them."""
+        """Return whether candidates are ranked by predictions at all."""
         return self.config.strategy in WORTH
 
     @property
     def needs_spread(self) -> bool:
-        """Whether a candidate may be chosen for its large spread, or in spite of it: not by P(stable)."""
+        """Return whether a candidate may be chosen for its large spread, or in spite of it: not by P(stable)."""
         return self.config.strategy != "p_stable" or self._explorers > 0
 
     @property
@@ -89,10 +89,10 @@ class BatchAcquisition:
 
         Args:
             scores: parallel arrays [n].
-            rng: source of all chance.
+            rng: random number generator of control, ties and strategies.
 
         Returns:
-            Indices chosen, best first, then the likely, then explorers, and indices of the control; disjoint.
+            Chosen indices (by rank, then likely substitutions, then explorers), and indices of the control; disjoint.
         """
         n, budget = len(scores["e_above_hull"]), self.config.budget
         control = rng.choice(n, size=min(self.config.control, n), replace=False).astype(np.int64)
@@ -109,10 +109,9 @@ class BatchAcquisition:
         return np.array(batch.chosen, dtype=np.int64), control
 
     def contenders(self, done: Scores, hopes: Sequence[Scores], widest: Scores) -> Indices:
-        """Those of m roughly predicted candidates that could still be chosen, whatever the control, the most promising
-        first and only as many as are worth a closer look at a time.
+        """Return the next of m roughly predicted candidates to predict in full, the most promising first.
 
-        One is out of the race when, at its best, the batch and the control can be filled with better ones of those
+        A candidate is ruled out when, at its best, batch and control can be filled with better ones of those
         predicted in full: a batch within limits for compositions and, above these, systems only improves with more
         candidates, and each of the control takes away one at most.
 
@@ -127,16 +126,16 @@ class BatchAcquisition:
         if self._likely:
             races.append((_substitution_probability(done), _substitution_probability(widest)))
         most = self.config.budget + self.config.control
-        found: dict[int, None] = {}
+        contenders: dict[int, None] = {}
         for settled, best in races:
             batch = _Batch(done, self.config)
             batch.fill(_descending(settled), most)
             bar = settled[batch.chosen[-1]] if len(batch.chosen) == most else -np.inf
-            found |= dict.fromkeys(i for i in _descending(best).tolist() if best[i] >= bar)
-        return np.array(list(found), dtype=np.int64)[: max(most, FEWEST_AT_A_TIME)]
+            contenders |= dict.fromkeys(i for i in _descending(best).tolist() if best[i] >= bar)
+        return np.array(list(contenders), dtype=np.int64)[: max(most, FEWEST_AT_A_TIME)]
 
     def _ranked(self, scores: Scores, rng: np.random.Generator) -> Indices:
-        """All candidates, the best first, [n]."""
+        """Return all candidates, the best first, [n]."""
         if self.config.strategy == "ion_exchange":
             return _by_ion_exchange(scores, rng)
         distance = scores["e_above_hull"]
@@ -145,7 +144,7 @@ class BatchAcquisition:
         return np.lexsort((distance, -self._worth(scores), ~(distance <= self.config.e_above_hull_max)))
 
     def _merit(self, scores: Scores) -> Floats:
-        """The order of `_ranked` as one number, higher first, [n]; -inf where there is no prediction."""
+        """Return the order of `_ranked` as one number, higher first, [n]; -inf where there is no prediction."""
         distance = scores["e_above_hull"]
         merit = self._worth(scores) + (distance <= self.config.e_above_hull_max) - 1e-6 * distance
         return np.where(np.isnan(distance), -np.inf, merit)
@@ -156,7 +155,7 @@ class BatchAcquisition:
 
 
 class _Batch:
-    """What is chosen so far, within the limits for compositions and chemical systems."""
+    """Candidates chosen so far, within the limits for compositions and chemical systems."""
 
     def __init__(self, scores: Scores, config: Selection, taken: Iterable[int] = ()) -> None:
         self.chosen: list[int] = []
@@ -165,7 +164,7 @@ class _Batch:
         self._limits = [(scores[name], limit, Counter[str]()) for name, limit in limits if limit]
 
     def fill(self, order: Iterable[int], size: int) -> None:
-        """Up to `size` in all, in an order."""
+        """Choose in an order until `size` are chosen in all."""
         for i in map(int, order):
             if len(self.chosen) >= size:
                 return
@@ -178,22 +177,22 @@ class _Batch:
 
 
 def _descending(values: Floats) -> Indices:
-    """Indices from the highest value to the lowest, without those of -inf."""
+    """Return indices from the highest value to the lowest, without those of -inf."""
     order = np.argsort(-values, kind="stable")
     return order[values[order] > -np.inf]
 
 
 def _hopeful_spread(scores: Scores) -> Floats:
-    """Spread of candidates that could be stable within it, -inf of the others, [n]."""
+    """Return the spread of candidates that could be stable within it, -inf for the others, [n]."""
     return np.where(scores["e_above_hull"] <= scores["spread"], scores["spread"], -np.inf)
 
 
 def _substitution_probability(scores: Scores) -> Floats:
-    """Probability of candidates made by ionic substitution, -inf of the others, [n]."""
+    """Return the probability of candidates made by ionic substitution, -inf for the others, [n]."""
     return np.where(scores["generator"] == "substitution", np.nan_to_num(scores["probability"], nan=-1.0), -np.inf)
 
 
 def _by_ion_exchange(scores: Scores, rng: np.random.Generator) -> Indices:
-    """Likeliest substitution first; what no substitution made comes last, at random, and so does every tie."""
+    """Return the likeliest substitution first; crystals made otherwise come last, in random order, as within ties."""
     likely = np.nan_to_num(scores["probability"], nan=-1.0)
     return np.lexsort((rng.random(len(likely)), -likely))

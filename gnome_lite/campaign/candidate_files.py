@@ -31,18 +31,25 @@ FORMATS: dict[str, Callable[[Crystal, Mapping[str, Any]], str]] = {
 
 
 class PositionedStream(CandidateStream, Protocol):
+    """A stream that can be taken up again at a position."""
+
     @property
     def position(self) -> Any: ...
 
 
 @dataclass(slots=True)
 class Progressed:
-    """How far a file is.
+    """Progress of a file.
 
     Attributes:
-        made: candidates made, [those refused by the gate or not wanted included].
-        causes: refused, by cause.
-        done: the stream is exhausted or the count reached.
+        call: everything the stream depends on.
+        position: where in the stream the file ends.
+        size: bytes of the file that are whole.
+        written: candidates in it.
+        made: candidates made, those refused by the gate or not wanted included.
+        causes: candidates refused by the gate, by cause.
+        skipped: parents and compositions left out by the generators, by cause.
+        done: whether the stream is exhausted or the count reached.
     """
 
     call: dict[str, Any]
@@ -69,10 +76,10 @@ def write_candidates(
     Args:
         path: its suffix is one of FORMATS.
         call: everything the stream depends on, as plain JSON; a file begun with another call is not touched.
-        stream_from: the stream from a position (None = its start).
+        stream_from: gives the stream from a position (None = its start).
         gate: refuses crystals.
-        count: so many are written, if there are as many; for none there will be no file.
-        unwanted: names what keeps each candidate out, None where it is wanted.
+        count: number of candidates to write, if there are as many; where there is none, no file is left.
+        unwanted: names the reason against each candidate, None where it is wanted.
         progress: told after each chunk.
 
     Raises:
@@ -102,7 +109,7 @@ def write_candidates(
     state.done, state.skipped = True, dict(stream.skipped)
     if state.written:
         _save(path, state)
-    else:  # an empty file would only be in the way of the next try
+    else:  # an empty file would keep the next try from starting
         path.unlink()
         _beside(path).unlink(missing_ok=True)
     return state

@@ -1,4 +1,4 @@
-"""What a campaign knows at one level beyond its own rows: phases, their hull, and indices to find crystals again.
+"""The context of a campaign at its level: all phases, their hull, and indices that find crystals again.
 
 Built once and grown: each step reads from the store only what was verified since the last one, by any campaign, so
 that a round costs the same however much the store holds.
@@ -7,8 +7,9 @@ that a round costs the same however much the store holds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,11 +17,17 @@ from gnome_lite.campaign.engine import Direct
 from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import Credibility, Verification, VerifiedBatch
-from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase
+from gnome_lite.core.records import Candidate, Credibility, Verification, VerifiedBatch
+from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Verifier
 
-Seen = tuple[bool, str | None, str, Credibility]
-"""Whether a crystal is novel, the nearest known one, its prototype and its credibility, as in `Verdict`."""
+
+class Seen(NamedTuple):
+    """The part of a verdict that rests on the relaxed crystal alone; fields as in `Verdict`."""
+
+    novel: bool
+    nearest_known: str | None
+    prototype: str
+    credibility: Credibility
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +50,19 @@ class Context:
     def level(self) -> str:
         """Level of theory of the campaign's own verifier."""
         return self.stages.verifier.level
+
+    def relax(self, verifier: Verifier, candidates: Sequence[Candidate]) -> Iterator[Verification]:
+        """Yield the outcome of each candidate as it ends, with the fingerprint of the relaxed crystal.
+
+        The engine spreads the work in shards.
+        """
+        size = self.engine.shard_size or max(1, len(candidates))
+        shards = [candidates[start : start + size] for start in range(0, len(candidates), size)]
+        for outcome in self.engine.map(verifier.verify, shards):
+            if outcome.ok:
+                (fingerprint,) = self.stages.novelty.fingerprints(CrystalBatch.from_crystals([outcome.crystal]))
+                outcome = replace(outcome, fingerprint=fingerprint)
+            yield outcome
 
     def phases(self) -> PhaseSet:
         """Return the reference phases and everything verified at this level by now, in the order it was read."""
@@ -85,17 +105,16 @@ class Context:
 
     def index(self) -> CrystalIndex:
         """Return an index of all phases, to which more can be added without changing this context."""
-        return self._novelty_of(()).index.fork()
+        return self._indexed_but(()).index.fork()
 
     def novelty_before(self, ids: Collection[str]) -> RoundNovelty:
-        """Return what tells how novel the crystals of a round are, beside all phases but these."""
-        return RoundNovelty(self.stages.novelty, self._novelty_of(ids))
+        """Return the novelty of the crystals `ids` of a round, judged beside all other phases."""
+        return RoundNovelty(self.stages.novelty, self._indexed_but(ids))
 
-    def _novelty_of(self, but: Collection[str]) -> _Indexed:
-        phases = self.phases()
+    def _indexed_but(self, ids: Collection[str]) -> _Indexed:
         if self._indexed is None:
             self._indexed = _Indexed(self.stages.novelty)
-        self._indexed.grow(phases, set(but))
+        self._indexed.grow(self.phases(), set(ids))
         return self._indexed
 
     def _fingerprints(self, found: VerifiedBatch) -> tuple[str, ...]:
@@ -109,7 +128,7 @@ class Context:
 
 
 class _Indexed:
-    """Phases to be found again: by sameness, by prototype, and by formula."""
+    """Indices of phases: by sameness, by prototype, and by formula."""
 
     def __init__(self, novelty: Novelty) -> None:
         self._novelty = novelty
@@ -120,7 +139,7 @@ class _Indexed:
         self.references: set[str] = set()
 
     def grow(self, phases: PhaseSet, but: set[str]) -> None:
-        """Take in the phases that are not here yet, all but some."""
+        """Add the phases that are not indexed yet, all but some."""
         if len(self._done) == len(phases):
             return
         new = [i for i, name in enumerate(phases.ids) if name not in self._done and name not in but]
@@ -140,7 +159,7 @@ class _Indexed:
 
 
 class RoundNovelty:
-    """How novel the verified crystals of one round are, one after another."""
+    """The novelty of the verified crystals of one round, judged one after another."""
 
     def __init__(self, novelty: Novelty, before: _Indexed) -> None:
         self._novelty, self._before = novelty, before
@@ -148,14 +167,19 @@ class RoundNovelty:
         self._of_round: dict[str, list[tuple[str, float]]] = defaultdict(list)
 
     def judge(self, v: Verification, fingerprint: str) -> Seen:
-        """Return whether a relaxed crystal is novel, and what it is like.
+        """Return whether a relaxed crystal is novel, with its prototype and credibility.
 
-        The crystal is known from then on; its prototype counts as new until the round is over.
+        The crystal is known from then on; its prototype counts as new until the round is over. Of several phases that
+        it equals, a reference comes first, then the verified one of the first id, then those of the round, so that
+        the answer does not depend on the order in which phases were read.
 
         Args:
-            fingerprint: of the relaxed crystal.
+            v: verification of the crystal.
+            fingerprint: fingerprint of the relaxed crystal.
         """
-        equal = self._same(v)
+        matches = [m for m in self._before.index.matches(v.crystal) if m != v.candidate_id]
+        first = next((m for m in matches if m in self._before.references), min(matches, default=None))
+        equal = first or self._round.find(v.crystal)
         formula = v.crystal.reduced_formula
         before = [k for k in self._before.by_formula.get(formula, ()) if k[0] != v.candidate_id]
         known = sorted(before, key=lambda k: (k[0] not in self._before.references, k[0])) + self._of_round[formula]
@@ -163,13 +187,4 @@ class RoundNovelty:
         self._round.add(v.candidate_id, v.crystal)
         self._of_round[formula].append((v.candidate_id, v.energy_ev_per_atom))
         credibility = self._before.prototypes.credibility(v.crystal, fingerprint)
-        return equal is None, equal or closest, self._novelty.prototype(fingerprint), credibility
-
-    def _same(self, v: Verification) -> str | None:
-        """Id of the phase that a crystal equals: a reference, else the verified one of the first id, else of the round.
-
-        So the answer does not depend on the order in which phases were read.
-        """
-        matches = [m for m in self._before.index.matches(v.crystal) if m != v.candidate_id]
-        references = [m for m in matches if m in self._before.references]
-        return references[0] if references else min(matches, default=None) or self._round.find(v.crystal)
+        return Seen(equal is None, equal or closest, self._novelty.prototype(fingerprint), credibility)

@@ -1,7 +1,7 @@
 """Engines that run the steps of a campaign and spread work on many crystals: directly, or over local processes.
 
-Only the driver touches the store. What is mapped gets crystals and settings and gives outcomes back, which the
-driver commits as they arrive; so a worker may die at any time. A Prefect engine is in `flows.discovery`.
+Only the driver touches the store. Mapped functions get crystals and settings and return outcomes, which the driver
+commits as they arrive; so a worker may die at any time. A Prefect engine is in `flows.discovery`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.campaign.context import Context
-from gnome_lite.campaign.reevaluate import has_moved, moved_to
-from gnome_lite.campaign.relaxing import relax
+from gnome_lite.campaign.reevaluate import moved
 from gnome_lite.campaign.stages import HigherLevel
 from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.phases import PhaseSet
@@ -41,11 +40,19 @@ def levels(context: Context, round: int) -> dict[str, Any]:
         _verify(context, round, higher, below, standing, survivors)
         mine = store.verifications(higher.verifier.level, ids=survivors)
         good = [v for v in mine if v.ok]
-        phases, failed = _competing(context, higher, good)
+        systems = {v.crystal.chemical_system for v in good}
+        known = competing_phases(context.phases(), context.hull(), systems, higher.settings.competing_max)
+        others = [p for p in known if p.id not in {v.candidate_id for v in good}]
+        phases, failed = phases_at(higher.verifier, others, higher.results_log, context.stages.progress)
         judged = judge_at(phases, good, context.stages.build_hull)
         before = store.verdicts(name, round, level=higher.verifier.level)
-        now = {i: _verdict(before.get(i), standing[i], place, higher.verifier.level) for i, place in judged.items()}
-        stable = sum(v.stable for v in now.values())
+        # The first verdict at a level takes novelty and prototype from the level below.
+        now = {
+            i: moved(before[i], place)
+            if i in before
+            else replace(standing[i], level=higher.verifier.level, **asdict(place))
+            for i, place in judged.items()
+        }
         figures[higher.name] = {
             "level": higher.verifier.level,
             "verified": len(mine),
@@ -53,10 +60,10 @@ def levels(context: Context, round: int) -> dict[str, Any]:
             "phases": len(phases),
             "phases_failed": dict(failed),
             "judged": len(now),
-            "stable": stable,
+            "stable": sum(v.stable for v in now.values()),
         }
-        moved = [v for i, v in now.items() if v is not before.get(i)]
-        store.add_verdicts(name, round, moved, figures[higher.name], level=higher.verifier.level)
+        new = [v for i, v in now.items() if v is not before.get(i)]
+        store.add_verdicts(name, round, new, figures[higher.name], level=higher.verifier.level)
         # What survives here starts from this level's crystals at the next one.
         standing, below = now, higher.verifier.level
     return {"levels": figures}
@@ -66,7 +73,8 @@ def competing_phases(phases: PhaseSet, hull: Hull, systems: Iterable[str], withi
     """Return the phases of some chemical systems, elements included, near the hull of their own level.
 
     Args:
-        hull: of the phases.
+        phases: phases of one level.
+        hull: their hull.
         systems: chemical systems such as "Al-Ni".
         within_ev_per_atom: furthest distance above that hull.
     """
@@ -81,8 +89,8 @@ def phases_at(
     """Relax phases at another level, each once: what the results log holds is not computed again.
 
     Returns:
-        The phases there, with the ids of the level below; and those that could not be relaxed, by cause. Each of
-        these may be missing from the hull.
+        The phases at that level, with the ids of the level below; and the number of those that could not be relaxed,
+        by cause. Each of these may be missing from the hull.
     """
     candidates = [Candidate(p.id, p.crystal, p.id, "ladder", "", 0) for p in phases]
     outcomes = relax_all(candidates, verifier, results_log, progress)
@@ -122,8 +130,8 @@ def most_promising(
 ) -> list[str]:
     """Order survivors by the decomposition energy expected at a level, lowest first.
 
-    That is the one of the level below and what like compositions have differed by between the two levels so far: a
-    residual GP, as the networks' error model has one. Without any outcome the level below decides.
+    It is the decomposition energy at the level below plus the difference between the two levels at similar
+    compositions so far, by a residual GP as in the networks' error model. Without any outcome the level below decides.
     """
     store, name = context.stages.store, context.stages.config.name
     judged = {i: v for i, v in store.verdicts(name, level=level).items() if i in standing}
@@ -139,7 +147,7 @@ def _stacked(counts: Mapping[str, NDArray[np.int64]], ids: Iterable[str]) -> NDA
 
 
 def _survivors(standing: Mapping[str, Verdict], higher: HigherLevel) -> list[str]:
-    """Ids on or near the hull of the level below, of all rounds so far; what lowers it most comes first."""
+    """Return ids on or near the hull of the level below, of all rounds so far; lowest decomposition energy first."""
     limit = max(higher.settings.e_above_hull_max, STABLE_EV_PER_ATOM)
     near = [i for i, v in standing.items() if v.e_above_hull_ev_per_atom <= limit]
     return sorted(near, key=lambda i: (standing[i].decomposition_ev_per_atom, i))
@@ -165,31 +173,12 @@ def _verify(
     chosen = [c.id for c, _ in store.selected(name, round, level=level) if c.id not in done]
     crystals = {v.candidate_id: v.crystal for v in store.verifications(below, ids=chosen)}
     pending = [Candidate(i, crystals[i], i, "ladder", "", round) for i in chosen]
-    for n_done, outcome in enumerate(relax(context, higher.verifier, pending), 1):
+    for n_done, outcome in enumerate(context.relax(higher.verifier, pending), 1):
         store.add_verification(name, round, outcome)
         note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
         stages.progress(f"verify at {higher.name}", n_done, len(pending), note)
 
 
-def _competing(
-    context: Context, higher: HigherLevel, good: Sequence[Verification]
-) -> tuple[list[Phase], Mapping[str, int]]:
-    """Competing phases of what was verified, at its level; they start from the crystals of the campaign's own level."""
-    mine = {v.candidate_id for v in good}
-    systems = {v.crystal.chemical_system for v in good}
-    known = competing_phases(context.phases(), context.hull(), systems, higher.settings.competing_max)
-    return phases_at(
-        higher.verifier, [p for p in known if p.id not in mine], higher.results_log, context.stages.progress
-    )
-
-
-def _verdict(before: Verdict | None, below: Verdict, place: HullVerdict, level: str) -> Verdict:
-    """The verdict at a level: as it was where nothing moved; what the crystal looks like is known from below."""
-    if before is not None:
-        return moved_to(before, place) if has_moved(before, place) else before
-    return moved_to(replace(below, level=level), place)
-
-
 def _within(inner: str, outer: str) -> bool:
-    """Whether a chemical system lies inside another."""
+    """Return whether a chemical system lies inside another."""
     return set(inner.split("-")) <= set(outer.split("-"))

@@ -1,4 +1,4 @@
-"""A campaign's own past, as its store holds it: what each round predicts from and learns from."""
+"""The history of a campaign, read from its store: earlier predictions with their outcomes, and training sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gnome_lite.pipeline import PredictionHistory
 
 
 def prediction_history(context: Context, round: int) -> PredictionHistory:
-    """Return what earlier rounds predicted of the crystals they verified, and what was found."""
+    """Return the earlier rounds' predictions of the crystals that they verified, with the verified energies."""
     stages = context.stages
     triples = stages.store.predicted_and_verified(stages.config.name, round)
     counts = CrystalBatch.from_crystals(v.crystal for *_, v in triples).counts
@@ -25,7 +25,7 @@ def prediction_history(context: Context, round: int) -> PredictionHistory:
 
 
 def training_sets(context: Context, round: int) -> tuple[TrainingSet, TrainingSet]:
-    """Return what the networks are trained on after a round: what was known beside this campaign, and what it found.
+    """Return the training sets of the networks after a round: what is known beside this campaign, and what it verified.
 
     The first holds the reference phases and what other campaigns of the store verified; the second each crystal that
     this campaign selected, as it relaxed and as it was proposed, with the formation energy of the relaxed one.

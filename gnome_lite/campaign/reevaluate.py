@@ -8,7 +8,7 @@ the store. Energies in eV/atom.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from gnome_lite.campaign.context import Seen
 from gnome_lite.core.errors import LevelMismatchError, StoreError
@@ -25,11 +25,11 @@ REFERENCES, VERIFICATIONS = "other references", "crystals verified since"
 
 @dataclass(frozen=True, slots=True)
 class Reevaluation:
-    """What issuing verdicts again has changed.
+    """The changes that a re-evaluation made.
 
     Attributes:
-        standing: verdicts of the campaign.
-        affected: those whose system's hull has changed, or whose novelty may have.
+        standing: number of verdicts of the campaign.
+        affected: number of those whose system's hull has changed, or whose novelty may have.
         moved: (before, now) of each that was re-issued.
     """
 
@@ -44,60 +44,37 @@ class Reevaluation:
 
     @property
     def gained(self) -> int:
-        """Now on the hull, and not before."""
+        """Number of crystals that are on the hull now and were not before."""
         return sum(now.stable and not before.stable for before, now in self.moved)
 
     @property
     def lost(self) -> int:
-        """On the hull before, and no longer."""
+        """Number of crystals that were on the hull before and are not now."""
         return sum(before.stable and not now.stable for before, now in self.moved)
 
 
 def affected(hull: Hull, standing: Mapping[str, Verdict], candidate_ids: Sequence[str]) -> list[str]:
-    """Of crystals that are entries of the hull: those without a verdict, or whose system's hull is another one now."""
+    """Return the hull's entries without a verdict, or whose system's hull is another one now."""
     now = dict(zip(candidate_ids, hull.hull_ids(candidate_ids), strict=True))
     return [i for i in candidate_ids if i not in standing or standing[i].hull_id != now[i]]
 
 
-def has_moved(before: Verdict, now: HullVerdict) -> bool:
-    """Whether a verdict says something else than before: energies, or the phases it would decompose into."""
+def first_verdict(candidate_id: str, place: HullVerdict, level: str, seen: Seen) -> Verdict:
+    """Return the verdict of a crystal that had none, from its place on the hull and its novelty."""
+    return Verdict(candidate_id, **asdict(place), level=level, **seen._asdict())
+
+
+def moved(before: Verdict, now: HullVerdict) -> Verdict:
+    """Return the verdict with its new place on the hull; `before` itself where neither energies nor products moved."""
     energies = (
         (before.e_form_ev_per_atom, now.e_form_ev_per_atom),
         (before.e_above_hull_ev_per_atom, now.e_above_hull_ev_per_atom),
         (before.decomposition_ev_per_atom, now.decomposition_ev_per_atom),
     )
-    products = {entry for entry, _, _ in before.products} != {entry for entry, _, _ in now.products}
-    return products or any(abs(a - b) > MOVED_EV_PER_ATOM for a, b in energies)
-
-
-def first_verdict(candidate_id: str, place: HullVerdict, level: str, seen: Seen) -> Verdict:
-    """The verdict of a crystal that had none, from its place on the hull and what it looks like."""
-    novel, nearest_known, prototype, credibility = seen
-    return Verdict(
-        candidate_id,
-        place.e_form_ev_per_atom,
-        place.e_above_hull_ev_per_atom,
-        place.decomposition_ev_per_atom,
-        place.products,
-        place.hull_id,
-        level,
-        novel,
-        nearest_known,
-        prototype,
-        credibility,
-    )
-
-
-def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
-    """The verdict with another place on the hull; what the crystal itself is stays as it was seen."""
-    return replace(
-        before,
-        e_form_ev_per_atom=now.e_form_ev_per_atom,
-        e_above_hull_ev_per_atom=now.e_above_hull_ev_per_atom,
-        decomposition_ev_per_atom=now.decomposition_ev_per_atom,
-        products=now.products,
-        hull_id=now.hull_id,
-    )
+    same_products = {entry for entry, _, _ in before.products} == {entry for entry, _, _ in now.products}
+    if same_products and all(abs(a - b) <= MOVED_EV_PER_ATOM for a, b in energies):
+        return before
+    return replace(before, **asdict(now))
 
 
 def reevaluate(
@@ -112,8 +89,13 @@ def reevaluate(
     """Issue a campaign's verdicts again where they have moved.
 
     Args:
-        known_as: id of the reference set that the campaign went by so far.
-        references: what its sources hold now.
+        store: store of the campaign.
+        campaign: its name.
+        known_as: id of the reference set of its verdicts so far.
+        references: reference phases of its sources as they are now.
+        build_hull: builds the hull of the references and all verified crystals.
+        novelty: tells which crystals are the same.
+        progress: told how many verdicts are affected and moved.
 
     Raises:
         LevelMismatchError: if the references are of another level than the campaign's verdicts.
@@ -135,42 +117,25 @@ def reevaluate(
         ids = sorted(standing)
         again = affected(hull, standing, ids)
         progress("re-evaluate", 0, len(again), f"{len(again)} of {len(ids)} affected")
-        now = dict(standing)
-        for i, found in zip(again, hull.verdicts(again), strict=True):
-            if has_moved(standing[i], found):
-                now[i] = moved_to(standing[i], found)
+        places = zip(again, hull.verdicts(again), strict=True)
+        now = standing | {i: moved(standing[i], place) for i, place in places}
         other_references = references.id != known_as
         if other_references:
             now = _seen_again(novelty, references, verified, now)
-        moved = tuple((standing[i], now[i]) for i in ids if now[i] != standing[i])
-        outcome = Reevaluation(
-            campaign,
-            references.level,
-            REFERENCES if other_references else VERIFICATIONS,
-            references.id,
-            hull.id,
-            len(ids),
-            len(again),
-            moved,
-        )
-        figures = {"standing": len(ids), "affected": len(again), "moved": len(moved), "hull": hull.id}
+        changed = tuple((standing[i], now[i]) for i in ids if now[i] != standing[i])
+        cause = REFERENCES if other_references else VERIFICATIONS
+        figures = {"standing": len(ids), "affected": len(again), "moved": len(changed), "hull": hull.id}
         figures |= {"entries": dict(hull.census), "licences": references.licence_counts}
-        store.reissue_verdicts(
-            campaign,
-            [new for _, new in moved],
-            outcome.cause,
-            hull.id,
-            figures,
-            references if other_references else None,
-        )
-        progress("re-evaluate", len(again), len(again), f"{len(moved)} moved")
-    return outcome
+        new, new_references = [verdict for _, verdict in changed], references if other_references else None
+        store.reissue_verdicts(campaign, new, cause, hull.id, figures, new_references)
+        progress("re-evaluate", len(again), len(again), f"{len(changed)} moved")
+    return Reevaluation(campaign, references.level, cause, references.id, hull.id, len(ids), len(again), changed)
 
 
 def _seen_again(
     novelty: Novelty, references: PhaseSet, verified: Mapping[str, Verification], verdicts: Mapping[str, Verdict]
 ) -> dict[str, Verdict]:
-    """Verdicts with their novelty beside other references: a crystal that is among them now is not novel."""
+    """Return verdicts with their novelty beside other references: a crystal that is among them now is not novel."""
     formulas = {i: verified[i].crystal.reduced_formula for i in verdicts}
     index, wanted = novelty.index(), set(formulas.values())
     known: dict[str, list[tuple[str, float]]] = {}

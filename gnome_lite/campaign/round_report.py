@@ -12,7 +12,7 @@ from gnome_lite.core.metrics import calibration_error
 from gnome_lite.core.records import RoundReport
 
 STEPS = ("generate", "predict", "acquire", "verify", "judge", "learn", "levels")
-"""Steps whose figures and seconds a report tells."""
+"""Steps whose figures and seconds a report holds."""
 
 
 def report(context: Context, round: int) -> dict[str, Any]:
@@ -37,15 +37,14 @@ def report(context: Context, round: int) -> dict[str, Any]:
         for g in sorted({*steps["generate"]["kept_by_generator"], *generator.values()})
     }
     tried = Counter(role[v.candidate_id] for v in outcomes)
-    won = Counter(role[i] for i in hits)
-    hit_rate = won["chosen"] / tried["chosen"] if tried["chosen"] else None
-    control = won["control"] / tried["control"] if tried["control"] else None
+    hits_by_role = Counter(role[i] for i in hits)
+    hit_rate = hits_by_role["chosen"] / tried["chosen"] if tried["chosen"] else None
+    control = hits_by_role["control"] / tried["control"] if tried["control"] else None
     errors = [abs(predicted[v.candidate_id].e_form_ev_per_atom - v.e_form_ev_per_atom) for v in judged]
+    generate = steps["generate"]
     outcome = RoundReport(
         round=round,
-        generated=steps["generate"]["generated"],
-        gated=steps["generate"]["gated"],
-        duplicates=steps["generate"]["duplicates"],
+        **{name: generate[name] for name in ("generated", "gated", "duplicates", "gate_causes", "skipped", "kept")},
         screened=steps["acquire"]["screened"],
         verified=len(outcomes),
         control=tried["control"],
@@ -62,15 +61,12 @@ def report(context: Context, round: int) -> dict[str, Any]:
         ),
         ordering_suspects=sum(v.ordering_suspect for v in judged),
         failures=steps["verify"]["failures"],
-        gate_causes=steps["generate"]["gate_causes"],
         model_id=steps["predict"]["model"],
         hull_id=steps["judge"]["hull"],
         seconds={step: figures["seconds"] for step, figures in steps.items() if "seconds" in figures},
         new_prototypes=len(new_prototypes - {""}),
         by_generator=by_generator,
-        skipped=steps["generate"]["skipped"],
         expected_hit_rate=steps["acquire"].get("expected_hit_rate"),
-        kept=steps["generate"]["kept"],
     )
     store.add_report(name, outcome)
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}

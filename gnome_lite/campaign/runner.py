@@ -28,13 +28,13 @@ def run_campaign(
     """Run, or go on with, the campaign that `stages.config` describes.
 
     Args:
-        stages: everything assembled.
-        engine: how steps are run and work is spread; default: `Direct`.
-        on_round: told each round's report as it is finished (again for rounds already done).
-        stop: from the reports so far, why to end now ("" = go on); default: `stopping.reason_to_stop`.
+        stages: parts of the campaign.
+        engine: runs steps and spreads work; default: `Direct`.
+        on_round: called with each round's report as it is finished (again for rounds already done).
+        stop: gives, from the reports so far, why to end now ("" = go on); default: `stopping.reason_to_stop`.
 
     Returns:
-        The reports of its rounds; fewer than the campaign's where it was stopped.
+        The reports of its rounds; fewer than planned where it was stopped.
 
     Raises:
         LevelMismatchError: if references and verifier are of different levels of theory.

@@ -1,4 +1,4 @@
-"""`Stages`: everything a campaign needs, one implementation of each stage of `pipeline`, and its store."""
+"""`Stages`: the parts of a campaign, one implementation of each stage of `pipeline`, and its store."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class FurtherParents:
 
 @dataclass(frozen=True, slots=True)
 class HigherLevel:
-    """One level of the ladder above the first.
+    """A level of theory above the campaign's own.
 
     Attributes:
-        name: of its calculator.
-        settings: budget, and how near the hull below what climbs must lie.
-        results log: file of the phases computed for this level's hulls, shared by all campaigns of a home.
+        name: name of its calculator.
+        settings: budget, and how near the hull of the level below a survivor must lie.
+        results_log: file of the phases computed for this level's hulls, shared by all campaigns of a home.
     """
 
     name: str

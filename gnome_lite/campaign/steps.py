@@ -17,8 +17,7 @@ from gnome_lite.campaign.acquisition import scores_of
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.higher_levels import levels
 from gnome_lite.campaign.history import prediction_history, training_sets
-from gnome_lite.campaign.reevaluate import affected, first_verdict, has_moved, moved_to
-from gnome_lite.campaign.relaxing import relax
+from gnome_lite.campaign.reevaluate import affected, first_verdict, moved
 from gnome_lite.campaign.round_report import report
 from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.errors import LevelMismatchError
@@ -32,7 +31,7 @@ Step = Callable[[Context, int], dict[str, Any]]
 
 
 def prepare(context: Context) -> dict[str, Any]:
-    """Load the reference phases, check their level, have a base model."""
+    """Load the reference phases, check their level, and store the base model."""
     stages, references = context.stages, context.stages.source.load()
     if references.level != context.level:
         raise LevelMismatchError(
@@ -48,7 +47,7 @@ def prepare(context: Context) -> dict[str, Any]:
 
 
 def generate(context: Context, round: int) -> dict[str, Any]:
-    """Make the candidates of this round: gated, and stripped of what is already known."""
+    """Make the candidates of this round: those that pass the gate and equal no known crystal."""
     stages, config = context.stages, context.stages.config
     parents, parent_ids = context.parents()
     index, looked_up = context.index(), set[str]()
@@ -59,7 +58,7 @@ def generate(context: Context, round: int) -> dict[str, Any]:
             for c in stored:
                 index.add(c.id, c.crystal)
         looked_up.update(formulas)
-        return index.admit([crystal.content_id for crystal in pool.crystals], pool.crystals)
+        return index.admit(pool.crystals.content_ids, pool.crystals)
 
     tally = Tally()
     kept: list[CandidatePool] = []
@@ -68,14 +67,14 @@ def generate(context: Context, round: int) -> dict[str, Any]:
     stream = stages.candidates.stream(parents, parent_ids, round, _seed(context, round, "generate"))
     for part in sift(stream, stages.gate, compare, tally, config.generate.candidates):
         kept.append(part.kept)
-        probability |= dict(zip((c.content_id for c in part.kept.crystals), _weights(part.kept), strict=True))
+        probability |= dict(zip(part.kept.crystals.content_ids, _weights(part.kept), strict=True))
         for i, (other, weight) in enumerate(zip(part.same_as, _weights(part.passed), strict=True)):
             if other in probability and weight > probability[other]:
                 probability[other], likelier[other] = weight, part.passed.take([i])
         stages.progress("generate", tally.kept, config.generate.candidates, f"{tally.made} made")
     pool = CandidatePool.concatenate(kept, round)
     # Two ways may lead to one crystal: it keeps the likelier one's provenance, whichever came first.
-    stay = [i for i, crystal in enumerate(pool.crystals) if crystal.content_id not in likelier]
+    stay = [i for i, name in enumerate(pool.crystals.content_ids) if name not in likelier]
     pool = CandidatePool.concatenate([pool.take(np.array(stay, dtype=np.int64)), *likelier.values()], round)
     figures = {
         "parents": len(parents),
@@ -133,10 +132,10 @@ def verify(context: Context, round: int) -> dict[str, Any]:
     pending, n_done = [c for c in selected if c.id not in done], len(done)
     limit_s = stages.config.select.budget_s or float("inf")
     spent_s = sum(v.seconds for v in outcomes)
-    # A verifier takes the dearest first; where not all may be reached, rank goes before.
+    # A verifier takes the largest crystals first; where the time may not be enough for all, rank goes before.
     at_once = len(pending) if stages.config.select.budget_s is None else RANKED_AT_ONCE
     while pending and spent_s < limit_s:
-        for outcome in relax(context, stages.verifier, pending[:at_once]):
+        for outcome in context.relax(stages.verifier, pending[:at_once]):
             store.add_verification(name, round, outcome)
             n_done += 1
             spent_s += outcome.seconds
@@ -161,8 +160,8 @@ def judge(context: Context, round: int) -> dict[str, Any]:
         at = phases.index(i)
         if i not in before:
             verdicts[i] = first_verdict(i, place, context.level, novelty.judge(mine[i], phases.fingerprints[at]))
-        elif has_moved(before[i], place):
-            verdicts[i] = moved_to(before[i], place)
+        elif (now := moved(before[i], place)) is not before[i]:
+            verdicts[i] = now
         stages.progress("judge", done, len(again), phases.formulas[at])
     standing = before | verdicts
     stable = [v for v in standing.values() if v.stable]
@@ -181,7 +180,7 @@ def judge(context: Context, round: int) -> dict[str, Any]:
 
 
 def learn(context: Context, round: int) -> dict[str, Any]:
-    """Retrain on what was known and what this campaign has verified, unless it never retrains."""
+    """Retrain on the known phases and what this campaign has verified, unless it never retrains."""
     stages, name = context.stages, context.stages.config.name
     if stages.config.predict.retrain == "never":
         return {"model": stages.store.model(name, round).id}
@@ -205,7 +204,7 @@ STEPS: tuple[Step, ...] = (generate, predict, acquire, verify, judge, learn, rep
 
 
 def steps_of(stages: Stages) -> tuple[Step, ...]:
-    """Return the order of a round; with higher levels of theory, survivors are verified there before the report."""
+    """Return the steps of a round; with higher levels of theory, survivors are verified there before the report."""
     return (*STEPS[:-1], levels, report) if stages.higher_levels else STEPS
 
 
@@ -214,5 +213,5 @@ def _seed(context: Context, round: int, label: str) -> tuple[int, int, int]:
 
 
 def _weights(pool: CandidatePool) -> list[float]:
-    """Probabilities of the generator, -1 where it has none."""
+    """Return the generator's probabilities, -1 where it has none, [n]."""
     return [float(p) for p in np.nan_to_num(pool.probabilities, nan=-1.0)]

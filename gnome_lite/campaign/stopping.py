@@ -1,4 +1,4 @@
-"""When a campaign has nothing left to find: hit rate, expected gain and novelty of its last rounds."""
+"""When to end a campaign: by hit rate, expected hit rate and novelty of its last rounds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from gnome_lite.core.records import RoundReport
 
 
 def reason_to_stop(reports: Sequence[RoundReport], config: Stop) -> str:
-    """Why a campaign should end after these rounds, "" where it should go on.
+    """Return why a campaign should end after these rounds, "" where it should go on.
 
     One poor round may be bad luck or a network that has yet to learn; `config.patience` of them in a row are not.
     A round is poor where
 
-    - few of those chosen were hits *and* the networks had expected few: nothing found and nothing promised; or
-    - next to nothing that the generators made was new.
+    - few of the chosen candidates were hits *and* the networks had expected few; or
+    - hardly any of the generated candidates were new.
 
     Args:
-        reports: of all rounds so far, in order.
+        reports: reports of all rounds so far, in order.
+        config: limits.
     """
     if not config.patience or len(reports) < config.patience:
         return ""
@@ -35,7 +36,7 @@ def reason_to_stop(reports: Sequence[RoundReport], config: Stop) -> str:
 
 
 def _is_poor(report: RoundReport, config: Stop) -> bool:
-    """Where nothing was chosen there is no rate to judge by."""
+    """Return whether hit rate and expected hit rate are low; False where nothing was chosen."""
     rates = (report.hit_rate, report.expected_hit_rate)
     return all(rate is not None and rate < config.hit_rate for rate in rates)
 

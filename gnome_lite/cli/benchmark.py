@@ -30,19 +30,19 @@ def pool(
 
     It takes hours; a killed build continues where it stopped.
     """
-    from gnome_lite.assemble import make_verifier
+    from gnome_lite.assemble import assemble, make_verifier
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.labelled_pool import LabelledPool
+    from gnome_lite.evaluation.labelled_pool import LabelledPool, plan_pool
     from gnome_lite.evaluation.pool_files import write_pool
-    from gnome_lite.evaluation.pool_plan import plan_pool
-    from gnome_lite.evaluation.replay_setup import UNIVERSE, assemble_pool
+    from gnome_lite.evaluation.replay_setup import UNIVERSE
     from gnome_lite.report.progress import progress_on
+    from gnome_lite.store.database import SqlStore
     from gnome_lite.verify.results_log import relax_all
 
     config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
     settings = settings_of(home)
     with progress_on(sys.stderr) as progress:
-        stages = assemble_pool(config, settings, progress)
+        stages = assemble(config, settings, progress, SqlStore.in_memory())
         references = stages.source.load()
         planned, made = plan_pool(candidates, seed, stages)
         with make_verifier(config, references.elemental_ev_per_atom) as verifier:

@@ -1,4 +1,4 @@
-"""Formation energies, and what gives an absurd elemental reference away."""
+"""Formation energies, and a check for absurd elemental references."""
 
 from __future__ import annotations
 

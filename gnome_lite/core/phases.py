@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -12,15 +12,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.core.crystals import (
-    CrystalBatch,
-    atomic_number,
-    chemical_system,
-    symbol,
-)
+from gnome_lite.core.crystals import CrystalBatch, atomic_number, chemical_system, symbol
 from gnome_lite.core.errors import LevelMismatchError, SourceError
 from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM, absurd_element, formation_energies
-from gnome_lite.core.levels import require_level
+from gnome_lite.core.ragged import as_indices
 from gnome_lite.core.records import Phase, Verification
 
 VERIFIED = "gnome_lite, verified"
@@ -39,7 +34,7 @@ class PhaseSet:
 
     Attributes:
         level: level of theory of all energies.
-        ids: of each phase, unique.
+        ids: id of each phase, unique.
         crystals: relaxed crystals.
         energies_ev: energy of each cell, eV, [n].
         fingerprints, sources, licences: of each phase, as in `Phase`.
@@ -116,12 +111,12 @@ class PhaseSet:
 
         Args:
             verified: outcomes at this level.
-            licence: of the added phases.
+            licence: licence of the added phases.
 
         Raises:
             LevelMismatchError: if one is of another level.
         """
-        require_level(self.level, ((v.candidate_id, v.level) for v in verified))
+        self._require_level((v.candidate_id, v.level) for v in verified)
         new = {v.candidate_id: v for v in verified if v.ok and v.candidate_id not in self}
         failed = sum(not v.ok for v in verified)
         causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
@@ -146,7 +141,11 @@ class PhaseSet:
         """Return the set with m verified phases of this level behind it, none of which it holds yet.
 
         Args:
+            ids: ids, [m].
+            crystals: relaxed crystals, [m].
             energies_ev: energy of each cell, eV, [m].
+            fingerprints: fingerprints, as in `Phase`, [m].
+            licence: licence of the added phases.
         """
         if not ids:
             return self
@@ -160,7 +159,7 @@ class PhaseSet:
             licences=self.licences + (licence,) * len(ids),
             _cache={},
         )
-        # What is known of the old phases need not be worked out again.
+        # Counts and formulas of the old phases are kept.
         if "counts" in self._cache:
             grown._cache["counts"] = np.concatenate([self.counts, crystals.counts])
         if "formulas" in self._cache:
@@ -173,7 +172,7 @@ class PhaseSet:
         Raises:
             LevelMismatchError: if one is of another level.
         """
-        require_level(self.level, ((m.id, m.level) for m in molecules))
+        self._require_level((m.id, m.level) for m in molecules)
         lowest: dict[str, tuple[str, float]] = {}
         for m in molecules:
             if all(symbol(z) in self.elemental_ev_per_atom for z in m.crystal.numbers):
@@ -185,8 +184,7 @@ class PhaseSet:
 
     def take(self, which: ArrayLike) -> PhaseSet:
         """Return the phases at ascending integer indices, or where a mask [n] is true; elemental energies stay."""
-        index = np.asarray(which)
-        index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
+        index = as_indices(which)
         texts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in index) for name in _TEXTS}
         return replace(
             self,
@@ -212,10 +210,12 @@ class PhaseSet:
     def near_hull(
         self, e_above_hull_ev_per_atom: NDArray[np.float64], limit_ev_per_atom: float, max_atoms: int | None = None
     ) -> PhaseSet:
-        """Return the phases at most so far above a hull, with at most `max_atoms` atoms in the cell.
+        """Return the small phases near a hull.
 
         Args:
             e_above_hull_ev_per_atom: distance of each phase to that hull, [n].
+            limit_ev_per_atom: largest distance to it.
+            max_atoms: most atoms in the cell; None for any number.
         """
         fit = e_above_hull_ev_per_atom <= limit_ev_per_atom
         return self.take(fit if max_atoms is None else fit & (self.crystals.n_atoms <= max_atoms))
@@ -304,8 +304,9 @@ class PhaseSet:
 
     @property
     def by_formula(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Places sorted by formula, energy and id, absurd energies left out; a number for each formula, [n]; how many
-        elements each phase has, [n].
+        """Places sorted by formula, energy and id; formula numbers, [n]; numbers of elements, [n].
+
+        Phases of absurd energy have no place.
         """
 
         def work_out() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -315,6 +316,14 @@ class PhaseSet:
             return order[sane[order]], codes, (self.counts > 0).sum(axis=1)
 
         return self._once("sorted", work_out)
+
+    def _require_level(self, energies: Iterable[tuple[str, str]]) -> None:
+        """Raise LevelMismatchError for the first (id, level) that is of another level."""
+        for name, level in energies:
+            if level != self.level:
+                raise LevelMismatchError(
+                    f"{name} is of level {level}, the reference phases are of {self.level}: one hull holds one level"
+                )
 
     def _lowest_elements(self) -> dict[str, float]:
         pure = np.flatnonzero((self.counts > 0).sum(axis=1) == 1)

@@ -1,4 +1,4 @@
-"""Which replays are run: strategies, ways of retraining, seeds and budgets."""
+"""Plans of replays: strategies, ways of retraining, seeds and budgets."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import Literal, get_args
 from gnome_lite.core.errors import ConfigError
 
 Retrain = Literal["frozen", "none", "base", "continue"]
-"""What is learnt between rounds: nothing at all; only the error model; the error model, and the networks trained anew
-from the base's weights, as a campaign does by default; or from the weights of the round before."""
+"""Learning between rounds: nothing at all; only the error model; the error model, and the networks trained anew from
+the base's weights, as a campaign does by default; or from the weights of the round before."""
 
 NETWORKED = ("greedy", "p_stable", "expected_improvement")
 """Strategies that ask the structural networks."""
 STRATEGIES = ("perfect", "random", "ion_exchange", "composition", *NETWORKED)
 """`perfect` knows the truth, `composition` takes the lowest by the composition networks; the others are `select`'s."""
-
-
 BUDGET = 50
 """Verifications a round: about a hundredth of a labelled pool, so that six rounds leave something to find."""
 
@@ -28,8 +26,8 @@ class Plan:
 
     Attributes:
         budget: verifications a round.
-        rounds: it ends after so many, or when everything is verified.
-        until: it goes on, however, until this share of the stable crystals offered is found.
+        rounds: rounds after which it ends, if not before because everything is verified.
+        until: share of the stable crystals offered that has to be found before it ends.
         offered: share of the labelled pool's formulas, drawn by the seed, that there are to choose from.
     """
 
@@ -48,7 +46,7 @@ RETRAIN: tuple[Retrain, ...] = get_args(Retrain)
 def make_plans(
     strategies: Sequence[str], retrain: Sequence[str], seeds: int, budget: int, rounds: int, until: float | None = None
 ) -> list[Plan]:
-    """All combinations; only strategies that ask a network are retrained. The dear ones come last.
+    """Return all combinations; only strategies that ask a network are retrained. The costly ones come last.
 
     Raises:
         ConfigError: for an unknown strategy or way of retraining, or none at all.

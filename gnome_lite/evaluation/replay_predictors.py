@@ -1,4 +1,4 @@
-"""What replays predict with: networks whose predictions of the pool are kept, and tables that need none."""
+"""Predictors of replays: networks whose predictions of the labelled pool are kept, and tables that need none."""
 
 from __future__ import annotations
 
@@ -23,26 +23,30 @@ Energies = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Formation energy and spread, eV/atom, [n] each."""
 
 FAR_EV_PER_ATOM = 10.0
-"""Said of what a perfect picker knows to be of no use."""
+"""Formation energy that the strategy `perfect` gives to crystals that are not stable."""
 
 
 class PooledPredictor(EnsemblePredictor):
-    """Networks that are asked once of a whole pool; what they say is kept on disk.
+    """An ensemble that predicts a whole labelled pool once a model, and keeps the predictions on disk.
 
     Attributes:
-        pool: its unrelaxed crystals.
-        pool_id: of the labelled pool.
-        kept: directory of what was said.
+        pool: unrelaxed crystals of the labelled pool.
+        pool_id: id of the labelled pool.
+        kept: directory of the predictions.
     """
 
     pool: CrystalBatch
     pool_id: str
     kept: Path
+    _said: tuple[str, Energies] = ("", (np.empty(0), np.empty(0)))
+    _place: dict[str, int] | None = None
 
     def predict(self, model_id: str, crystals: CrystalBatch, progress: Progress) -> Energies:
         """Return formation energies and spreads, looked up where the crystals are the pool's."""
-        rows = self._rows(crystals)
-        if rows is None:
+        if self._place is None:
+            self._place = {name: i for i, name in enumerate(self.pool.content_ids)}
+        rows = [self._place.get(name, -1) for name in crystals.content_ids]
+        if -1 in rows:
             return super().predict(model_id, crystals, progress)
         if self._said[0] != model_id:
             path = self.kept / f"{self.pool_id}-{model_id}.npz"
@@ -54,26 +58,17 @@ class PooledPredictor(EnsemblePredictor):
         e_form, spread = self._said[1]
         return e_form[rows], spread[rows]
 
-    _said: tuple[str, Energies] = ("", (np.empty(0), np.empty(0)))
-    _place: dict[str, int] | None = None
-
-    def _rows(self, crystals: CrystalBatch) -> NDArray[np.int64] | None:
-        if self._place is None:
-            self._place = {crystal.content_id: i for i, crystal in enumerate(self.pool)}
-        rows = [self._place.get(crystal.content_id, -1) for crystal in crystals]
-        return None if -1 in rows else np.array(rows, dtype=np.int64)
-
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """What replays predict with.
+    """The networks that replays predict with.
 
     Attributes:
-        predictor: of structures.
-        base: the ensemble that a campaign starts from.
-        known: what it was trained on, and is trained on again beside what was verified.
+        predictor: ensemble of structural networks.
+        base: the model that a campaign starts from.
+        known: what it was trained on, and is trained on again beside the verified crystals.
         compositions: atom counts [n, MAX_Z + 1] -> formation energy of the best structure and spread; None where no
-            composition networks are shipped for the level, or they know more than the others are to begin with.
+            composition networks are shipped for the level, or they were trained on more than the others may know.
     """
 
     predictor: PooledPredictor
@@ -83,50 +78,43 @@ class Networks:
 
 
 def predictor_of(truth: GroundTruth, plan: Plan, networks: Networks) -> Predictor:
-    """Return what a plan's strategy predicts with.
+    """Return the predictor of a plan's strategy.
 
     Raises:
         ConfigError: if it asks composition networks that there are not.
     """
-    if plan.strategy == "composition" and networks.compositions is None:
-        raise ConfigError(
-            f"no composition networks are shipped for level {truth.references.level}, or they know more than the "
-            "networks are to begin with: leave the strategy composition out"
-        )
     match plan.strategy:
         case "perfect":
             rng = np.random.default_rng(plan.seed)
-            useless = np.where(truth.stable, -FAR_EV_PER_ATOM, FAR_EV_PER_ATOM) + rng.random(len(truth)) / 2
-            said = {c.id: float(e) for c, e in zip(truth.labelled.candidates, useless, strict=True)}
-            return TablePredictor(lambda candidates: (np.array([said[c.id] for c in candidates]), None))
+            e_form = np.where(truth.stable, -FAR_EV_PER_ATOM, FAR_EV_PER_ATOM) + rng.random(len(truth)) / 2
+            table = {c.id: float(e) for c, e in zip(truth.labelled.candidates, e_form, strict=True)}
+            return TablePredictor(lambda some: (np.array([table[c.id] for c in some]), np.zeros(len(some))))
         case "composition":
             ask = networks.compositions
-            assert ask is not None, "asked before"
-            return TablePredictor(
-                lambda candidates: ask(CrystalBatch.from_crystals(c.crystal for c in candidates).counts)
-            )
+            if ask is None:
+                raise ConfigError(
+                    f"no composition networks are shipped for level {truth.references.level}, or they know more than "
+                    "the networks are to begin with: leave the strategy composition out"
+                )
+            return TablePredictor(lambda some: ask(CrystalBatch.from_crystals(c.crystal for c in some).counts))
         case "random" | "ion_exchange":
-            return TablePredictor(no_energies)
+            return TablePredictor()
         case _:
             return _PlannedPredictor(networks, learns_errors=plan.retrain != "frozen")
 
 
-def no_energies(candidates: Sequence[Candidate]) -> tuple[NDArray[np.float64], None]:
-    """Say 0 eV/atom of everything: for strategies that ask no networks."""
-    return np.zeros(len(candidates)), None
-
-
 class TablePredictor:
-    """A `Predictor` without networks: says of each candidate what a function says, and never learns.
+    """A `Predictor` without networks, which never learns.
 
     Args:
-        say: formation energies and spreads (None = no spread), eV/atom, [n] each, of candidates.
+        energies: function that gives formation energies and spreads of candidates; default: 0 eV/atom.
     """
 
     def __init__(
-        self, say: Callable[[Sequence[Candidate]], tuple[NDArray[np.float64], NDArray[np.float64] | None]]
+        self,
+        energies: Callable[[Sequence[Candidate]], Energies] = lambda some: (np.zeros(len(some)), np.zeros(len(some))),
     ) -> None:
-        self._say = say
+        self._energies = energies
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
         """Return a record of no model."""
@@ -143,8 +131,7 @@ class TablePredictor:
         engine: Engine | None = None,
     ) -> list[Prediction]:
         """Return one prediction for each candidate with an energy; P(stable) is 0 or 1."""
-        e_form, spread = self._say(candidates)
-        spread = np.zeros(len(e_form)) if spread is None else spread
+        e_form, spread = self._energies(candidates)
         counts = CrystalBatch.from_crystals(c.crystal for c in candidates).counts
         distance = hull.distances(counts, e_form)
         return [
@@ -161,7 +148,7 @@ class TablePredictor:
 
 
 class _PlannedPredictor:
-    """The networks of a replay, which begin with what they are to know."""
+    """The networks of a replay: they start from a given base model and are retrained beside a given training set."""
 
     def __init__(self, networks: Networks, learns_errors: bool) -> None:
         self._networks, self._learns_errors = networks, learns_errors

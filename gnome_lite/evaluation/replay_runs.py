@@ -1,4 +1,4 @@
-"""Many replays: each is kept as it ends, and not run again; medians and bands over seeds."""
+"""Many replays, each kept as it ends and not run again; medians and bands over seeds."""
 
 from __future__ import annotations
 
@@ -33,12 +33,17 @@ def run_replays(
     again: bool = False,
     progress: Progress = silent,
 ) -> list[Replay]:
-    """Run what is not kept yet; the results in the order of the plans.
+    """Run the replays that are not kept yet; return all in the order of the plans.
 
     Args:
-        settings: what the networks' training depends on, for the record.
-        kept: file of JSON lines, the last of equal plans counts; None keeps nothing.
-        again: run what is kept, too.
+        truth: labelled pool and its ground truth.
+        plans: replays to run.
+        networks: networks that the strategies may ask.
+        selection: limits of a batch.
+        settings: settings that the networks' training depends on, for the record.
+        kept: results log of replays, of equal plans the last counts; None keeps nothing.
+        again: run also those that are kept.
+        progress: told of each replay.
     """
     common = {
         "universe": truth.labelled.id,
@@ -59,7 +64,7 @@ def run_replays(
 
 
 def by_arm(replays: Iterable[Replay]) -> dict[Arm, list[Replay]]:
-    """Replays of each arm, in the order they come."""
+    """Return the replays of each arm, in the order they come."""
     arms: dict[Arm, list[Replay]] = defaultdict(list)
     for one in replays:
         arms[one.plan.strategy, one.plan.retrain].append(one)
@@ -67,7 +72,7 @@ def by_arm(replays: Iterable[Replay]) -> dict[Arm, list[Replay]]:
 
 
 def band(values: Iterable[float | None]) -> tuple[float, float, float] | None:
-    """Lowest, median and highest of those that are there; None if none is."""
+    """Return the lowest, median and highest of the values that are not None; None if all are."""
     known = [v for v in values if v is not None]
     return (min(known), float(np.median(known)), max(known)) if known else None
 
@@ -75,10 +80,10 @@ def band(values: Iterable[float | None]) -> tuple[float, float, float] | None:
 def band_of_rounds(
     replays: Sequence[Replay], figure: Callable[[ReplayRound], float | None]
 ) -> list[tuple[int, tuple[float, float, float]]]:
-    """(round, lowest, median and highest over the replays) for each round that has the figure in any."""
+    """Return (round, lowest, median and highest over the replays) of each round that has the figure in any."""
     longest = max((len(r.rounds) for r in replays), default=0)
     bands = [(k + 1, band(figure(r.rounds[k]) for r in replays if k < len(r.rounds))) for k in range(longest)]
-    return [(k, found) for k, found in bands if found is not None]
+    return [(k, three) for k, three in bands if three is not None]
 
 
 def as_json(replays: Sequence[Replay]) -> list[dict[str, Any]]:
@@ -87,7 +92,7 @@ def as_json(replays: Sequence[Replay]) -> list[dict[str, Any]]:
 
 
 def _read(kept: Path, common: Mapping[str, Any]) -> Iterator[tuple[Plan, Replay]]:
-    """Results of the same world, networks and settings; what another version wrote differently is left out."""
+    """Yield results on the same labelled pool, networks and settings; rows of other versions are left out."""
     same = json.loads(json.dumps(common))
     for row in read_lines(kept):
         try:

@@ -1,4 +1,4 @@
-"""Labelled pools and replays: what they are made of, and where they lie."""
+"""The setup of replays: a labelled pool, its references, and the networks that a campaign would start with."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.assemble import assemble
 from gnome_lite.assemble.generators import make_novelty
 from gnome_lite.assemble.predictors import make_predictor
-from gnome_lite.campaign.stages import Stages
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
@@ -29,18 +27,11 @@ if TYPE_CHECKING:
 UNIVERSE, REFERENCES = "universe.parquet", "references.parquet"
 
 
-def assemble_pool(config: CampaignConfig, settings: Settings, progress: Progress = silent) -> Stages:
-    """Assemble a campaign that makes the candidates of a labelled pool; its store is in memory and stays empty."""
-    from gnome_lite.store.database import SqlStore
-
-    return assemble(config, settings, progress, SqlStore.in_memory())
-
-
 def load_pool(directory: Path | None = None) -> tuple[PhaseSet, LabelledPool]:
-    """A labelled pool and the references beside it: those in its directory, or else the bundled seed.
+    """Return the references in a labelled pool's directory, or else the bundled seed, and the labelled pool.
 
     Args:
-        directory: of the labelled pool; None is the shipped one.
+        directory: directory of the labelled pool; None is the shipped one.
 
     Raises:
         SourceError: if there is none, or a file is damaged.
@@ -61,11 +52,15 @@ def open_replay(
     progress: Progress = silent,
     known: float = 1.0,
 ) -> tuple[GroundTruth, Networks]:
-    """A labelled pool looked up beside its references, and the networks that a campaign would start with.
+    """Return the ground truth of a labelled pool, and the networks that a campaign would start with.
 
-    Networks trained in replays, and what they say, are kept in `replay` in the home.
+    Networks trained in replays, and their predictions, are kept in `replay` in the home.
 
     Args:
+        config: settings of the networks.
+        settings: home, models and device.
+        directory: directory of the labelled pool; None is the shipped one.
+        progress: told while hull and networks are made.
         known: share of the references' formulas that the networks begin with. Below 1 they are trained from nothing
             on that part, as where little was computed before; hull and truth know all references.
 
@@ -101,8 +96,8 @@ def open_replay(
 
 
 def _known(crystals: CrystalBatch, share: float) -> NDArray[np.bool_]:
-    """Which crystals are of a share of all formulas, [n], by the formula alone; elements are."""
-    # Not the digits that split training from hold-out.
+    """Return which crystals are elements or of a share of all formulas, drawn by the formula alone, [n]."""
+    # Other digits than those that split training from hold-out.
     digests = (int(md5(f.encode(), usedforsecurity=False).hexdigest(), 16) // 100 for f in crystals.reduced_formulas())
     drawn = np.fromiter((digest % 1000 < 1000 * share for digest in digests), bool, len(crystals))
     return drawn | ((crystals.counts > 0).sum(axis=1) == 1)

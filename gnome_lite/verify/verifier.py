@@ -23,7 +23,7 @@ from gnome_lite.verify.calculators import level_of
 from gnome_lite.verify.trajectories import Frame, write_trajectory
 
 FAILURES = {"ended": Failure.CRASHED, "killed": Failure.OUT_OF_MEMORY, "overdue": Failure.TIMEOUT}
-"""What the end of a worker means for the candidate that it was relaxing, by `ExitReason.kind`."""
+"""Failure of the candidate that a worker was relaxing when it ended, by `ExitReason.kind`."""
 
 
 class ProcessVerifier:
@@ -70,13 +70,13 @@ class ProcessVerifier:
         """Relax all, one result for each, in the order in which they end.
 
         A candidate whose process dies, runs out of memory or runs past its deadline is tried `config.tries` times in
-        all, each time in a fresh process and last of the queue: what a worker had gathered before, or a busy
-        machine, may have been to blame. Closing the iterator stops what still runs.
+        all, each time in a fresh process and last of the queue: the state of the worker, or a busy machine, may
+        have been the cause. Closing the iterator stops what still runs.
 
         Raises:
             CalculatorError: if the calculator cannot be built.
         """
-        # The dearest first: begun last, they would leave all workers but one idle at the end.
+        # The largest first: begun last, they would leave all workers but one idle at the end.
         ordered = sorted(candidates, key=lambda c: -len(c.crystal)) if self.workers.n > 1 else candidates
         waiting = deque((c, 1) for c in ordered)
         with closing(self.workers.run(waiting)) as events:

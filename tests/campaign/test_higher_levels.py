@@ -1,4 +1,4 @@
-"""The ladder with real calculators: what survives below is judged above, on a hull of its own."""
+"""Higher levels with real calculators: survivors of the level below are judged on a hull of their own level."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_levels_never_mix(tmp_path: Path) -> None:
         known().add([stray])
 
 
-def test_what_a_ladder_cannot_be_is_said_before_anything_runs(tmp_path: Path) -> None:
+def test_levels_that_cannot_be_had_are_named_before_anything_runs(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
 
     def config(space: dict[str, object] | None = None, **verify: object) -> CampaignConfig:
@@ -123,22 +123,22 @@ def test_what_a_ladder_cannot_be_is_said_before_anything_runs(tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def climbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CampaignConfig]:
-    """A tiny campaign whose survivors climb to r2SCAN, run to its end."""
-    home = tmp_path_factory.mktemp("ladder")
-    ladder = Verify(
+def verified_higher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CampaignConfig]:
+    """A tiny campaign whose survivors are verified with r2SCAN, run to its end."""
+    home = tmp_path_factory.mktemp("levels")
+    verify = Verify(
         processes=1,
         levels=("chgnet", "chgnet-r2scan"),
         level={"chgnet-r2scan": Level(budget=1, e_above_hull_max=0.05, competing_max=0.01)},
     )
-    config = TINY.model_copy(update={"verify": ladder})
+    config = TINY.model_copy(update={"verify": verify})
     run_campaign(assemble(config, Settings(home=home)))
     return home, config
 
 
 @pytest.mark.slow
-def test_survivors_climb_within_their_budget(climbed: tuple[Path, CampaignConfig]) -> None:
-    home, config = climbed
+def test_survivors_are_verified_within_their_budget(verified_higher: tuple[Path, CampaignConfig]) -> None:
+    home, config = verified_higher
     store = open_store(Settings(home=home))
     high = store.verifications("chgnet-r2scan-8eba3db0")
     verdicts = store.verdicts("tiny", config.rounds)
@@ -159,9 +159,9 @@ def test_survivors_climb_within_their_budget(climbed: tuple[Path, CampaignConfig
 
 
 @pytest.mark.slow
-def test_a_kill_spends_no_budget_twice(climbed: tuple[Path, CampaignConfig]) -> None:
+def test_a_kill_spends_no_budget_twice(verified_higher: tuple[Path, CampaignConfig]) -> None:
     """The step run again, as after a kill, verifies nothing more and finds the same."""
-    home, config = climbed
+    home, config = verified_higher
     stages = assemble(config, Settings(home=home))
     before = stages.store.verifications("chgnet-r2scan-8eba3db0")
     wanted = dict(stages.store.done("tiny", 2, "levels") or {})
@@ -191,9 +191,9 @@ def test_a_level_learns_what_is_worth_its_price(tmp_path: Path) -> None:
     store.add_verdicts("first", 1, list(below.values()), {})
     context = Context(SimpleNamespace(store=store, config=SimpleNamespace(name="first")))  # type: ignore[arg-type]
     waiting = [ids["sulphide"], ids["oxide"]]
-    assert most_promising(context, "dear-1", LEVEL, below, waiting) == waiting
-    store.add_selection("first", 1, [ids["old"]], [], {}, level="dear-1")
-    store.add_verification("first", 1, verification(crystals["old"], level="dear-1"))
-    higher = replace(below[ids["old"]], level="dear-1", e_above_hull_ev_per_atom=0.1, decomposition_ev_per_atom=0.1)
-    store.add_verdicts("first", 1, [higher], {}, level="dear-1")
-    assert most_promising(context, "dear-1", LEVEL, below, waiting) == waiting[::-1]
+    assert most_promising(context, "high-1", LEVEL, below, waiting) == waiting
+    store.add_selection("first", 1, [ids["old"]], [], {}, level="high-1")
+    store.add_verification("first", 1, verification(crystals["old"], level="high-1"))
+    higher = replace(below[ids["old"]], level="high-1", e_above_hull_ev_per_atom=0.1, decomposition_ev_per_atom=0.1)
+    store.add_verdicts("first", 1, [higher], {}, level="high-1")
+    assert most_promising(context, "high-1", LEVEL, below, waiting) == waiting[::-1]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnome_lite.campaign.reevaluate import REFERENCES, VERIFICATIONS, reevaluate
+from gnome_lite.campaign.context import Seen
+from gnome_lite.campaign.reevaluate import REFERENCES, VERIFICATIONS, first_verdict, reevaluate
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError, MissingReferenceError, StoreError
@@ -19,7 +20,7 @@ from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore
 
 LEVEL = "test-1"
-SEEN = (True, None, "", Credibility(False, (), None, False))
+SEEN = Seen(True, None, "", Credibility(False, (), None, False))
 
 
 def rocksalt(cation: int, anion: int, a: float) -> Crystal:
@@ -70,9 +71,6 @@ def store(tmp_path: Path) -> SqlStore:
     propose(store, [LIO, FEO, LIFEO2], 1)
     propose(store, [LIO_CS], 2)
     store.add_verifications("first", 1, FOUND)
-    # Issued as a round does it.
-    from gnome_lite.campaign.reevaluate import first_verdict
-
     hull = build_hull(references().add(FOUND))
     ids = [v.candidate_id for v in FOUND]
     verdicts = [first_verdict(i, p, LEVEL, SEEN) for i, p in zip(ids, hull.verdicts(ids), strict=True)]

@@ -34,7 +34,7 @@ KILL_POINTS = [
 
 def run(home: Path, point: str = "none", **environment: str) -> int:
     script = Path(__file__).parents[1] / "samples" / "killed.py"
-    command = [sys.executable, str(script), str(home), str(home.with_suffix(".ledger")), point]
+    command = [sys.executable, str(script), str(home), str(home.with_suffix(".results")), point]
     return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, timeout=300).returncode
 
 
@@ -94,7 +94,7 @@ def test_killed_anywhere_it_goes_on(uninterrupted: Path, tmp_path: Path) -> None
         assert run(home, point) == -signal.SIGKILL, point
     assert run(home) == 0
     assert contents(home) == contents(uninterrupted)
-    results_log = home.with_suffix(".ledger").read_text().split()
+    results_log = home.with_suffix(".results").read_text().split()
     assert max(Counter(results_log).values()) == 1
     assert set(results_log) == {row[0] for row in contents(home)[2]}
 

@@ -39,7 +39,7 @@ Opened = tuple[GroundTruth, Networks]
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("universe")
+    path = tmp_path_factory.mktemp("pool")
     write_seed_pool(path, ELEMENTS, fail_every=9)
     return path
 
@@ -155,7 +155,7 @@ def first_round(opened: Opened, plan: Plan, selection: Selection | None = None) 
     """The stages of a replay after one round of the campaign's own loop, and what it chose from."""
     truth, networks = opened
     offered = offered_by(truth, plan)
-    stages = replay_stages(truth, plan, offered, networks, selection or Selection(), silent)
+    stages = replay_stages(truth, plan, offered, networks, selection or Selection())
     run_campaign(stages, stop=lambda reports: "one is enough")
     return stages, offered
 
@@ -192,14 +192,14 @@ def test_ion_exchange_takes_the_likeliest_first(opened: Opened) -> None:
     stages, offered = first_round(opened, Plan("ion_exchange", budget=10), Selection(per_composition=1))
     likely = np.array([c.probability for c, _ in stages.store.selected("replay", 1)])
     assert (np.diff(likely) <= 0).all()
-    assert likely[0] == np.nanmax(truth.probability[offered])
+    assert likely[0] == np.nanmax([truth.labelled.candidates[i].probability for i in offered])
 
 
 def test_the_hull_grows_with_what_is_verified(opened: Opened) -> None:
     """Verdicts of the last round are those of a hull of the references and everything verified by then."""
     truth, networks = opened
     plan = Plan("random", budget=25, rounds=3)
-    stages = replay_stages(truth, plan, offered_by(truth, plan), networks, Selection(), silent)
+    stages = replay_stages(truth, plan, offered_by(truth, plan), networks, Selection())
     run_campaign(stages, stop=lambda reports: "three" if len(reports) == 3 else "")
     outcomes = [v for r in (1, 2, 3) for v in stages.store.outcomes("replay", r)]
     assert len(outcomes) == 75

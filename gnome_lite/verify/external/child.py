@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer until the other end closes."""
+    """Serve until the parent closes the pipe."""
     # The interpreter puts this file's folder first, where our modules would hide others of the same names.
     here = Path(__file__).resolve().parent
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != here]
@@ -48,7 +48,7 @@ def _make(factories: Any, factory: str, kwargs: dict[str, Any]) -> tuple[Any, fr
 
 
 def _evaluate(calculator: Any, known: frozenset[int] | None, crystal: dict[str, Any]) -> dict[str, Any]:
-    """Energy (eV), forces (eV/Å) and stress (eV/Å^3, [3, 3])."""
+    """Return energy (eV), forces (eV/Å) and stress (eV/Å^3, [3, 3])."""
     from ase import Atoms
 
     unknown = sorted(set(crystal["numbers"]) - known) if known is not None else []

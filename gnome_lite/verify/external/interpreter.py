@@ -21,7 +21,7 @@ from gnome_lite.core.processes import Child, child_environment, readable
 
 CHILD = Path(__file__).with_name("child.py")
 LEVEL_DEADLINE_S = 600.0
-"""For naming a level: imports, and perhaps a download of weights."""
+"""Longest time to name a level: imports, and perhaps a download of weights."""
 _RAISED = {"NotImplementedError": NotImplementedError, "MemoryError": MemoryError}
 
 
@@ -49,7 +49,7 @@ class ExternalCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Ask the child, or a new one where the last has died.
+        """Ask the child for energy, forces and stress, or a new one where the last has died.
 
         Raises:
             NotImplementedError: for elements that the calculator does not know.
@@ -84,7 +84,7 @@ class ExternalCalculator(Calculator):
 
 @lru_cache(maxsize=64)
 def external_level(python: str, factory: str, kwargs_json: str) -> str:
-    """Level of a package's calculator, asked of the interpreter that has it: once a process.
+    """Return the level of a package's calculator, from the interpreter that has it; asked once a process.
 
     Raises:
         CalculatorError: if the package or its weights are not there.
@@ -97,7 +97,7 @@ def external_level(python: str, factory: str, kwargs_json: str) -> str:
 
 
 def complaint(factory: str, python: str, answer: Message) -> str:
-    """One line on why a calculator cannot be had, with the remedy."""
+    """Return one line on why a calculator cannot be had, with the remedy."""
     kind, says = answer["error"], answer["says"]
     if kind == "ModuleNotFoundError":
         remedy = "apt-get install gpaw gpaw-data" if factory == "gpaw" else f"pip install 'gnome-lite[{factory}]'"
@@ -134,7 +134,7 @@ def _child(python: str) -> Child:
 
 
 def _ask(child: Child, message: Message, patience_s: float | None = None) -> Message:
-    """An answer; where there is none, the child's end as an error."""
+    """Return the child's answer; where there is none, its exit reason as an error."""
     child.send(message)
     try:
         if readable([child], patience_s):
