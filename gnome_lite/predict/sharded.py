@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.pipeline import Engine
+from gnome_lite.pipeline import Engine, Progress, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 
@@ -36,6 +36,7 @@ class ShardedEnergies:
         factors: NDArray[np.float64],
         members: Sequence[int] | None = None,
         threads: int = 1,
+        progress: Progress = silent,
     ) -> NDArray[np.float64]:
         """Return energies at some volumes, eV/atom, [members, n_factors, n]; as `Ensemble.energies`."""
         n, size = len(crystals), self._engine.shard_size or max(1, len(crystals))
@@ -43,7 +44,10 @@ class ShardedEnergies:
         asked: list[Asked] = [(i, crystal, wide[:, i]) for i, crystal in enumerate(crystals)]
         shards = [asked[start : start + size] for start in range(0, n, size)]
         asks = None if members is None else tuple(members)
-        found = dict(self._engine.map(partial(_energies, str(self._path), asks), shards))
+        found: dict[int, NDArray[np.float64]] = {}
+        for i, energies in self._engine.map(partial(_energies, str(self._path), asks), shards):
+            found[i] = energies
+            progress("predict", len(found), n, "")
         if not found:
             return np.empty((0 if asks is None else len(asks), len(factors), 0))
         return np.stack([found[i] for i in range(n)], axis=-1)
