@@ -56,7 +56,7 @@ def decode_crystals(blobs: Sequence[bytes]) -> CrystalBatch:
     lattices = np.empty((len(blobs), 3, 3))
     for k, (size, n) in enumerate(zip(unique.tolist(), n_atoms.tolist(), strict=True)):
         which = np.flatnonzero(kind == k)
-        raw = np.frombuffer(b"".join([blobs[i] for i in which]), np.uint8).reshape(len(which), size)
+        raw = np.frombuffer(b"".join([blobs[i] for i in which.tolist()]), np.uint8).reshape(len(which), size)
         floats = np.ascontiguousarray(raw[:, 2 * n :]).view("<f8")
         atoms = offsets[which, None] + np.arange(n)
         numbers[atoms] = np.ascontiguousarray(raw[:, : 2 * n]).view("<i2")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, select
+from sqlalchemy import RowMapping, Select, select
 
 from gnome_lite.core.crystals import Crystal, symbol
 from gnome_lite.core.records import (
@@ -23,6 +23,9 @@ from gnome_lite.core.records import (
 from gnome_lite.store import schema
 from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, finite_or_none, number_or_nan, to_json
 from gnome_lite.store.relaxed_symmetry import space_group_of
+
+Named = Mapping[str, Any] | RowMapping
+"""A row by the names of its columns."""
 
 AMU_PER_ANG3_IN_G_PER_CM3 = 1.66053906660
 
@@ -47,7 +50,7 @@ def candidates() -> Select[Any]:
     return select(*CANDIDATE_COLUMNS).select_from(joined)
 
 
-def to_candidate(row: Mapping[str, Any]) -> Candidate:
+def to_candidate(row: Named) -> Candidate:
     return Candidate(
         row["id"],
         decode_crystal(row["content"]),
@@ -87,7 +90,7 @@ PREDICTION_FIELDS = (
 )  # fmt: skip
 
 
-def to_prediction(row: Mapping[str, Any]) -> Prediction:
+def to_prediction(row: Named) -> Prediction:
     return Prediction(*(row[name] for name in PREDICTION_FIELDS))
 
 
@@ -102,7 +105,7 @@ def verifications() -> Select[Any]:
     return select(table, crystal.c.content).select_from(table.join(crystal, same))
 
 
-def to_verification(row: Mapping[str, Any]) -> Verification:
+def to_verification(row: Named) -> Verification:
     return Verification(
         row["candidate_id"],
         decode_crystal(row["content"]),
@@ -163,7 +166,7 @@ def _shape(crystal: Crystal) -> dict[str, Any]:
     return dict(zip(SHAPE_COLUMNS, (crystal.volume / len(crystal), float(density), number, name), strict=True))
 
 
-def to_verdict(row: Mapping[str, Any]) -> Verdict:
+def to_verdict(row: Named) -> Verdict:
     return Verdict(
         row["candidate_id"],
         row["e_form_ev_per_atom"],
@@ -191,7 +194,7 @@ def to_products(text: str) -> tuple[tuple[str, str, float], ...]:
     return tuple((entry_id, formula, fraction) for entry_id, formula, fraction in json.loads(text))
 
 
-def to_model(row: Mapping[str, Any]) -> ModelRecord:
+def to_model(row: Named) -> ModelRecord:
     return ModelRecord(
         row["id"],
         row["path"],

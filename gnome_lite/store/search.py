@@ -158,6 +158,7 @@ class Led(Join):
 
 @compiles(Led, "sqlite")
 def _compile_led(join: Led, compiler: SQLCompiler, **options: Any) -> str:
+    assert join.onclause is not None
     left, right = (compiler.process(table, **options | {"asfrom": True}) for table in (join.left, join.right))
     return f"{left} CROSS JOIN {right} ON {compiler.process(join.onclause, **options)}"
 

@@ -165,8 +165,10 @@ def _levels(connection: Connection, campaign: str, own: str) -> tuple[LevelStatu
             v.campaign == campaign, v.level == level, v.latest_of_campaign
         )
         last = select(j.figures).where(j.campaign == campaign, j.level == level).order_by(j.serial.desc()).limit(1)
-        counts = (*connection.execute(outcomes).one(), *connection.execute(judged).one())
-        found.append(LevelStatus(level, *counts, json.loads(connection.execute(last).scalar() or "{}")))
+        selected, verified, failed = connection.execute(outcomes).one()
+        n_judged, n_stable = connection.execute(judged).one()
+        figures = json.loads(connection.execute(last).scalar() or "{}")
+        found.append(LevelStatus(level, selected, verified, failed, n_judged, n_stable, figures))
     return tuple(found)
 
 

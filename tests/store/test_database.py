@@ -26,7 +26,7 @@ from samples.small_campaign import (
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError, StoreError
 from gnome_lite.core.records import Failure, ModelRecord
-from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, to_json
+from gnome_lite.store.codec import decode_crystal, decode_crystals, element_masks, encode_crystal, to_json
 from gnome_lite.store.database import SqlStore
 
 IDS = [c.content_id for c in CRYSTALS]
@@ -59,9 +59,21 @@ def test_crystal_codec_keeps_every_bit(n_atoms: int, seed: int) -> None:
     assert same(decode_crystal(blob), crystal)
 
 
+@given(st.lists(st.integers(1, 9), max_size=12), st.integers(0, 2**32 - 1))
+def test_many_crystals_at_once_are_those_of_one_by_one(sizes: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crystals = [Crystal.make(rng.integers(1, 119, n), rng.random((n, 3)), rng.normal(size=(3, 3))) for n in sizes]
+    found = decode_crystals([encode_crystal(c) for c in crystals])
+    assert len(found) == len(crystals)
+    assert all(same(a, b) for a, b in zip(found, crystals, strict=True))
+
+
 def test_damaged_crystal_is_refused() -> None:
+    damaged = encode_crystal(CRYSTALS[0])[:-1]
     with pytest.raises(StoreError, match="damaged"):
-        decode_crystal(encode_crystal(CRYSTALS[0])[:-1])
+        decode_crystal(damaged)
+    with pytest.raises(StoreError, match="damaged"):
+        decode_crystals([encode_crystal(CRYSTALS[0]), damaged])
 
 
 @given(st.sets(st.integers(1, 118), min_size=1))

@@ -190,5 +190,5 @@ def _index() -> None:
         ("latest_of_campaign", ["campaign", "level"]),
     ):
         columns = [*of, _ENERGIES[1], "candidate_id", _ENERGIES[0], _ENERGIES[2], flag]
-        where = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
+        where: dict[str, Any] = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
         op.create_index(f"ix_verdict_{flag}", "verdict", columns, **where)
