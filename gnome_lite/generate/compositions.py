@@ -33,12 +33,7 @@ class Compositions:
     """
 
     def __init__(
-        self,
-        space: Space,
-        max_atoms: int,
-        relaxed: bool = True,
-        per_system: int | None = 8,
-        keep: Keep | None = None,
+        self, space: Space, max_atoms: int, relaxed: bool = True, per_system: int | None = 8, keep: Keep | None = None
     ) -> None:
         self._space = space
         self._states = States.RELAXED if relaxed else States.COMMON

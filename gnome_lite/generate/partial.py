@@ -87,12 +87,7 @@ class PartialSubstitution:
         self.skipped: Counter[str] = Counter()
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
         """Every (parent, ion, new ion, class of sites) once, in blocks of parents in random order.
 

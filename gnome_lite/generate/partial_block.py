@@ -173,10 +173,7 @@ class Block:
 
     @classmethod
     def make(
-        cls,
-        parents: Sequence[Parent],
-        allowed: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
-        vacant: bool = False,
+        cls, parents: Sequence[Parent], allowed: Callable[[NDArray[np.int64]], NDArray[np.bool_]], vacant: bool = False
     ) -> Block:
         """Every possibility of at least one parent whose composition is `allowed`, counts [n, MAX_Z + 1] -> [n].
 

@@ -73,12 +73,7 @@ class PrototypePlacement:
         self.skipped: Counter[str] = Counter()
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
         """Chunks of a few chemical systems each, the best fits tending to come first in each; parents are ignored."""
         self.skipped = Counter({"prototype larger than generate.max_atoms": self._too_large} if self._too_large else {})

@@ -63,12 +63,7 @@ class RandomStructureSearch:
         self.skipped: Counter[str] = Counter()
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
         """Chunks of the structures of a few compositions each; parents are ignored.
 
@@ -90,10 +85,7 @@ class RandomStructureSearch:
 
 
 def random_structures(
-    counts: NDArray[np.int64],
-    n: int,
-    rng: np.random.Generator,
-    settings: SearchSettings | None = None,
+    counts: NDArray[np.int64], n: int, rng: np.random.Generator, settings: SearchSettings | None = None
 ) -> tuple[CandidatePool, Counter[str]]:
     """Random crystals of one composition.
 

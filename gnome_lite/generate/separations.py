@@ -35,10 +35,7 @@ def usual_distances_ang(counts: NDArray[np.int64], z: NDArray[np.int64]) -> NDAr
 
 
 def least_distances_ang(
-    usual_ang: NDArray[np.float64],
-    z: NDArray[np.int64],
-    volume_factors: NDArray[np.float64],
-    min_distance_ratio: float,
+    usual_ang: NDArray[np.float64], z: NDArray[np.int64], volume_factors: NDArray[np.float64], min_distance_ratio: float
 ) -> NDArray[np.float64]:
     """Least distances in each of n cells, Å, [n, k, k].
 

@@ -55,12 +55,7 @@ class SpeciesSubstitution(ABC):
         """New over old volume of each substitution, [t]."""
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
         """Every (parent, substitution) at most once, in random order, the likely ones tending to come first.
 

@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.ragged import spread
 from gnome_lite.novelty.matcher.cells import Cells
-from gnome_lite.novelty.matcher.lattices import (
-    determinants,
-    inverse_heights,
-    metric,
-    triangular,
-    unimodular_inverse,
-)
+from gnome_lite.novelty.matcher.lattices import determinants, inverse_heights, metric, triangular, unimodular_inverse
 from gnome_lite.novelty.matcher.mappings import Mappings
 from gnome_lite.novelty.matcher.reduction import lll
 from gnome_lite.novelty.matcher.tolerances import SITE_TOLERANCE
