@@ -16,7 +16,7 @@ CHUNK_DISTANCES = 1_000_000
 
 
 def min_distance_ratios(crystals: CrystalBatch, below: float) -> NDArray[np.float64]:
-    """Return the smallest distance between two atoms (or an atom and its image) over the sum of their covalent radii, [n].
+    """Return the smallest distance of two atoms (or an atom and its image) over the sum of their covalent radii, [n].
 
     Args:
         crystals: n crystals of non-zero volume.

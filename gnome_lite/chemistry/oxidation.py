@@ -38,7 +38,7 @@ class Assignment:
 
 
 def oxidation_states(crystal: Crystal) -> NDArray[np.int64] | None:
-    """Return the formal charge of each site, int64 [n_atoms], summing to zero; None where there is no such assignment."""
+    """Return the formal charge of each site, int64 [n_atoms], summing to zero; None where none can be assigned."""
     assignments = _most_likely(_composition(crystal.counts))
     if assignments is None:
         return None
@@ -62,7 +62,7 @@ def cause_of_no_states(crystal: Crystal) -> str:
 
 
 def mean_charges(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """Return the mean formal charge of each element of one composition [MAX_Z + 1] (index = Z); None where it has none."""
+    """Return the mean formal charge of each element of a composition [MAX_Z + 1] (index = Z); None if it has none."""
     assignments = _most_likely(_composition(counts))
     if assignments is None:
         return None
@@ -99,7 +99,7 @@ def _most_likely(composition: Composition) -> tuple[Assignment, ...] | None:
 
 
 def _sites_of_higher_charge(crystal: Crystal, charges: NDArray[np.int64], a: Assignment) -> NDArray[np.int64] | None:
-    """Return the sites of element a.z that carry a.high: whole orbits, those of the largest bond valence; None if none fit."""
+    """Return the sites of element a.z that carry a.high: whole orbits of the largest bond valence; None if none fit."""
     sites = np.flatnonzero(crystal.numbers == a.z)
     wanted = len(sites) - a.n_low
     found = symmetry(crystal, SYMPREC_ANG)

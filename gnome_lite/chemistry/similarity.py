@@ -23,7 +23,7 @@ ORDER = (
 
 @lru_cache(maxsize=1)
 def modified_pettifor() -> NDArray[np.int64]:
-    """Return the number of each element on the scale, 1..103, int64 [MAX_Z + 1] (index = Z; 0 for the elements beyond Lr)."""
+    """Return the number of each element on the scale, 1..103, int64 [MAX_Z + 1] (index = Z; 0 beyond Lr)."""
     scale = np.zeros(MAX_Z + 1, dtype=np.int64)
     for number, element in enumerate(ORDER.split(), start=1):
         scale[atomic_number(element)] = number

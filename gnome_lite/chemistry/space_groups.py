@@ -6,10 +6,10 @@ from functools import cache
 
 from gnome_lite.core.errors import ConfigError
 
-
 N_GROUPS = 230
 CRYSTAL_SYSTEMS = {
-    "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167, "hexagonal": 194, "cubic": 230,
+    "triclinic": 2, "monoclinic": 15, "orthorhombic": 74, "tetragonal": 142, "trigonal": 167,
+    "hexagonal": 194, "cubic": 230,
 }  # fmt: skip
 """The last space group of each."""
 

@@ -69,7 +69,7 @@ def states() -> tuple[tuple[State, ...], ...]:
 
 @lru_cache(maxsize=1)
 def electronegativities() -> NDArray[np.float64]:
-    """Return the Pauling electronegativity of each element, float64 [MAX_Z + 1] (index = Z; 2.0 where none is known)."""
+    """Return the Pauling electronegativity of each element, float64 [MAX_Z + 1] (index = Z; 2.0 if unknown)."""
     from pymatgen.core import Element
 
     values = np.full(MAX_Z + 1, 2.0)

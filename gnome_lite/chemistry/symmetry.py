@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def symmetry(crystal: Crystal, symprec_ang: float) -> MoyoDataset | None:
-    """Return space group, Wyckoff letters, orbits and standard cells; None where moyopy finds none (it needs a sane cell)."""
+    """Return space group, Wyckoff letters, orbits and standard cells; None where moyopy finds none."""
     from moyopy import Cell, MoyoDataset
 
     log = logging.getLogger("moyo")
@@ -36,8 +36,8 @@ def symmetry(crystal: Crystal, symprec_ang: float) -> MoyoDataset | None:
 def symmetrised(crystal: Crystal, symprec_ang: float) -> Crystal | None:
     """Return the conventional cell with the symmetry at a loose tolerance made exact; None where none is found.
 
-    spglib is used: at 0.3 Å moyopy 0.21 does not end on some crystals whose near-symmetries make no group, and takes all
-    memory meanwhile; nothing can stop it from within the process.
+    spglib is used: at 0.3 Å moyopy 0.21 does not end on some crystals whose near-symmetries make no group, and takes
+    all memory meanwhile; nothing can stop it from within the process.
     """
     import spglib
 

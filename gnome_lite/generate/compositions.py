@@ -70,7 +70,7 @@ class Compositions:
 
 
 def random_systems(space: Space, rng: np.random.Generator) -> Iterator[System]:
-    """Yield systems of `space.min_elements` to `space.max_elements` elements, each once, every number of elements as often.
+    """Yield systems of `space.min_elements` to `space.max_elements` elements, each once, all numbers as often.
 
     Without the last condition nearly all systems of a large space would have as many elements as are allowed.
     """

@@ -53,7 +53,7 @@ def enumerate_substitutions(
     n_elements: tuple[int, int],
     threshold: float,
 ) -> Substitutions:
-    """Return replacements of a parent's species that are likely, neutral, inside the space and really change an element.
+    """Return replacements of a parent's species that are likely, neutral, inside the space and change an element.
 
     Species that stay count as probability 1; a species that the table lacks can only stay. Two species may
     become one where charges fit, but no element becomes both cation and anion unless the parent has it so. Where two

@@ -25,8 +25,8 @@ from gnome_lite.generate.probabilities import SubstitutionTable
 from gnome_lite.generate.substitution import SpeciesSubstitution
 
 DECAY_PLACES = 5.0
-"""d0: the decay, with the distance of two elements, of pairs of alloys of one structure type that differ in these, over the
-pairs that chance would give (measured on crystals of the Materials Project, in the tests of the scale)."""
+"""d0: the decay, with the distance of two elements, of pairs of alloys of one structure type that differ in these, over
+the pairs that chance would give (measured on crystals of the Materials Project, in the tests of the scale)."""
 NOT_METALS = (
     "H", "C", "N", "O", "F", "P", "S", "Cl", "Se", "Br", "I", "At", "He", "Ne", "Ar", "Kr", "Xe", "Rn",
 )  # fmt: skip
@@ -58,7 +58,7 @@ class IntermetallicSubstitution(SpeciesSubstitution):
 
 @lru_cache(maxsize=1)
 def similarity_table() -> SubstitutionTable:
-    """Return the metals on the modified Pettifor scale, at charge 0, and the log-probabilities of one replacing another."""
+    """Return the metals on the modified Pettifor scale, at charge 0, and log-probabilities of one replacing another."""
     z = np.flatnonzero(_metals())
     place = modified_pettifor()[z]
     weights = -np.abs(place[:, None] - place) / DECAY_PLACES

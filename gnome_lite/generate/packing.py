@@ -71,7 +71,7 @@ def kinds(number: int) -> tuple[Kind, ...]:
 
 @lru_cache(maxsize=4096)
 def admits(counts: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which space groups can hold these atoms of each element in a primitive cell, bool [231] (index = number)."""
+    """Return which space groups can hold these atoms of each element in a primitive cell, bool [231] (by number)."""
     limits = [_limits(counts, number) for number in range(1, N_GROUPS + 1)]
     known = {these: _can_hold(counts, these) for these in set(limits)}
     return np.array([False, *(known[these] for these in limits)])

@@ -75,7 +75,7 @@ class PrototypePlacement:
     def generate(
         self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """Yield chunks of a few chemical systems each, the best fits tending to come first in each; parents are ignored."""
+        """Yield chunks of a few chemical systems each, the best fits tending to come first; parents are ignored."""
         self.skipped = Counter({"prototype larger than generate.max_atoms": self._too_large} if self._too_large else {})
         systems = random_systems(self._space, rng)
         made = 0

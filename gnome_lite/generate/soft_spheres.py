@@ -217,7 +217,7 @@ class _Contacts:
     def forces(
         self, parameters: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the force on the first atom of each orbit, 1/Å, [n_orbits, 3]; largest overlap, and largest rigid one, [n]."""
+        """Return the force on each first atom, 1/Å, [n_orbits, 3]; the largest overlap and rigid one, [n]."""
         spheres, pairs = self.spheres, self.overlaps(parameters)
         orbit = spheres.orbit_of_atom[pairs.first]
         distance = np.maximum((1.0 - pairs.overlap) * pairs.diameter, 1e-9)

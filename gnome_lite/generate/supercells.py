@@ -79,7 +79,7 @@ def hermite_normal_forms(index: int) -> NDArray[np.int64]:
 
 
 def inequivalent(forms: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the first of each class of superlattices under rotations [g, 3, 3] of fractional coordinates, [c, 3, 3]."""
+    """Return the first of each class of superlattices under rotations [g, 3, 3] of fractions, [c, 3, 3]."""
     left = np.ones(len(forms), dtype=bool)
     kept = []
     for i, form in enumerate(forms):
@@ -146,7 +146,7 @@ def _cell_index(vectors: NDArray[np.int64], form: NDArray[np.int64]) -> NDArray[
 
 
 def _same_lattice(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return whether each of a [m, 3, 3] spans the same lattice as each of b [k, 3, 3], all of one determinant, [m, k]."""
+    """Return whether each of a [m, 3, 3] spans the same lattice as each of b [k, 3, 3], of one determinant, [m, k]."""
     index = np.rint(np.abs(np.linalg.det(b[0]))).astype(np.int64)
     adjugates = np.rint(np.linalg.inv(b) * index).astype(np.int64)
     return np.asarray((a[:, None] @ adjugates % index == 0).all(axis=(-2, -1)))

@@ -154,7 +154,7 @@ def _position(
 
 
 def _parse(coordinates: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the matrix [3, 3] (columns = the free parameters in order of appearance) and origin [3] x GRID of "x,2x,1/4"."""
+    """Return the matrix [3, 3] (columns = free parameters as they appear) and origin [3] x GRID of "x,2x,1/4"."""
     names = sorted(set(re.findall("[xyz]", coordinates)))
     matrix, origin = np.zeros((3, 3), dtype=np.int64), np.zeros(3, dtype=np.int64)
     for axis, text in enumerate(coordinates.split(",")):
