@@ -54,7 +54,7 @@ def substitution_table(floor: float = 0.0) -> SubstitutionTable:
 
 @lru_cache(maxsize=1)
 def _lambdas() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """pymatgen's file: atomic numbers [m], charges [m], symmetric weights [m, m] (NaN = never observed)."""
+    """Read pymatgen's file: atomic numbers [m], charges [m], symmetric weights [m, m] (NaN = never observed)."""
     from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
     from pymatgen.core import Species
 

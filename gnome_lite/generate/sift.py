@@ -46,6 +46,8 @@ def sift(
     """Gate and compare a stream chunk by chunk, until so many candidates are kept or the stream ends.
 
     Args:
+        chunks: the stream.
+        gate: refuses candidates.
         compare: called once for each chunk, in order; it may remember what it has seen.
         tally: counts, kept up to date before each chunk is yielded.
         count: candidates wanted; None takes all.
