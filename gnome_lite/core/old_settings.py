@@ -25,7 +25,7 @@ GONE: dict[str, Any] = {
     "predict.jitter_share": 0.5,
     "generate.floor": 0.0,
 }
-"""What only an ablation changed, with the value that is fixed now; another value stays in its place, to be refused."""
+"""Settings that only an ablation changed, with their fixed values; another value stays where it is, to be refused."""
 
 
 def with_current_names(settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
