@@ -43,7 +43,7 @@ _progress: ContextVar[Progress] = ContextVar("progress", default=silent)
 
 @contextmanager
 def showing(progress: Progress) -> Iterator[None]:
-    """Flows called in this context report to `progress`, which no flow parameter could carry."""
+    """Let flows called in this context report to `progress`, which no flow parameter could carry."""
     token = _progress.set(progress)
     try:
         yield
@@ -52,7 +52,7 @@ def showing(progress: Progress) -> Iterator[None]:
 
 
 def current_progress() -> Progress:
-    """Where the running flow reports to."""
+    """Return the progress that the running flow reports to."""
     return _progress.get()
 
 
@@ -76,9 +76,8 @@ def discovery(
     stages = assemble(config, settings, current_progress())
     before = {r.round for r in stages.store.reports(config.name)}
     if more_rounds is not None:
-        config = config.model_copy(
-            update={"rounds": max(len(before) + more_rounds, rounds_given(config.name, settings))}
-        )
+        rounds = max(len(before) + more_rounds, rounds_given(config.name, settings))
+        config = config.model_copy(update={"rounds": rounds})
         stages = replace(stages, config=config)
 
     def on_round(report: RoundReport) -> None:
@@ -98,7 +97,7 @@ def discovery(
 
 
 def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
-    """The settings that a flow's parameter names.
+    """Return the settings that a flow's parameter names.
 
     Raises:
         ConfigError: naming the key and what is allowed there.
@@ -114,7 +113,7 @@ def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
 
 
 def rounds_given(name: str, settings: Settings) -> int:
-    """The most rounds that this campaign was ever given, which the store holds it to; 0 before it begins."""
+    """Return the most rounds that the store has seen this campaign given; 0 before it begins."""
     campaigns = {c.name: c for c in open_store(settings).status().campaigns}
     return int(campaigns[name].config["rounds"]) if name in campaigns else 0
 
@@ -163,12 +162,11 @@ def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
 
 
 def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
-    """The table and the picture of a campaign's rounds so far, as artifacts that each round renews."""
+    """Publish the table and the picture of a campaign's rounds so far, as artifacts that each round renews."""
     last = reports[-1]
     key = artifact_key(name)
-    create_table_artifact(
-        round_rows(reports), key=f"{key}-rounds", description=f"Campaign {name} after round {last.round}"
-    )
+    description = f"Campaign {name} after round {last.round}"
+    create_table_artifact(round_rows(reports), key=f"{key}-rounds", description=description)
     picture = data_uri(round_figure(reports, f"campaign {name}, round {last.round}"))
     create_markdown_artifact(
         f"# Campaign {name}, round {last.round}\n\n"
@@ -181,7 +179,7 @@ def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
 
 
 def publish_learning(name: str, store: SqlStore, round: int) -> None:
-    """What the networks have learnt, as an artifact that each round renews."""
+    """Publish the training and errors of the networks, as an artifact that each round renews."""
     pictures = (
         f"## {title}\n\n![{title}]({data_uri(f)})\n" for title, f in learning_figures(store, name, round).items()
     )
@@ -193,5 +191,5 @@ def publish_learning(name: str, store: SqlStore, round: int) -> None:
 
 
 def artifact_key(name: str) -> str:
-    """Prefect allows small letters, digits and dashes."""
+    """Return a campaign's name in the small letters, digits and dashes that Prefect allows."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"

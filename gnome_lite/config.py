@@ -166,14 +166,12 @@ class Stop(Section):
 
 
 CalculatorKwargs = dict[str, str | int | float | bool]
-
-
 Symmetry = Literal["free", "kept", "broken"]
-"""What a relaxation does with the space group of its start."""
+"""Treatment of the initial space group in a relaxation."""
 
 
 class Level(Section):
-    """One level of theory above the first. What is None is as in `verify`.
+    """One level of theory above the first. Settings that are None are as in `verify`.
 
     Attributes:
         budget: survivors of the level below that are relaxed in each round.

@@ -43,29 +43,19 @@ def root(
     # Typer's own option, where it is not given, imports pydantic: half of the time that `query --help` takes.
     show_help: Annotated[bool, typer.Option("--help", "-h", help="Show this message and exit.")] = False,
 ) -> None:
+    """Show the help, where no command or `--help` is given."""
     if show_help or context.invoked_subcommand is None:
         typer.echo(context.get_help())
         raise typer.Exit
 
 
-app.command(name="init")(run.init)
-app.command(name="run")(run.run)
+for command in (
+    run.init, run.run, generate.generate, query.query, show.show, analyse.analyse, synthesis.synthesis, match.match,
+    plot.plot, reevaluate.reevaluate, export.export, release.release, predict.predict, train.train,
+    references.references, finetune.finetune, status.status,
+):  # fmt: skip
+    app.command()(command)
 app.add_typer(seed.app, name="seed")
-app.command(name="generate")(generate.generate)
-app.command(name="query")(query.query)
-app.command(name="show")(show.show)
-app.command(name="analyse")(analyse.analyse)
-app.command(name="synthesis")(synthesis.synthesis)
-app.command(name="match")(match.match)
-app.command(name="plot")(plot.plot)
-app.command(name="reevaluate")(reevaluate.reevaluate)
-app.command(name="export")(export.export)
-app.command(name="release")(release.release)
-app.command(name="predict")(predict.predict)
-app.command(name="train")(train.train)
-app.command(name="references")(references.references)
-app.command(name="finetune")(finetune.finetune)
-app.command(name="status")(status.status)
 app.add_typer(benchmark.app, name="benchmark")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of, split_list
+from gnome_lite.cli.common import Home, config_of, console, say, settings_of, show_progress, split_list
 from gnome_lite.cli.rediscover import rediscover
 
 app = typer.Typer(help="Test campaigns where the answer is known.", no_args_is_help=True)
@@ -31,17 +30,15 @@ def pool(
     It takes hours; a killed build continues where it stopped.
     """
     from gnome_lite.assemble import assemble, make_verifier
-    from gnome_lite.config import CampaignConfig
     from gnome_lite.evaluation.labelled_pool import LabelledPool, plan_pool
     from gnome_lite.evaluation.pool_files import write_pool
     from gnome_lite.evaluation.replay_setup import UNIVERSE
-    from gnome_lite.report.progress import progress_on
     from gnome_lite.store.database import SqlStore
     from gnome_lite.verify.results_log import relax_all
 
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     settings = settings_of(home)
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         stages = assemble(config, settings, progress, SqlStore.in_memory())
         references = stages.source.load()
         planned, made = plan_pool(candidates, seed, stages)
@@ -80,21 +77,20 @@ def replay(
     """
     from json import dumps
 
-    from gnome_lite.config import CampaignConfig
     from gnome_lite.evaluation.plans import make_plans
     from gnome_lite.evaluation.replay_runs import as_json, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
-    from gnome_lite.report.progress import progress_on
+    from gnome_lite.report.figures import save
     from gnome_lite.report.replay_figures import replay_figures, replay_table
 
     plans = make_plans(split_list(strategies), split_list(retrain), seeds, budget, rounds)
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     settings = settings_of(home)
     for place in (json.parent if json is not None else None, plots):
         if place is not None:
             place.mkdir(parents=True, exist_ok=True)  # before hours are spent
     kept = settings.home / "replay" / "results.jsonl"
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         truth, networks = open_replay(config, settings, pool, progress, known)
         training = config.model_dump(mode="json", include={"predict", "expert"})
         replays = run_replays(truth, plans, networks, config.select, training, kept, again, progress)

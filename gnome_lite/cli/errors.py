@@ -10,7 +10,6 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from gnome_lite.cli.old_commands import with_current_commands
@@ -22,15 +21,13 @@ if TYPE_CHECKING:
 OK, DEFECT, BAD_INPUT, STOPPED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """What every command knows of how it was called (`typer.Context.obj`)."""
-
-    debug: bool
-
-
 def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run the app; turn every exception into a line and an exit code, and a name of an older version into a notice."""
+    """Run the app; turn every exception into a line and an exit code, and a name of an older version into a notice.
+
+    Args:
+        app: its commands find in `typer.Context.obj` whether `--debug` was given.
+        arguments: words of the command line; default: those of this process.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in words
@@ -48,7 +45,7 @@ def _run(app: typer.Typer, words: Sequence[str], debug: bool) -> int:
     from typer.exceptions import Abort, TyperException
 
     try:
-        code = app(words, prog_name="gnome-lite", standalone_mode=False, obj=Invocation(debug))
+        code = app(words, prog_name="gnome-lite", standalone_mode=False, obj=debug)
         sys.stdout.flush()
         if code == STOPPED:  # Typer turns Ctrl-C into this code
             raise KeyboardInterrupt

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from gnome_lite.cli.common import Home, say, store_of
+from gnome_lite.cli.common import Home, plural, say, store_of
 from gnome_lite.cli.query import with_filters
 from gnome_lite.store.query import Query
 
-
-class FileFormat(StrEnum):
-    CIF = "cif"
-    POSCAR = "poscar"
-    EXTXYZ = "extxyz"
-    ASE = "ase"
-    CSV = "csv"
-    JSON = "json"
-    NDJSON = "ndjson"
-
-
-_PLACES = {
-    FileFormat.CIF: "crystals", FileFormat.POSCAR: "crystals", FileFormat.EXTXYZ: "crystals.extxyz",
-    FileFormat.ASE: "crystals.db", FileFormat.CSV: "crystals.csv", FileFormat.JSON: "crystals.json",
-    FileFormat.NDJSON: "crystals.ndjson",
-}  # fmt: skip
+FileFormat = Literal["cif", "poscar", "extxyz", "ase", "csv", "json", "ndjson"]
 
 
 @with_filters
@@ -36,19 +20,16 @@ def export(
     out: Annotated[
         Path | None, typer.Argument(help="Directory for cif and poscar, else a file. Default: crystals...")
     ] = None,
-    format: Annotated[FileFormat, typer.Option("--format", "-f", help="Of the files.")] = FileFormat.CIF,
+    format: Annotated[FileFormat, typer.Option("--format", "-f", help="Of the files.")] = "cif",
     home: Home = None,
 ) -> None:
     """Write crystals of the store to files, chosen as by `query`."""
     from gnome_lite.store.export import export as write
 
-    found = store_of(home).query(wanted)
-    place = out if out is not None else Path(_PLACES[format])
-    paths = write(found, place, format.value)
+    crystals = store_of(home).query(wanted)
+    suffix = {"cif": "", "poscar": "", "ase": ".db"}.get(format, f".{format}")
+    place = out if out is not None else Path(f"crystals{suffix}")
+    paths = write(crystals, place, format)
     for path in paths:
         typer.echo(path)
-    say(
-        f"{len(found)} crystal{'' if len(found) == 1 else 's'} written to {place}"
-        if paths
-        else "0 crystals, no file written"
-    )
+    say(f"{plural(len(crystals))} written to {place}" if paths else "0 crystals, no file written")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, References, phases_of, say
+from gnome_lite.cli.common import Home, References, phases_of, say, split_system
 from gnome_lite.cli.query import Campaign
 
 
@@ -19,17 +19,11 @@ def plot(
     home: Home = None,
 ) -> None:
     """Draw the hull of known and found crystals."""
-    from gnome_lite.core.crystals import atomic_number
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.report.hull_figures import hull_figure
     from gnome_lite.stability.hull import build_hull
 
-    elements = tuple(dict.fromkeys(part.strip() for part in system.split("-")))
-    try:
-        for element in elements:
-            atomic_number(element)
-    except ValueError as error:
-        raise ConfigError(f"{system!r}: {error}") from error
+    elements = split_system(system)
     if len(elements) not in (2, 3):
         raise ConfigError(f"a hull of {system!r} cannot be drawn: name two or three elements, e.g. Li-Fe-O")
     place = out if out is not None else Path(f"{'-'.join(elements)}.png")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of
-from gnome_lite.cli.errors import Invocation
+from gnome_lite.cli.common import CampaignFile, Home, config_of, console, local_prefect, print_line, say, settings_of
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.settings import Settings
     from gnome_lite.store.database import SqlStore
 
 
@@ -39,7 +36,7 @@ def init(
 
 def run(
     context: typer.Context,
-    campaign: Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")] = None,
+    campaign: CampaignFile = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds in total, in place of the campaign's.")] = None,
     home: Home = None,
 ) -> None:
@@ -47,41 +44,23 @@ def run(
 
     A killed campaign continues where it stopped; a finished one can be given more rounds.
     """
-    from gnome_lite.config import CampaignConfig
+    from gnome_lite.assemble import check_calculators, open_store
 
-    invocation = context.find_object(Invocation) or Invocation(debug=False)
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     if rounds is not None:
         config = config.model_copy(update={"rounds": rounds})
     settings = settings_of(home)
-    store = _checked(config, settings)
-    say(f"campaign {config.name}, up to round {config.rounds}, in {settings.home}")
-    _run_flow(config, settings, invocation.debug)
-    _summary(config, store, home)
-
-
-def _checked(config: CampaignConfig, settings: Settings) -> SqlStore:
-    """Return the store, once all that can be checked without a server has been."""
-    from gnome_lite.assemble import check_calculators, open_store
-
+    # All that can be checked without a server is.
     check_calculators(config)
     if config.sources.materials_project:
         settings.require_mp_key()
-    return open_store(settings, create=True)
+    store = open_store(settings, create=True)
+    say(f"campaign {config.name}, up to round {config.rounds}, in {settings.home}")
+    with local_prefect(settings, bool(context.obj)):
+        from flows.discovery import discovery
 
-
-def _run_flow(config: CampaignConfig, settings: Settings, debug: bool) -> None:
-    from flows.local import local_server, prepare_environment
-
-    prepare_environment(settings, debug)
-    from gnome_lite.report.progress import progress_on
-
-    with progress_on(sys.stderr) as progress:
-        progress("prefect", 0, 0, "starting")
-        from flows.discovery import discovery, showing
-
-        with local_server(), showing(progress):
-            discovery(config.model_dump(mode="json"), str(settings.home.resolve()))
+        discovery(config.model_dump(mode="json"), str(settings.home.resolve()))
+    _summary(config, store, home)
 
 
 def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None:
@@ -89,16 +68,15 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
     from gnome_lite.report.tables import round_table
     from gnome_lite.store.query import Query
 
-    out = console()
     reports = store.reports(config.name)
     campaign = next(c for c in store.status().campaigns if c.name == config.name)
-    found = [c for c in store.query(Query(campaign=config.name, novel=True)) if c.stable]
-    plain = sum(not c.ordering_suspect for c in found)
+    hits = [c for c in store.query(Query(campaign=config.name, novel=True)) if c.stable]
+    plain = sum(not c.ordering_suspect for c in hits)
     where = f" --home {home}" if home is not None else ""
-    out.print(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
+    console().print(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
     lines = [
         "",
-        f"Found {len(found)} surrogate-stable crystals that are not in the reference set, {plain} of them without "
+        f"Found {len(hits)} surrogate-stable crystals that are not in the reference set, {plain} of them without "
         "suspicion of being an ordering of a solid solution.",
         f"Stable means: on the hull at level {campaign.level}, relative to reference set "
         f"{campaign.reference_set_id} ({campaign.n_references} entries).",
@@ -106,8 +84,8 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
     ]
     if reason := reason_to_stop(reports, config.stop):
         lines.append(f"Ended after round {len(reports)} of {config.rounds}: {reason}. More with [stop] patience = 0.")
-    if found:
-        lines.append(f"See one:      gnome-lite show {found[0].id}{where}")
+    if hits:
+        lines.append(f"See one:      gnome-lite show {hits[0].id}{where}")
         lines.append(f"Take them:    gnome-lite export --novel --stable{where}")
     for line in lines:
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(line)

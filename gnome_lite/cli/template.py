@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -56,14 +57,10 @@ def _line(section: BaseModel, key: str) -> str:
 
 def _toml(value: Any) -> str:
     plain = to_jsonable_python(value)
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
+    if isinstance(plain, (str, bool)):
+        return json.dumps(plain, ensure_ascii=False)
     if isinstance(plain, (int, float)):
         return repr(plain)
-    if isinstance(plain, str):
-        return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(plain, dict):
         return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in plain.items()) + "}"
-    if isinstance(plain, (list, tuple)):
-        return "[" + ", ".join(_toml(v) for v in plain) + "]"
-    raise TypeError(f"{value!r} has no TOML form here")
+    return "[" + ", ".join(map(_toml, plain)) + "]"

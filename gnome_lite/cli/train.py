@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import say
+from gnome_lite.cli.common import config_of, say, show_progress, split_system
 
 if TYPE_CHECKING:
     from gnome_lite.core.records import TrainingSet
@@ -43,11 +42,9 @@ def train(
     (loss by epoch) and, for networks of structures, parity.png (the hold-out). The same call continues a training that
     was killed.
     """
-    from gnome_lite.config import CampaignConfig
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.predict.composition_screen import train_compositions
     from gnome_lite.predict.predictor import train_base
-    from gnome_lite.report.progress import progress_on
 
     if delta:
         _delta(out, labels, level, without, seed)
@@ -58,10 +55,10 @@ def train(
         raise ConfigError("a campaign retrains in each round by itself: say --pretrain to train from nothing")
     if labels and level is None:
         raise ConfigError("--labels needs --level: energies of two levels never meet, e.g. --level mp-GGA_GGA+U-MP2020")
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
-    known, inputs, of = _labelled(labels, level) if labels and level is not None else _seed()
+    config = config_of(campaign)
+    known, inputs, of = (_labelled(labels), None, level) if labels and level is not None else _seed()
     place = out if out is not None else Path("data/models") / f"{'composition' if compositions else 'base'}-{of}"
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         if compositions:
             model = train_compositions(known, of, place, seed, config.predict.processes, progress)
         else:
@@ -76,25 +73,17 @@ def train(
 
 def _delta(out: Path | None, labels: list[Path] | None, level: str | None, without: str | None, seed: int) -> None:
     from gnome_lite.assemble import make_describe
-    from gnome_lite.core.crystals import atomic_number
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.predict import delta
-    from gnome_lite.predict.build import join
     from gnome_lite.predict.delta_train import DeltaPlan, train_delta
-    from gnome_lite.report.progress import progress_on
-    from gnome_lite.sources.labelled import read_labelled
 
     if not labels or level is None:
         raise ConfigError("--delta learns from --labels CSV of --level, e.g. mp-GGA_GGA+U-MP2020: name both")
-    data = join([read_labelled(path) for path in labels])
+    data = _labelled(labels)
     corrects = "chgnet-0.3.0"
     place = out if out is not None else Path("data/models") / f"delta-{corrects}"
-    kept_out = tuple(e.strip() for e in without.split("-")) if without else ()
-    try:
-        [atomic_number(e) for e in kept_out]
-    except ValueError as error:
-        raise ConfigError(f"--without {without}: {error}") from error
-    with progress_on(sys.stderr) as progress:
+    kept_out = split_system(without) if without else ()
+    with show_progress() as progress:
         features = make_describe(corrects)(data.crystals, progress)
         model = train_delta(
             features, data.e_form_ev_per_atom, corrects, level, DeltaPlan(seed=seed), kept_out, progress
@@ -108,15 +97,15 @@ def _delta(out: Path | None, labels: list[Path] | None, level: str | None, witho
     )
 
 
-def _labelled(paths: list[Path], level: str) -> tuple[TrainingSet, TrainingSet | None, str]:
+def _labelled(paths: list[Path]) -> TrainingSet:
     from gnome_lite.predict.build import join
     from gnome_lite.sources.labelled import read_labelled
 
-    return join([read_labelled(path) for path in paths]), None, level
+    return join([read_labelled(path) for path in paths])
 
 
 def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
-    """Return the bundled crystals, and their unrelaxed inputs with the formation energies after relaxation."""
+    """Return the bundled crystals, their unrelaxed inputs with the same formation energies, and their level."""
     from gnome_lite.core.records import TrainingSet
     from gnome_lite.sources.bundled_seed import SeedSource
 
@@ -126,6 +115,7 @@ def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
 
 
 def _draw(place: Path) -> None:
+    """Write the figures of an ensemble beside its weights."""
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.ensemble import Ensemble
     from gnome_lite.report.figures import png
