@@ -118,7 +118,7 @@ def test_whatever_the_control_only_contenders_are_chosen(
 ) -> None:
     config = Selection(
         strategy=strategy, budget=6, control=2, per_composition=per_composition, per_system=per_system,
-        explore=explore, likely=likely,
+        explore=explore, substitution_share=likely,
     )  # fmt: skip
     acquisition, pool = BatchAcquisition(config), scores(n, seed, formulas)
     pool["system"] = np.array([f"S{formula[1:2]}" for formula in pool["formula"]], dtype=object)
