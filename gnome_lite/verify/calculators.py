@@ -49,7 +49,7 @@ def _chgnet(version: str, checkpoint: str = "", **kwargs: str) -> Calculator:
     return CHGNetCalculator(checkpoint or version, **kwargs)
 
 
-def _imported(name: str, **kwargs: str | int | float | bool) -> Calculator:
+def _imported(name: str, /, **kwargs: str | int | float | bool) -> Calculator:
     """Call the factory "module:factory"."""
     module, factory = _split(name)
     try:
