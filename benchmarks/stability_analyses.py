@@ -252,6 +252,7 @@ def _chemical_potentials(phases: Any, n: int) -> Iterator[Row]:
 
 def _seed() -> Any:
     from gnome_lite.analysis.phases import known_phases
+
     from gnome_lite.assemble import load_molecules, load_references
     from gnome_lite.settings import Settings
 
@@ -261,9 +262,9 @@ def _seed() -> Any:
 
 def _dft() -> Any:
     """The Materials Project's entries of Fe-Li-O-P as phases."""
+    from gnome_lite.analysis.phases import Phases
     from pymatgen.core import Composition
 
-    from gnome_lite.analysis.phases import Phases
     from gnome_lite.core.crystals import MAX_Z, atomic_number
 
     with gzip.open(data_dir() / "mp_entries_Fe-Li-O-P.json.gz", "rt") as file:

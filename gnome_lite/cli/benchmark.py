@@ -80,7 +80,6 @@ def replay(
     from gnome_lite.evaluation.plans import make_plans
     from gnome_lite.evaluation.replay_runs import as_json, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
-    from gnome_lite.report.figures import save
     from gnome_lite.report.replay_figures import replay_figures, replay_table
 
     plans = make_plans(split_list(strategies), split_list(retrain), seeds, budget, rounds)
