@@ -32,7 +32,7 @@ from gnome_lite.sources.crystal_tables import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = b"gnome_lite.evaluation.labelled_pool"
+FORMAT = b"gnome_lite.universe"  # as the files of earlier versions say
 VERSION = b"1"
 
 

@@ -25,7 +25,7 @@ from gnome_lite.sources.crystal_tables import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = b"gnome_lite.core.phases"
+FORMAT = b"gnome_lite.references"
 VERSION = b"1"
 
 
