@@ -36,6 +36,11 @@ def speed_row(name: str, unit: str, ours: float, peer: float, peer_name: str, at
     return Row(name, unit, ours, peer, peer_name, ratio, target, None if at_least is None else ratio >= at_least)
 
 
+def missing(name: str, peer: str, unit: str = "", ours: float = float("nan")) -> Row:
+    """Return the row of a figure whose peer is not installed here."""
+    return Row(name, unit, ours, None, f"{peer} not installed", None)
+
+
 def median_seconds(call: Callable[[], object], repeats: int = 3) -> float:
     """Median wall seconds of a few calls."""
     times = []
