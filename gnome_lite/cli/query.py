@@ -38,7 +38,7 @@ Campaign = Annotated[str | None, option("campaign")]
 def _parameter(name: str) -> inspect.Parameter:
     """Return the parameter of a command for a field of `Query`; what is not given is None, or False for a flag."""
     kind, default = _OPTIONS[name].metadata["kind"], _OPTIONS[name].default
-    annotation = Annotated[kind if default is False else kind | None, option(name)]
+    annotation: Any = Annotated[kind if default is False else kind | None, option(name)]
     default = None if default == () else default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
