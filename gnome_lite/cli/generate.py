@@ -40,8 +40,9 @@ def generate(
     from gnome_lite.core.crystals import reduced_formula
     from gnome_lite.core.errors import ConfigError
 
+    base = config_of(campaign)
     wanted_counts = _counts(formula)
-    config = _config(campaign, mix, elements, wanted_counts, seed)
+    config = _config(base, mix, elements, wanted_counts, seed)
     crystals, ids = _parents(config, parents or [])
     wanted = reduced_formula(wanted_counts) if wanted_counts is not None else None
     generators = make_mix(config, wanted_counts)
@@ -71,7 +72,7 @@ def generate(
 
 
 def _config(
-    campaign: Path | None, mix: str | None, elements: str | None, counts: NDArray[np.int64] | None, seed: int
+    base: CampaignConfig, mix: str | None, elements: str | None, counts: NDArray[np.int64] | None, seed: int
 ) -> CampaignConfig:
     """Return the campaign's settings with those of the command line in their place.
 
@@ -84,7 +85,7 @@ def _config(
     from gnome_lite.core.crystals import symbol
     from gnome_lite.core.errors import ConfigError
 
-    plain = config_of(campaign).model_dump() | {"seed": seed}
+    plain = base.model_dump() | {"seed": seed}
     if mix is not None:
         plain["generate"]["mix"] = _shares(mix)
     if elements is not None:
