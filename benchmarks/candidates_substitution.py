@@ -66,7 +66,7 @@ def whole_ions(seed: PhaseSet, n_parents: int) -> list[Row]:
             decorated.append(structure)
         if len(chosen) == n_parents:
             break
-    parents, ids = seed.crystals.take(chosen), [seed.entries[i].id for i in chosen]
+    parents, ids = seed.crystals.take(chosen), [seed.ids[i] for i in chosen]
     space = Space(
         elements=tuple(sorted({s.symbol for s in known})), min_elements=1, max_elements=8, allow_radioactive=True
     )
@@ -130,7 +130,7 @@ def partial_ions(seed: PhaseSet) -> list[Row]:
     from gnome_lite.generate.partial import PartialSubstitution
 
     generator = PartialSubstitution(Space(), Generate())
-    ids = [e.id for e in seed.entries]
+    ids = list(seed.ids)
     started = time.perf_counter()
     first_s, made, classes = 0.0, 0, 0
     for pool in generator.generate(seed.crystals, ids, 1, np.random.default_rng(0)):

@@ -35,7 +35,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     formulas = references.crystals.reduced_formulas()
     compound = (references.crystals.counts > 0).sum(axis=1) > 1
     unseen = ~in_training(formulas) & compound
-    ids = [e.id for e, held in zip(references.entries, unseen, strict=True) if held]
+    ids = [i for i, held in zip(references.ids, unseen, strict=True) if held]
     truth = references.e_form_ev_per_atom[unseen]
     starts = CrystalBatch.from_crystals(inputs[i] for i in ids)
     mean = references.e_form_ev_per_atom[compound & ~unseen].mean()
@@ -56,7 +56,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
             chosen = predicted, spread
 
     # Distance to all other phases is what a candidate is judged by; its own formula's other entries are known phases.
-    decomposition = np.array([v.decomposition_ev_per_atom for v in build_hull(references, ()).verdicts(ids)])
+    decomposition = np.array([v.decomposition_ev_per_atom for v in build_hull(references).verdicts(ids)])
     ground = truth - decomposition
     half = np.array([hash_half(f) for f in np.array(formulas, dtype=object)[unseen]])
     p = np.zeros(len(ids))

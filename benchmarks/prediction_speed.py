@@ -39,7 +39,7 @@ def candidates(n_pools: int, n: int) -> list[CrystalBatch]:
     config, references = CampaignConfig(), load_references()
     gate, generator = make_gate(config), IonicSubstitution(config.space, config.generate)
     small = np.flatnonzero(references.crystals.n_atoms <= config.generate.max_atoms)
-    ids = [references.entries[i].id for i in small]
+    ids = [references.ids[i] for i in small]
     parts: list[CrystalBatch] = []
     for pool in generator.generate(references.crystals.take(small), ids, 1, np.random.default_rng(0)):
         parts.append(pool.crystals.take(np.array([not cause for cause in gate.causes(pool.crystals)], dtype=bool)))
@@ -94,7 +94,7 @@ def _inference(pools: list[CrystalBatch], effort: Effort) -> list[Row]:
         loop = _seconds(lambda: [network(some) for network in ensemble.networks], 5 * repeats)
         vmap = _seconds(lambda: stacked(ensemble.networks, some), 5 * repeats)
 
-    hull, none = build_hull(references, ()), PredictionHistory()
+    hull, none = build_hull(references), PredictionHistory()
     acquisition = BatchAcquisition(config.select)
     for either in (predictor, in_full):
         either.error_model(model.id, hull)  # nor is the hold-out

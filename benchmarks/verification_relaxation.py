@@ -56,9 +56,7 @@ def substituted(n: int) -> list[Crystal]:
     config = CampaignConfig()
     references = load_references()
     generator = IonicSubstitution(config.space, config.generate)
-    stream = generator.generate(
-        references.crystals, [e.id for e in references.entries], 1, np.random.default_rng(config.seed)
-    )
+    stream = generator.generate(references.crystals, list(references.ids), 1, np.random.default_rng(config.seed))
     found: list[Crystal] = []
     for chunk in stream:
         found += [c for c in chunk.crystals if 2 <= len(c) <= MAX_ATOMS]
