@@ -35,7 +35,7 @@ class Recipe:
     seed: int
 
     def hash(self, data: TrainingSet, base_id: str) -> str:
-        """Equal hashes mean equal ensembles."""
+        """Return a hash; equal ones mean equal ensembles."""
         text = json.dumps([asdict(self), data_hash(data), base_id], sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
@@ -51,14 +51,14 @@ def data_hash(data: TrainingSet) -> str:
 
 
 def join(sets: Sequence[TrainingSet]) -> TrainingSet:
-    """Several training sets as one."""
+    """Return several training sets as one."""
     return TrainingSet(
         CrystalBatch.concatenate([s.crystals for s in sets]), np.concatenate([s.e_form_ev_per_atom for s in sets])
     )
 
 
 def split(data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
-    """(for training, held out), by reduced formula; labels that are not finite or no physics are in neither."""
+    """Split by reduced formula into (for training, held out); labels that are not finite, or no physics, in neither."""
     with np.errstate(invalid="ignore"):
         sound = np.abs(data.e_form_ev_per_atom) <= MAX_ABS_E_FORM_EV_PER_ATOM
     training = in_training(data.crystals.reduced_formulas())
@@ -146,7 +146,7 @@ def _elements(training: TrainingSet, also: tuple[str, ...]) -> tuple[str, ...]:
 def _is_worse(
     members: Sequence[Member], origin: Checkpoint, held: Inputs, e_form_ev_per_atom: NDArray[np.float64]
 ) -> bool:
-    """Whether their median errs more than the origin's, crystal by crystal, beyond one standard error."""
+    """Return whether their median errs more than the origin's, crystal by crystal, beyond one standard error."""
     if len(e_form_ev_per_atom) < 2:
         return False
     before = []

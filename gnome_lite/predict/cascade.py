@@ -34,9 +34,9 @@ Score = Callable[[Indices, Floats, Floats], Scores]
 """Scores of candidates by index [k], from energies and spreads, eV/atom, [k]."""
 
 PRUNING_SIGMAS = 3.0
-"""A prediction of the last pass may be too high by so many standard deviations of its error. The errors have heavier
-tails than a normal distribution: at 2 some three in a hundred picks are lost, at 3 one or two (`prediction_speed.py`
-among the benchmarks)."""
+"""A candidate is left out when it could not be chosen even if its prediction of the last pass were too high by so many
+standard deviations of the pass's errors. These have heavier tails than a normal distribution: at 2 some three in a
+hundred picks are lost, at 3 one or two (`benchmarks/prediction_speed.py`)."""
 
 
 class Energies(Protocol):
@@ -115,7 +115,7 @@ def _refine(
     score: Score,
     acquisition: Acquisition,
 ) -> float:
-    """Refine, in place, whatever of the pool can be chosen; the error of the last pass's energies, eV/atom."""
+    """Refine, in place, whatever of the pool could be chosen; return the error of the last pass's energies, eV/atom."""
     last, last_spread = e_form[pool].copy(), spread[pool].copy()
     open_ = np.ones(len(pool), dtype=bool)
     error, lowering, widening, spreads = 0.0, 0.0, 1.0, [0.0]

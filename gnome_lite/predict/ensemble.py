@@ -64,7 +64,7 @@ class Ensemble:
     def predict(
         self, crystals: CrystalBatch, volume_scan: int = 0, threads: int = 1, progress: Progress = silent
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation, and its spread; see `median_and_spread`.
+        """Predict formation energies after relaxation, and their spreads; see `median_and_spread`.
 
         Args:
             volume_scan: GNoME's test-time augmentation: so many isotropic scalings, 80-120 % of the volume, and the
@@ -91,7 +91,7 @@ class Ensemble:
         threads: int = 1,
         progress: Progress = silent,
     ) -> NDArray[np.float64]:
-        """Energies at some volumes, eV/atom, [members, n_factors, n]; NaN where a crystal has no edge.
+        """Return energies at some volumes, eV/atom, [members, n_factors, n]; NaN where a crystal has no edge.
 
         Args:
             factors: of the volume, [n_factors].
@@ -115,7 +115,7 @@ class Ensemble:
     def _energies(
         self, graphs: GraphSet, factors: NDArray[np.float64], asked: Sequence[int], which: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """As `energies`, of some of graphs that reach far enough."""
+        """Energies of some of the graphs, which reach far enough, eV/atom, [members, n_factors, n]."""
         graphs = graphs.take(which)
         energies = np.full((len(asked), len(factors), len(graphs)), np.nan)
         with one_torch_thread(), torch.inference_mode():
@@ -135,7 +135,7 @@ class Ensemble:
         return energies
 
     def out_of_domain(self, crystal: Crystal, predicted: bool = True) -> str:
-        """Why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
+        """Return why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
         strange = [symbol(z) for z in np.unique(crystal.numbers) if 1 <= z <= MAX_Z and self._unseen[z]]
         if strange:
             return f"out of domain: not trained on {', '.join(strange)}"
@@ -158,7 +158,7 @@ def volume_factors(n: int) -> NDArray[np.float64]:
 
 
 def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of what all members say at all volumes, those that are NaN left out.
+    """Return median and spread of what all members say at all volumes, leaving out what is NaN.
 
     The spread is the mean absolute deviation from the median, as the interquartile range of a normal distribution that
     has it: of a dozen numbers that is less a matter of chance than their quartiles.
@@ -177,7 +177,7 @@ def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64
 
 
 def lowest_of_median(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lowest point of the median over the members, [n]; NaN where no volume counts.
+    """Return the lowest point of the median over the members, eV/atom, [n]; NaN where no volume counts.
 
     Args:
         energies: eV/atom, [members, n_factors, n]; a volume at which any member is NaN does not count.

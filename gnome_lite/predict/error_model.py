@@ -39,7 +39,7 @@ class ErrorModel:
 
     @classmethod
     def of_mae(cls, mae_ev_per_atom: float) -> ErrorModel:
-        """Without known errors: the floor from a mean absolute error, the spread taken at its word.
+        """Make a model without known errors: the floor from a mean absolute error, the spread taken at its word.
 
         Raises:
             ValueError: if it is negative or not finite.
@@ -50,7 +50,7 @@ class ErrorModel:
 
     @classmethod
     def fitted(cls, error_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike) -> ErrorModel:
-        """By maximum likelihood, from errors (true - predicted) and spreads, [m] each.
+        """Fit by maximum likelihood to errors (true - predicted) and spreads, [m] each.
 
         Errors are first cut at five times their typical size (the median of |error| / 0.6745): a single broken
         relaxation would else widen them all. The bias is shrunk by its own standard error.
@@ -115,7 +115,7 @@ class ErrorModel:
     def _finite(
         self, distance_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-        """Whether distance and spread are finite, distance, and sigma where they are, [n] each."""
+        """Masks of finite distance and spread, distances, and sigma where both are finite, [n] each."""
         distance, spread = np.broadcast_arrays(
             np.asarray(distance_ev_per_atom, dtype=np.float64), np.asarray(spread_ev_per_atom, dtype=np.float64)
         )

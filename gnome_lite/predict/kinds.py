@@ -46,12 +46,12 @@ def load_weights(network: AnyModule, weights: dict[str, NDArray[np.float32]]) ->
 
 
 def device_of(network: AnyNetwork) -> str:
-    """Where its weights are: "cpu", "cuda:0"."""
+    """Return the device of a network's weights: "cpu", "cuda:0"."""
     return str(next(network.parameters()).device)
 
 
 def energies(network: AnyNetwork, inputs: Inputs) -> Tensor:
-    """Of all inputs at once, on the network's device, eV/atom, [n].
+    """Return energies of all inputs at once, on the network's device, eV/atom, [n].
 
     Raises:
         TypeError: if the network is not of the inputs' kind.
@@ -66,7 +66,7 @@ def energies(network: AnyNetwork, inputs: Inputs) -> Tensor:
 def inputs_of(
     architecture: AnyArchitecture, data: TrainingSet, reach: float = 1.0
 ) -> tuple[Inputs, NDArray[np.float64]]:
-    """What a network of some architecture reads of labelled crystals, and the targets, eV/atom, [n] each.
+    """Return what a network of some architecture reads of labelled crystals, and the targets, eV/atom, [n] each.
 
     Args:
         reach: edges of graphs go up to the cutoff times this.
@@ -78,7 +78,7 @@ def inputs_of(
 
 
 def normalisation_of(architecture: AnyArchitecture, inputs: Inputs, targets: NDArray[np.float64]) -> Normalisation:
-    """Figures of the training data; formulas have no neighbours to count."""
+    """Return the figures of the training data; formulas have no neighbours to count."""
     adjacency = 1.0
     if isinstance(architecture, Architecture) and isinstance(inputs, GraphSet):
         adjacency = max(inputs.scaled(1.0, architecture.cutoff_ang).average_adjacency, 1.0)

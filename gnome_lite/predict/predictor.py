@@ -66,7 +66,7 @@ class EnsemblePredictor:
         self._holdout: tuple[TrainingSet, NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
-        """The shipped ensemble, if it was trained for the references' level and has the architecture and the
+        """Return the shipped ensemble, if it was trained for the references' level and has the architecture and the
         number of members that are asked for; else one trained now on the references and kept.
 
         Raises:
@@ -93,7 +93,7 @@ class EnsemblePredictor:
     def predict(
         self, model_id: str, crystals: CrystalBatch, progress: Progress
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict`.
+        """Predict formation energies after relaxation and spreads, eV/atom, [n] each; see `Ensemble.predict`.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.

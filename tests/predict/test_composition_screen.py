@@ -14,8 +14,7 @@ from gnome_lite.core.errors import CheckpointError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.pipeline import silent
-from gnome_lite.predict import checkpoint
-from gnome_lite.predict import composition_screen as screen
+from gnome_lite.predict import checkpoint, composition_screen
 from gnome_lite.predict.composition_ensemble import CompositionEnsemble
 from gnome_lite.predict.composition_screen import CompositionScreen, train_compositions
 from gnome_lite.predict.train import in_training
@@ -53,7 +52,7 @@ def test_the_campaigns_own_screen_prefers_what_lies_near_the_hull(references: Ph
     crystals = references.crystals
     formulas = crystals.reduced_formulas()
     unseen = ~in_training(formulas) & ((crystals.counts > 0).sum(axis=1) > 1)
-    distances = build_hull(references).distances(crystals.counts, references.e_form_ev_per_atom)
+    distances = build_hull(references, ()).distances(crystals.counts, references.e_form_ev_per_atom)
     best: dict[str, int] = {}
     for i in sorted(np.flatnonzero(unseen), key=lambda i: distances[i]):
         best.setdefault(formulas[i], i)
@@ -76,9 +75,8 @@ def test_a_campaign_may_do_without(references: PhaseSet) -> None:
 
 def test_random_search_takes_only_what_passes(references: PhaseSet) -> None:
     config = CampaignConfig()
-    random_only = config.generate.model_copy(update={"mix": {"random": 1.0}})
-    two_each = config.expert.model_copy(update={"structures_per_composition": 2})
-    config = config.model_copy(update={"generate": random_only, "expert": two_each})
+    random_only = config.generate.model_copy(update={"mix": {"random": 1.0}, "structures_per_composition": 2})
+    config = config.model_copy(update={"generate": random_only})
     wanted = formula_counts("LiF")
     mix = make_mix(config, keep=lambda c: (c == wanted).all(axis=1))
     stream = mix.parts[0][0].generate(references.crystals.take([0]), ["x"], 1, np.random.default_rng(0))
@@ -88,9 +86,9 @@ def test_random_search_takes_only_what_passes(references: PhaseSet) -> None:
 def test_trained_from_formulas_of_labelled_crystals(
     references: PhaseSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen, "MEMBERS", 1)
-    monkeypatch.setattr(screen, "MOST_EPOCHS", 2)
-    monkeypatch.setattr(screen, "FEWEST_EPOCHS", 2)
+    monkeypatch.setattr(composition_screen, "MEMBERS", 1)
+    monkeypatch.setattr(composition_screen, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(composition_screen, "FEWEST_EPOCHS", 2)
     known = TrainingSet(references.crystals.take(np.arange(300)), references.e_form_ev_per_atom[:300])
     model = train_compositions(known, references.level, tmp_path / "made", 0, 1, silent)
     read = checkpoint.read(tmp_path / "made")
