@@ -229,7 +229,8 @@ def _slice(
     inside[list(chosen)] = True
     rivals = np.setdiff1d(np.flatnonzero(inside), chosen).tolist()
     drive = [(float(space.energies[j] - amounts[j] @ energies), j) for j in rivals]
-    fractions, costs, gas_limits = space.fractions[inside], space.energies[inside], (0.0, None)
+    fractions, costs = space.fractions[inside], space.energies[inside]
+    gas_limits: tuple[float | None, float | None] = (0.0, None)
     if exchange is not None:
         fractions, costs = np.vstack([fractions, exchange.fractions]), np.append(costs, energies[-1])
         # What is given off may leave the others as well, but is not there to be taken up.

@@ -135,8 +135,8 @@ def crystals_of(
     )
     of_row = np.repeat(np.arange(len(n)), n)
 
-    def any_of_row(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        return np.bincount(of_row, weights=flags, minlength=len(n)) > 0
+    def any_of_row(flags: ArrayLike) -> NDArray[np.bool_]:
+        return np.bincount(of_row, weights=np.asarray(flags), minlength=len(n)) > 0
 
     cells = lattices.reshape(-1, 3, 3).astype(np.float64)
     coords = coords.reshape(-1, 3).astype(np.float64)

@@ -138,8 +138,8 @@ class GrowingSystems:
     def _work_out(self, systems: Sequence[Elements], inside: Sequence[Sequence[int]]) -> list[System]:
         """Work out systems from the corners of the systems inside them, which are worked out first."""
         parts = {key for some in inside for key in some if key & (key - 1) and key not in self._corners}
-        for some in _alike(map(elements_of, parts.difference(map(key_of, systems)))):
-            self._worked_out(some)
+        for alike in _alike(map(elements_of, parts.difference(map(key_of, systems)))):
+            self._worked_out(alike)
         keys = list(chain.from_iterable(inside))
         lowest = dict(zip(keys, self._entries.lowest(keys), strict=True))
         nothing = np.empty(0, np.int64), np.empty(0, np.int64)
