@@ -162,7 +162,10 @@ class SystemIndex:
 
 def key_of(elements: Iterable[int]) -> int:
     """Return a system as an integer."""
-    return sum(1 << z for z in elements)
+    key = 0  # a loop takes half the time of a sum, and this is called for every system
+    for z in elements:
+        key |= 1 << z
+    return key
 
 
 def elements_of(key: int) -> Elements:
