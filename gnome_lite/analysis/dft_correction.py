@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.delta import Corrected, DeltaModel
 from gnome_lite.stability.hull import ChemicalHull

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.ragged import as_indices, rows_at
+from gnome_lite.core.ragged import as_indices
 
 STABLE_EV_PER_ATOM = 5e-5
 """A crystal at most this far above the hull is on it (tolerance of GNoME's released analysis)."""
@@ -276,28 +276,6 @@ class TrainingSet:
     def take(self, which: NDArray[np.bool_]) -> TrainingSet:
         """Return the crystals where a mask [n] is true."""
         return TrainingSet(self.crystals.take(which), self.e_form_ev_per_atom[which])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SurrogateFeatures:
-    """Features of n crystals as they are, by universal potentials: the input of a Δ-model.
-
-    Attributes:
-        energies_ev_per_atom: energy by each potential, [n, k], the first of which is corrected; NaN where it has none.
-        atoms: feature vector of each atom, float32 [n_atoms, f]; NaN likewise.
-    """
-
-    crystals: CrystalBatch
-    energies_ev_per_atom: NDArray[np.float64]
-    atoms: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.crystals)
-
-    def take(self, which: NDArray[np.int64]) -> SurrogateFeatures:
-        """Return the features of the crystals at integer indices."""
-        atoms = self.atoms[rows_at(which, self.crystals.n_atoms)]
-        return SurrogateFeatures(self.crystals.take(which), self.energies_ev_per_atom[which], atoms)
 
 
 @dataclass(frozen=True, slots=True)

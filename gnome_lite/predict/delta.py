@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gnome_lite.core.crystals import MAX_Z, atomic_number
 from gnome_lite.core.errors import CheckpointError
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.delta_network import DeltaNetwork, DeltaTensors
 from gnome_lite.predict.kinds import load_weights

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number, chemical_system, symbol
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.build import MAX_ABS_E_FORM_EV_PER_ATOM
 from gnome_lite.predict.delta import (

@@ -17,21 +17,18 @@ from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, ModelRecord, Prediction, TrainingSet
 from gnome_lite.pipeline import Acquisition, Engine, Hull, PredictionHistory, Progress, silent
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.build import Recipe, build, join, split
+from gnome_lite.predict.build import Recipe, build, join
 from gnome_lite.predict.cascade import Energies
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.error_model import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, ErrorModel
 from gnome_lite.predict.fit import Schedule
-from gnome_lite.predict.network import Architecture
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
 from gnome_lite.predict.ranking import rank_candidates
+from gnome_lite.predict.recipes import architecture, base_recipe, build_base, joined, some, widths
 from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.predict.sharded import ShardedEnergies
 from gnome_lite.predict.train import training_folder
-
-GPU_WIDTH, CPU_WIDTH = 256, 64
-"""Of networks trained from nothing where the campaign gives none; 256 is GNoME's."""
 
 
 class EnsemblePredictor:
@@ -75,19 +72,19 @@ class EnsemblePredictor:
         """
         if self._shipped_dir is not None and self._shipped_dir.is_dir():
             card = checkpoint.read_card(self._shipped_dir)
-            wanted = _architecture(self._config, self._expert, card.architecture.width), self._config.members
+            wanted = architecture(self._config, self._expert, card.architecture.width), self._config.members
             if card.level == references.level and (card.architecture, card.members) == wanted:
                 return card.record(self._shipped_dir)
         known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-        data = _joined(known, self._inputs)
+        data = joined(known, self._inputs)
         # One of the other width is as good: it was made before the campaign moved to this machine.
-        recipes = [_base_recipe(self._config, self._expert, references.level, 0, width) for width in _widths()]
+        recipes = [base_recipe(self._config, self._expert, references.level, 0, width) for width in widths()]
         for recipe in recipes:
             kept = self._kept(recipe.hash(data, ""))
             if kept is not None:
                 return kept
         recipe, processes = recipes[0], self._config.processes
-        train = partial(_build_base, known, self._inputs, recipe, processes=processes, progress=progress)
+        train = partial(build_base, known, self._inputs, recipe, processes=processes, progress=progress)
         return self._once(recipe.hash(data, ""), train)
 
     def predict(
@@ -221,7 +218,7 @@ class EnsemblePredictor:
         base = self._read(begin.card.base_id) if begin.card.base_id else begin
         if base.holdout is None:
             raise CheckpointError(f"model {base.card.id} has no hold-out of its own: name a base model")
-        data = join([_some(_joined(known, self._inputs), self._config.replay_buffer, seed), new])
+        data = join([some(joined(known, self._inputs), self._config.replay_buffer, seed), new])
         recipe = Recipe(
             base.card.level,
             base.card.architecture,
@@ -312,53 +309,8 @@ def train_base(
     """
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    recipe = _base_recipe(config, expert or Expert(), level, seed, _widths()[0])
-    with training_folder(out_dir.parent, recipe.hash(_joined(known, inputs), "")) as folder:
-        made = _build_base(known, inputs, recipe, folder, config.processes, progress)
+    recipe = base_recipe(config, expert or Expert(), level, seed, widths()[0])
+    with training_folder(out_dir.parent, recipe.hash(joined(known, inputs), "")) as folder:
+        made = build_base(known, inputs, recipe, folder, config.processes, progress)
         checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
-
-
-def _build_base(
-    known: TrainingSet, inputs: TrainingSet | None, recipe: Recipe, folder: Path, processes: int, progress: Progress
-) -> Checkpoint:
-    """Trained from nothing; the hold-out is of unrelaxed crystals where there are any."""
-    holdout = split(known if inputs is None else inputs)[1]
-    data, unrelaxed = _joined(known, inputs), inputs is not None
-    return build(data, holdout, recipe, None, folder, processes, progress, "prepare", unrelaxed=unrelaxed)
-
-
-def _joined(known: TrainingSet, inputs: TrainingSet | None) -> TrainingSet:
-    return known if inputs is None else join([known, inputs])
-
-
-def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:
-    """n of them at random; all for n = 0 or where there are no more."""
-    if not 0 < n < len(data):
-        return data
-    which = np.zeros(len(data), dtype=bool)
-    which[np.random.default_rng((seed, n)).choice(len(data), n, replace=False)] = True
-    return data.take(which)
-
-
-def _widths() -> tuple[int, int]:
-    """This device's own first."""
-    import torch
-
-    return (GPU_WIDTH, CPU_WIDTH) if torch.cuda.is_available() else (CPU_WIDTH, GPU_WIDTH)
-
-
-def _architecture(config: Predict, expert: Expert, width: int) -> Architecture:
-    """As configured, of this width where none is."""
-    return Architecture(config.width or width, expert.steps, expert.cutoff_ang)
-
-
-def _base_recipe(config: Predict, expert: Expert, level: str, seed: int, width: int) -> Recipe:
-    schedule = Schedule(
-        config.epochs,
-        config.learning_rate,
-        config.batch_size,
-        volume_jitter=expert.volume_jitter,
-        patience=config.patience,
-    )
-    return Recipe(level, _architecture(config, expert, width), schedule, config.members, seed)

@@ -22,7 +22,8 @@ from gnome_lite.core.records import Candidate, ModelRecord, Phase, Prediction, T
 from gnome_lite.pipeline import PredictionHistory, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.build import split
-from gnome_lite.predict.predictor import CPU_WIDTH, GPU_WIDTH, EnsemblePredictor, train_base
+from gnome_lite.predict.predictor import EnsemblePredictor, train_base
+from gnome_lite.predict.recipes import CPU_WIDTH, GPU_WIDTH
 from gnome_lite.predict.train import in_training
 from gnome_lite.stability.hull import build_hull
 

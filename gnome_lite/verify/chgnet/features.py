@@ -16,7 +16,7 @@ from chgnet.model.model import CHGNet
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.verify.chgnet.bond_graph import Bases, crystal_graph
 from gnome_lite.verify.chgnet.calculator import load_model
