@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -326,11 +326,9 @@ class PhaseSet:
                 )
 
     def _lowest_elements(self) -> dict[str, float]:
-        pure = np.flatnonzero((self.counts > 0).sum(axis=1) == 1)
         lowest: dict[str, float] = {}
-        for i in pure.tolist():
-            name = chemical_system(self.elements(i))
-            energy = float(self.energies_ev[i]) / int(self.counts[i].sum())
+        for i in np.flatnonzero((self.counts > 0).sum(axis=1) == 1).tolist():
+            name, energy = chemical_system(self.elements(i)), float(self.energies_ev[i]) / int(self.counts[i].sum())
             lowest[name] = min(lowest.get(name, math.inf), energy)
         return lowest
 
@@ -348,5 +346,4 @@ class PhaseSet:
     def _once(self, name: str, make: Callable[[], T]) -> T:
         if name not in self._cache:
             self._cache[name] = make()
-        found: T = self._cache[name]
-        return found
+        return cast(T, self._cache[name])
