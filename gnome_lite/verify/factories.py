@@ -131,7 +131,7 @@ def _checkpoint_label(checkpoint: str = "", **_: Any) -> str:
 def _mace_files(checkpoint: str = "medium-mpa-0", **_: Any) -> list[Path]:
     from mace.calculators.foundations_models import download_mace_mp_checkpoint
 
-    return [_here(checkpoint) or Path(download_mace_mp_checkpoint(checkpoint))]
+    return [local_file(checkpoint) or Path(download_mace_mp_checkpoint(checkpoint))]
 
 
 def _mace(checkpoint: str = "medium-mpa-0", device: str = "cpu", dtype: str = "float64") -> Made:
@@ -149,7 +149,7 @@ def _orb_files(checkpoint: str = "", model: str = "orb-v3-conservative-inf-omat"
     from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 
     address = signature(ORB_PRETRAINED_MODELS[model]).parameters["weights_path"].default
-    return [_here(checkpoint) or Path(cached_path(address))]
+    return [local_file(checkpoint) or Path(cached_path(address))]
 
 
 def _orb(
@@ -172,7 +172,7 @@ def _orb(
 def _sevennet_files(checkpoint: str = "7net-0", **_: Any) -> list[Path]:
     from sevenn.util import pretrained_name_to_path
 
-    return [_here(checkpoint) or Path(pretrained_name_to_path(checkpoint))]
+    return [local_file(checkpoint) or Path(pretrained_name_to_path(checkpoint))]
 
 
 def _sevennet(checkpoint: str = "7net-0", device: str = "cpu", modal: str = "") -> Made:
@@ -186,7 +186,7 @@ def _sevennet(checkpoint: str = "7net-0", device: str = "cpu", modal: str = "") 
 def _mattersim_files(checkpoint: str = "mattersim-v1.0.0-1M", **_: Any) -> list[Path]:
     from mattersim.utils.download_utils import download_checkpoint
 
-    if path := _here(checkpoint):
+    if path := local_file(checkpoint):
         return [path]
     # Where the package itself looks for it and puts it.
     path = Path("~/.local/mattersim/pretrained_models").expanduser() / f"{checkpoint.removesuffix('.pth')}.pth"
@@ -227,7 +227,7 @@ def _matgl(checkpoint: str = "TensorNet-MatPES-PBE-v2025.1-PES", device: str = "
     return PESCalculator(potential, stress_unit="eV/A3", use_voigt=True), known
 
 
-def _here(checkpoint: str) -> Path | None:
+def local_file(checkpoint: str) -> Path | None:
     """Return the checkpoint as a file, where it is one and not a name."""
     if "/" in checkpoint and not Path(checkpoint).exists():
         raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
