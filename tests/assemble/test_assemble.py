@@ -1,4 +1,7 @@
-"""What a campaign's space asks of its references."""
+"""What a campaign's space asks of its references.
+
+Covers `generators`, `predictors`, `references` and `verifiers`.
+"""
 
 from __future__ import annotations
 

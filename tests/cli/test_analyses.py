@@ -1,4 +1,7 @@
-"""analyse, synthesis, plot, release, match, seed gases: on a real store, and with what cannot be used."""
+"""analyse, synthesis, plot, release, match, seed gases: on a real store, and with what cannot be used.
+
+Covers `app` and `common` and beside the commands.
+"""
 
 from __future__ import annotations
 

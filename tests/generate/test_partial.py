@@ -1,4 +1,7 @@
-"""The stream of partially substituted crystals: ordered compounds nature makes, each once, reproducible."""
+"""The stream of partially substituted crystals: ordered compounds nature makes, each once, reproducible.
+
+Covers `partial_block`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Records come back as they went in; repeating a step changes nothing; bad numbers never pass."""
+"""Records come back as they went in; repeating a step changes nothing; bad numbers never pass.
+
+Covers `rows`, `writes` and `campaigns`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Opening a store: made, refused, or brought to the present schema, whole at any moment."""
+"""Opening a store: made, refused, or brought to the present schema, whole at any moment.
+
+Covers `alembic.env`, `schema_2`, `schema_3`, `schema_4` and `schema_5`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Several processes, killed ones too, on one SQLite store."""
+"""Several processes, killed ones too, on one SQLite store.
+
+Covers `locks`.
+"""
 
 from __future__ import annotations
 

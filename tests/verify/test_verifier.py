@@ -1,4 +1,7 @@
-"""Real child processes: every fault costs one candidate."""
+"""Real child processes: every fault costs one candidate.
+
+Covers `worker`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sameness: pymatgen's decision, for every description of a crystal."""
+"""Sameness: pymatgen's decision, for every description of a crystal.
+
+Covers `site_matching`.
+"""
 
 from __future__ import annotations
 

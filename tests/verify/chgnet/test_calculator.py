@@ -1,4 +1,7 @@
-"""Ours against the stock CHGNet calculator."""
+"""Ours against the stock CHGNet calculator.
+
+Covers `bond_graph` and `forward`.
+"""
 
 from __future__ import annotations
 

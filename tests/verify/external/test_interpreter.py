@@ -1,4 +1,7 @@
-"""Calculators in another interpreter. Here it is our own, which changes nothing in how they are reached."""
+"""Calculators in another interpreter. Here it is our own, which changes nothing in how they are reached.
+
+Covers `child`.
+"""
 
 from __future__ import annotations
 
