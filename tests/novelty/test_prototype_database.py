@@ -15,7 +15,10 @@ def fingerprint(crystal: Crystal) -> str:
 
 
 def prototype_database(**known: Crystal) -> PrototypeDatabase:
-    return PrototypeDatabase((id, c, fingerprint(c)) for id, c in known.items())
+    database = PrototypeDatabase()
+    for id, crystal in known.items():
+        database.add(id, crystal, fingerprint(crystal))
+    return database
 
 
 def judged(by: PrototypeDatabase, crystal: Crystal) -> Credibility:
