@@ -69,10 +69,17 @@ class Child(Channel):
         mark = uuid4().hex
         # A child's own children carry its parent's marks too.
         marked = {**environment, _MARKS: f"{os.environ.get(_MARKS, '')} {mark}"}
-        pipe, (lifeline, our_end) = subprocess.PIPE, os.pipe()
+        lifeline, our_end = os.pipe()
         try:
             self.process = subprocess.Popen(
-                command, 0, None, pipe, pipe, pipe, env=marked, pass_fds=[lifeline], start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=marked,
+                pass_fds=[lifeline],
+                start_new_session=True,
             )
             _kill_when_closed(lifeline, self.process.pid)
         except BaseException:

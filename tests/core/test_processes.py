@@ -66,7 +66,7 @@ def test_how_a_child_ends_is_said(order: str, kind: str, text: str) -> None:
     else:
         reason = one.end(0.5)
     assert reason == (kind, text)
-    assert time.monotonic() - started < EXIT_GRACE_S + 2.0
+    assert time.monotonic() - started < EXIT_GRACE_S + 10.0  # of 1000 that it would live
     assert not one.alive
     one.stop()  # once more does nothing
 
