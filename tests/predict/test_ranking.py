@@ -82,7 +82,11 @@ def test_explorers_are_the_most_uncertain_of_those_that_could_be_stable(world: W
     hopeful = [p for p in in_full.values() if p.e_above_hull_ev_per_atom <= p.spread_ev_per_atom]
     hopeful.sort(key=lambda p: -p.spread_ev_per_atom)
     assert len(hopeful) < 0.9 * len(in_full)
-    assert chosen(world, ranked(world, only), only) == [p.candidate_id for p in hopeful[:8]]
+    cascaded = ranked(world, only)
+    assert chosen(world, cascaded, only) == [p.candidate_id for p in hopeful[:8]]
+    # Nor is the rough spread of any other as large: it plays no part.
+    least = hopeful[7].spread_ev_per_atom
+    assert max(cascaded[i].spread_ev_per_atom for i in rough(cascaded, in_full)) < least
 
 
 @pytest.mark.parametrize("strategy", ["p_stable", "greedy", "expected_improvement"])
