@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import inspect
+import contextlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
@@ -16,56 +17,112 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-NAMES = ("stability", "verification", "prediction", "candidates", "learning")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "stability": ("stability_hull", "stability_store", "stability_uncertainty", "stability_analyses"),
+    "campaign": ("campaign_scale",),
+    "verification": (
+        "verification_relaxation",
+        "verification_batches",
+        "verification_sabotage",
+        "verification_gates",
+        "verification_dft",
+        "verification_delta",
+    ),
+    "prediction": (
+        "prediction_seed",
+        "prediction_dft",
+        "prediction_composition",
+        "prediction_speed",
+        "prediction_ablation",
+    ),
+    "candidates": (
+        "candidates_substitution",
+        "candidates_random",
+        "candidates_duplicates",
+        "candidates_stream",
+        "candidates_recovery",
+    ),
+    "learning": ("learning_replay", "learning_from_little", "learning_rediscovery", "learning_campaign"),
+}
+"""Each part is a module of this package with a function `measure(effort)` that returns or yields rows."""
+PARTS = tuple(part for parts in GROUPS.values() for part in parts)
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> int:
+    """Return 1 if a row missed its target, else 0; figures of a smoke run mean nothing and miss none."""
+    arguments = _arguments()
+    effort = Effort.SMOKE if arguments.smoke else Effort.LONG if arguments.long else Effort.DEFAULT
+    names = [part for name in arguments.names or GROUPS for part in GROUPS.get(name, (name,))]
+    rows: list[Row] = []
+    with _made_up() if arguments.smoke else contextlib.nullcontext():
+        for name in names:
+            measured = _run(name, effort)
+            rows += measured
+            if arguments.keep:
+                _keep(name, measured)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump([asdict(row) for row in rows], file, indent=1, default=_plain)
+    return int(not arguments.smoke and any(row.ok is False for row in rows))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}, or a part such as candidates_stream"
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(GROUPS)}, or a part such as candidates_stream"
     )
     parser.add_argument("--json", metavar="FILE", help="also write the rows here")
     parser.add_argument("--long", action="store_true", help="also what takes more than a few minutes")
     parser.add_argument(
+        "--smoke", action="store_true", help="at the smallest size, on made-up data: does it still run?"
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="write benchmarks/results/NAME.json with command and commit"
     )
     arguments = parser.parse_args()
-    parts = {path.stem for path in Path(__file__).parent.glob("*_*.py") if path.stem.split("_")[0] in NAMES}
-    unknown = set(arguments.names) - set(NAMES) - parts
+    unknown = set(arguments.names) - set(GROUPS) - set(PARTS)
     if unknown:
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(NAMES)}")
-    rows = []
-    for name in arguments.names or NAMES:
-        measured = []
-        try:
-            for row in _measure(name, arguments.long):
-                measured.append(row)
-                peer = "" if row.peer is None else f"  {row.peer_name} {row.peer:.4g}"
-                ratio = "" if row.ratio is None else f"  ratio {row.ratio:.3g}"
-                verdict = "" if row.ok is None else f"  target {row.target}: {'ok' if row.ok else 'MISSED'}"
-                print(f"{row.name}: {row.ours:.4g} {row.unit}{peer}{ratio}{verdict}", flush=True)
-        except FileNotFoundError as error:
-            print(f"{name}: skipped, {error}", file=sys.stderr)
-        rows += measured
-        if arguments.keep:
-            _keep(name, measured)
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1, default=_plain)
-    return 0 if all(row.ok is not False for row in rows) else 1
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(GROUPS)}")
+    if arguments.smoke and (arguments.long or arguments.keep):
+        parser.error("the figures of --smoke mean nothing: leave out --long and --keep")
+    return arguments
 
 
-def _measure(name: str, long: bool) -> Iterable[Row]:
-    measure = import_module(f"benchmarks.{name}").measure
-    return measure(long=long) if "long" in inspect.signature(measure).parameters else measure()
+def _made_up() -> contextlib.AbstractContextManager[None]:
+    from benchmarks.made_up import made_up_machine
+
+    return made_up_machine()
 
 
-def _keep(name: str, rows: list[Row]) -> None:
-    """The last result of each figure, with what it takes to repeat it; those of other parts stay as they are."""
+def _run(name: str, effort: Effort) -> list[Row]:
+    """The rows of one part, printed as they come; it ends where data are missing, and says so."""
+    measured: list[Row] = []
+    started = time.perf_counter()
+    try:
+        for row in import_module(f"benchmarks.{name}").measure(effort):
+            measured.append(row)
+            print(_line(row), flush=True)
+    except FileNotFoundError as error:
+        print(f"{name}: skipped, {error}", file=sys.stderr)
+    print(f"{name}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
+    return measured
+
+
+def _line(row: Row) -> str:
+    peer = f"  {row.peer_name}" if row.peer_name else ""
+    peer += "" if row.peer is None else f" {row.peer:.4g}"
+    ratio = "" if row.ratio is None else f"  ratio {row.ratio:.3g}"
+    verdict = "" if row.ok is None else f"  target {row.target}: {'ok' if row.ok else 'MISSED'}"
+    return f"{row.name}: {row.ours:.4g} {row.unit}{peer}{ratio}{verdict}"
+
+
+def _keep(name: str, rows: Sequence[Row]) -> None:
+    """Write the last result of each figure, with what it takes to repeat it; those of other parts stay as they are."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     changed = subprocess.run(
         ["git", "status", "--porcelain", "gnome_lite"], capture_output=True, text=True, check=False
@@ -90,7 +147,7 @@ def _keep(name: str, rows: list[Row]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Of what numpy worked out: a number or bool of Python's."""
+    """Return what numpy worked out as a number or bool of Python's."""
     return value.item()
 
 

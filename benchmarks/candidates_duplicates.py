@@ -14,25 +14,25 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks.rows import Row, speed_row
+from benchmarks.sizes import Effort, size
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 
 T = TypeVar("T")
 
-N_CANDIDATES = 2000
 SEED = 0
-REPEATS = 9
 ELEMENTS = ("Li", "Na", "K", "Mg", "Ca", "Al", "Ti", "Mn", "Fe", "O", "F", "S")
 RATTLES_ANG = (0.01, 0.05, 0.1, 0.2, 0.3)
 STRAINS = (0.0, 0.01, 0.03, 0.06, 0.1)
 
 
-def measure(long: bool = False) -> list[Row]:
-    """Rows of 2,000 candidates; `long` adds those of three times as many."""
-    rows = rows_of(N_CANDIDATES)
-    return rows + rows_of(3 * N_CANDIDATES) if long else rows
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
+    """Return the rows of some candidates and, in a long run, those of three times as many."""
+    rows = rows_of(size("candidates_duplicates.candidates", effort), effort)
+    many = size("candidates_duplicates.many", effort)
+    return rows + rows_of(many, effort) if many else rows
 
 
-def rows_of(n: int) -> list[Row]:
+def rows_of(n: int, effort: Effort) -> list[Row]:
     from pymatgen.core.structure_matcher import StructureMatcher
 
     from gnome_lite.novelty.matcher.index import groups
@@ -44,12 +44,12 @@ def rows_of(n: int) -> list[Row]:
     structures = [c.to_pymatgen() for c in crystals]
     number = {id(s): i for i, s in enumerate(structures)}
     theirs = np.empty(n, dtype=np.int64)
-    groups(crystals.take(np.arange(50)))  # imports and tables are not counted for either
+    groups(crystals.take(np.arange(min(n, 50))))  # imports and tables are not counted for either
     matcher.group_structures(structures[:2])
     their_seconds, found = _processor_seconds(lambda: matcher.group_structures(structures))
     for group in found:
         theirs[[number[id(s)] for s in group]] = number[id(group[0])]
-    runs = [_processor_seconds(lambda: groups(crystals)) for _ in range(REPEATS)]
+    runs = [_processor_seconds(lambda: groups(crystals)) for _ in range(size("candidates_duplicates.repeats", effort))]
     ours = runs[0][1]
     our_seconds = statistics.median(seconds for seconds, _ in runs)
     differ = int((ours != theirs).sum())

@@ -13,11 +13,14 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.rows import Row, speed_row
+from benchmarks.rows import Row, missing, speed_row
+from benchmarks.sizes import Effort, size
 from gnome_lite.chemistry.distances import min_distance_ratios
 from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, symbol
 from gnome_lite.generate.random_search import TOO_FEW, random_structures
@@ -25,8 +28,6 @@ from gnome_lite.generate.random_tries import SYMPREC_ANG, Formula
 from gnome_lite.generate.wyckoff import space_group
 
 FORMULAS = ("NaCl", "TiO2", "MgAl2O4", "LiFePO4")
-N_OURS, N_PYXTAL = 500, 40
-"""Structures of each formula: asked for; tried."""
 BUDGET_S = 15.0
 """PyXtal is given no more tries at a formula after this long..."""
 PATIENCE_S = 3.0
@@ -62,10 +63,21 @@ Make = Callable[[Formula, np.random.Generator], Outcome]
 NONE = Outcome(0, 0, 0, 0.0)
 
 
-def measure() -> list[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     found = (Formula.of(counts(name), MAX_ATOMS) for name in FORMULAS)
     formulas = [f for f in found if isinstance(f, Formula)]
-    ours, default, same_volumes = (run(formulas, make) for make in (make_ours, make_pyxtal, make_pyxtal_our_volumes))
+    n_ours, n_pyxtal = (size(f"candidates_random.{what}", effort) for what in ("structures", "pyxtal"))
+    ours = run(formulas, partial(make_ours, n=n_ours))
+    split = time_split(formulas, n_ours)
+    if find_spec("pyxtal") is None:
+        names = [f"random {formula} past the distance gate" for formula in FORMULAS]
+        return [missing(name, "PyXtal", "1/s", a.rate) for name, a in zip(names, ours, strict=True)] + split
+    return beside_pyxtal(formulas, ours, n_pyxtal) + split
+
+
+def beside_pyxtal(formulas: list[Formula], ours: list[Outcome], n: int) -> list[Row]:
+    """Rates, and how often either delivers what was asked for; PyXtal by its own volumes and by ours."""
+    default, same_volumes = (run(formulas, partial(make_pyxtal, n=n, our_volumes=own)) for own in (False, True))
     rows = [
         speed_row(
             f"random {formula} past the distance gate, {volumes} volumes", "1/s", a.rate, b.rate, "PyXtal", AT_LEAST
@@ -78,8 +90,9 @@ def measure() -> list[Row]:
         name = f"random structures, share of tries that pass, {volumes} volumes"
         rows.append(Row(name, "1", all_ours.passed / all_ours.tries, peer.passed / peer.tries, "PyXtal", None))
     name = "random structures, share of those with the group asked for"
-    rows.append(Row(name, "1", all_ours.true / all_ours.passed, all_default.true / all_default.passed, "PyXtal", None))
-    return rows + time_split(formulas)
+    shares = [outcome.true / max(outcome.passed, 1) for outcome in (all_ours, all_default)]
+    rows.append(Row(name, "1", *shares, "PyXtal", None))
+    return rows
 
 
 def run(formulas: list[Formula], make: Make) -> list[Outcome]:
@@ -88,9 +101,9 @@ def run(formulas: list[Formula], make: Make) -> list[Outcome]:
     return [make(formula, np.random.default_rng(i)) for i, formula in enumerate(formulas)]
 
 
-def make_ours(formula: Formula, rng: np.random.Generator) -> Outcome:
+def make_ours(formula: Formula, rng: np.random.Generator, n: int) -> Outcome:
     started = time.process_time()
-    pool, failures = random_structures(of_formula(formula), N_OURS, rng)
+    pool, failures = random_structures(of_formula(formula), n, rng)
     seconds = time.process_time() - started
     failed = failures.total() - failures[TOO_FEW]
     asked = [change.split(",")[0] for change in pool.changes]
@@ -99,7 +112,7 @@ def make_ours(formula: Formula, rng: np.random.Generator) -> Outcome:
     return Outcome(len(pool) + failed, int(passed.sum()), int((passed & true).sum()), seconds)
 
 
-def make_pyxtal(formula: Formula, rng: np.random.Generator, our_volumes: bool = False) -> Outcome:
+def make_pyxtal(formula: Formula, rng: np.random.Generator, n: int, our_volumes: bool) -> Outcome:
     """PyXtal with its own volumes and distances; or, given a lattice of our volume, with the gate as its distances."""
     from pyxtal import pyxtal
     from pyxtal.lattice import Lattice
@@ -111,7 +124,7 @@ def make_pyxtal(formula: Formula, rng: np.random.Generator, our_volumes: bool = 
     elements = [symbol(z) for z in formula.elements]
     crystals, asked, seconds = [], [], 0.0
     tries = 0
-    while tries < N_PYXTAL and seconds < BUDGET_S:
+    while tries < n and seconds < BUDGET_S:
         tries += 1
         units, groups = formula.choices[rng.integers(len(formula.choices))]
         number, seed, factor = int(rng.choice(groups)), int(rng.integers(2**31)), rng.uniform(0.4, 1.2)
@@ -142,16 +155,12 @@ def give_up(*_: object) -> None:
     raise TimeoutError
 
 
-def make_pyxtal_our_volumes(formula: Formula, rng: np.random.Generator) -> Outcome:
-    return make_pyxtal(formula, rng, our_volumes=True)
-
-
-def time_split(formulas: list[Formula]) -> list[Row]:
+def time_split(formulas: list[Formula], n: int) -> list[Row]:
     """Share of our time by step, under the profiler."""
     profile = cProfile.Profile()
     for i, formula in enumerate(formulas):
         rows = of_formula(formula)
-        profile.runcall(random_structures, rows, N_OURS, np.random.default_rng(i))
+        profile.runcall(random_structures, rows, n, np.random.default_rng(i))
     spent = {e.code.co_name: e.totaltime for e in profile.getstats() if not isinstance(e.code, str)}
     steps = {
         "drawing sites": "_draw_sites",

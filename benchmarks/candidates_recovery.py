@@ -15,23 +15,23 @@ import numpy as np
 
 from benchmarks.labelled import read
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort, size
 from gnome_lite.config import Generate, Space
 from gnome_lite.core.crystals import Crystal, CrystalBatch, symbol
 from gnome_lite.core.records import CandidatePool
 from gnome_lite.pipeline import Generator
 
-TARGETS, LONG_TARGETS = 250, 400
 MAX_ATOMS = 20
 GENERATE = Generate(max_atoms=MAX_ATOMS)
 UNLIKELY = Generate(max_atoms=MAX_ATOMS, threshold=1e-6)
 BOTH = "substitution or partial"
 
 
-def measure(long: bool = False) -> list[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     from gnome_lite.novelty.matcher.pairs import same
     from gnome_lite.novelty.novelty import CrystalNovelty
 
-    targets = read("mp20_val", LONG_TARGETS if long else TARGETS, MAX_ATOMS).crystals
+    targets = read("mp20_val", size("candidates_recovery.targets", effort), MAX_ATOMS).crystals
     parents = read("mpts52_val", max_atoms=MAX_ATOMS).crystals
     novelty = CrystalNovelty()
     prototypes = [novelty.prototype(key) for key in novelty.fingerprints(parents)]

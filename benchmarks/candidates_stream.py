@@ -13,15 +13,16 @@ import sys
 import time
 
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort, size
 
-COUNTS, LONG_COUNTS = (10_000, 100_000), (10_000, 100_000, 1_000_000)
 MEMORY_LIMIT_GIB = 1.5
 FLAT = 1.5
 """The cost per candidate may grow by this factor from the smallest to the largest count."""
 
 
-def measure(long: bool = False) -> list[Row]:
-    runs = {n: _child(n) for n in (LONG_COUNTS if long else COUNTS)}
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
+    least, most = (size(f"candidates_stream.{what}", effort) for what in ("least", "most"))
+    runs = {n: _child(n) for n in (least * 10**k for k in range(9)) if n <= most}
     rows = []
     for n, run in runs.items():
         rate = n / run["seconds"]

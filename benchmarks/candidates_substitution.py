@@ -8,31 +8,36 @@ from itertools import combinations
 import numpy as np
 
 from benchmarks.rows import Row, median_seconds, speed_row
+from benchmarks.sizes import Effort, size
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.chemistry.oxidation import oxidation_states
 from gnome_lite.config import Generate, Space
 from gnome_lite.core.crystals import symbol
 from gnome_lite.core.phases import PhaseSet
 
-PARENTS = 30
-"""pymatgen takes about half a second for each."""
 THRESHOLD = 1e-3
 FLOOR = -5.0
 """pymatgen's weight of pairs that were never observed."""
-SMALL_PARENTS = 30
 MAX_SITES = 6
 """Brute force compares up to 2^6 structures with one another."""
 
 
-def measure() -> list[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     from gnome_lite.sources.bundled_seed import SeedSource
 
     seed = SeedSource().load()
-    return [*whole_ions(seed), *partial_ions(seed), *site_choices(seed)]
+    return [
+        *whole_ions(seed, size("candidates_substitution.parents", effort)),
+        *partial_ions(seed),
+        *site_choices(seed, size("candidates_substitution.small_cells", effort)),
+    ]
 
 
-def whole_ions(seed: PhaseSet) -> list[Row]:
-    """All substitutions of the same parents, all elements allowed, made into crystals."""
+def whole_ions(seed: PhaseSet, n_parents: int) -> list[Row]:
+    """All substitutions of the same parents, all elements allowed, made into crystals.
+
+    pymatgen takes about half a second for each parent.
+    """
     from pymatgen.analysis.structure_prediction.substitutor import Substitutor
     from pymatgen.core import Species, Structure
     from pymatgen.transformations.standard_transformations import SubstitutionTransformation
@@ -55,7 +60,7 @@ def whole_ions(seed: PhaseSet) -> list[Row]:
         if set(structure.composition.elements) <= known:
             chosen.append(i)
             decorated.append(structure)
-        if len(chosen) == PARENTS:
+        if len(chosen) == n_parents:
             break
     parents, ids = seed.crystals.take(chosen), [seed.entries[i].id for i in chosen]
     space = Space(
@@ -96,7 +101,7 @@ def whole_ions(seed: PhaseSet) -> list[Row]:
         same += mine == theirs
     return [
         speed_row(
-            f"whole-ion substitution of {PARENTS} parents, crystals made",
+            f"whole-ion substitution of {n_parents} parents, crystals made",
             "candidates/s",
             ours_per_s,
             theirs_per_s,
@@ -107,11 +112,11 @@ def whole_ions(seed: PhaseSet) -> list[Row]:
             "parents whose substitutions are pymatgen's (floor -5, ions that stay counted)",
             "",
             same,
-            PARENTS,
+            n_parents,
             "parents",
             None,
             "all",
-            same == PARENTS,
+            same == n_parents,
         ),
     ]
 
@@ -153,7 +158,7 @@ def partial_ions(seed: PhaseSet) -> list[Row]:
     ]
 
 
-def site_choices(seed: PhaseSet) -> list[Row]:
+def site_choices(seed: PhaseSet, n: int) -> list[Row]:
     """Inequivalent choices of an ion's sites in small primitive cells, against comparing all structures."""
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
@@ -180,9 +185,9 @@ def site_choices(seed: PhaseSet) -> list[Row]:
         groups = 0
         for kind in range(len(kinds)):
             own = np.flatnonzero(site == kind)
-            for size in range(1, len(own)):
+            for n_replaced in range(1, len(own)):
                 replaced = []
-                for chosen in combinations(own, size):
+                for chosen in combinations(own, n_replaced):
                     structure = cell.to_pymatgen()
                     for at in chosen:
                         structure.replace(at, "X")
@@ -191,12 +196,12 @@ def site_choices(seed: PhaseSet) -> list[Row]:
         theirs_s += time.perf_counter() - started
         ours.append(mine)
         theirs.append(groups)
-        if len(ours) == SMALL_PARENTS:
+        if len(ours) == n:
             break
     same = sum(a == b for a, b in zip(ours, theirs, strict=True))
     return [
         speed_row(
-            f"inequivalent choices of sites in {SMALL_PARENTS} small cells",
+            f"inequivalent choices of sites in {n} small cells",
             "classes/s",
             sum(ours) / ours_s,
             sum(theirs) / theirs_s,
@@ -206,11 +211,11 @@ def site_choices(seed: PhaseSet) -> list[Row]:
             "small cells with as many classes as StructureMatcher finds groups",
             "",
             same,
-            SMALL_PARENTS,
+            n,
             "cells",
             None,
             "all",
-            same == SMALL_PARENTS,
+            same == n,
         ),
     ]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 
-from benchmarks.learning_replay import ROUNDS, SEEDS, gain, middle
+from benchmarks.learning_replay import gain, middle
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort, campaign_settings, size
 from gnome_lite.evaluation.replay import Replay
 
 KNOWN = 0.05
@@ -23,20 +24,23 @@ LEARNT = {
 }
 
 
-def measure(long: bool = False) -> Iterator[Row]:
-    """Only `long`: half an hour. Networks are kept in the home."""
-    if not long:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    """Yield rows in a long run only: half an hour. Networks are kept in the home."""
+    rounds = size("learning_from_little.rounds", effort)
+    if not rounds:
         return
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay import BUDGET
     from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings
 
-    config = CampaignConfig.model_validate({"predict": {"retrain_learning_rate": RATE}})
+    settings = campaign_settings(effort)
+    settings["predict"] = {"retrain_learning_rate": RATE, **settings.get("predict", {})}
+    config = CampaignConfig.model_validate(settings)
     ours = config.select.strategy
-    plans = make_plans(["random", ours], list(LEARNT), SEEDS, BUDGET, ROUNDS)
+    seeds, budget = (size(f"learning_replay.{what}", effort) for what in ("seeds", "budget"))
+    plans = make_plans(["random", ours], list(LEARNT), seeds, budget, rounds)
     with progress_on(sys.stderr) as progress:
         truth, networks = open_replay(config, Settings(), None, progress, KNOWN)
         predict = config.predict.model_dump(mode="json")
@@ -52,7 +56,8 @@ def measure(long: bool = False) -> Iterator[Row]:
 
 
 def _by_round(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
-    for k in range(ROUNDS):
+    rounds = ours[0].plan.rounds
+    for k in range(rounds):
         of, theirs = ([one.rounds[k] for one in some if len(one.rounds) > k] for some in (ours, random))
         rate, chance = (middle(r.hit_rate for r in some) for some in (of, theirs))
         yield Row(f"{who}: hit rate in round {k + 1}", "", rate, chance, "random", rate / chance if chance else None)
@@ -62,4 +67,4 @@ def _by_round(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
         yield Row(f"{who}: calibration error of P(stable) in round {k + 1}", "", calibration, None, "", None)
     found, stable = [one.rounds[-1].found for one in ours], middle(one.stable for one in ours)
     of = f"lowest {min(found)}, highest {max(found)} of {len(found)} seeds; stable ones offered"
-    yield Row(f"{who}: found in {ROUNDS} rounds", "crystals", middle(found), stable, of, None)
+    yield Row(f"{who}: found in {rounds} rounds", "crystals", middle(found), stable, of, None)

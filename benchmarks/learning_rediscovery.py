@@ -1,7 +1,7 @@
 """Which hidden stable compounds of Fe-Li-O-P a campaign finds again (Materials Project entries, CC BY 4.0).
 
-Always: how many of them have a parent, and which the generators make at all; no energy is computed. With `long`: the
-campaigns themselves, hours the first time; they are kept in $GNOME_LITE_REDISCOVERY_HOME, else in
+By default: how many of them have a parent, and which the generators make at all; no energy is computed. In a long run:
+the campaigns themselves, hours the first time; they are kept in $GNOME_LITE_REDISCOVERY_HOME, else in
 data/local/rediscovery, and only read when they are complete.
 """
 
@@ -15,26 +15,26 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rows import Row, data_dir
+from benchmarks.sizes import Effort, campaign_settings, size
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.evaluation.rediscovery import Hidden
 
 ENTRIES = "mp_entries_Fe-Li-O-P.json.gz"
 PARENTS = ("mp20_val.csv.gz", "mpts52_val.csv.gz")
-BUDGET, ROUNDS = 1000, 10
-BUDGETS = (25, 50, 100, 200, 500, BUDGET)
+BUDGETS = (25, 50, 100, 200, 500)
 WITH_PARENT, WITHOUT_PARENT, OVER_ION_EXCHANGE = 0.8, 1, 2.0
-MOST_PARTIAL = 1500
-"""Candidates of partial substitution looked at, distinct ones: about what five rounds take."""
 
 
-def measure(long: bool = False) -> Iterator[Row]:
-    """With `long` the campaigns are run or read."""
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    """Yield what can be made; in a long run what campaigns found instead, in a smoke run both."""
     data_dir()
-    if long:
-        yield from _campaigns()
-    else:
-        yield from _candidates()
+    budget = size("learning_rediscovery.budget", effort)
+    if not budget or effort is Effort.SMOKE:
+        # Of partial substitution so many distinct candidates are looked at as five rounds take.
+        yield from _candidates(size("learning_rediscovery.partial", effort))
+    if budget:
+        yield from _campaigns(budget, effort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _Parents:
     crystals: CrystalBatch
 
 
-def _candidates() -> Iterator[Row]:
+def _candidates(most_partial: int) -> Iterator[Row]:
     """What can be made, with the given phases as DFT has them."""
     from gnome_lite.evaluation.rediscovery import (
         StructureTypes,
@@ -82,14 +82,14 @@ def _candidates() -> Iterator[Row]:
     usable = [e for e in shown if e.id not in far and len(e.crystal) <= MAX_ATOMS]
     parents = _Parents([e.id for e in usable], CrystalBatch.from_crystals(e.crystal for e in usable))
     made_by: dict[str, set[str]] = {}
-    generators: dict[GeneratorName, int | None] = {"substitution": None, "prototypes": None, "partial": MOST_PARTIAL}
+    generators: dict[GeneratorName, int | None] = {"substitution": None, "prototypes": None, "partial": most_partial}
     for name, most in generators.items():
         n, made_by[name] = _made(name, config, parents, hidden, most)
         of_parents = sum(h.id in made_by[name] for h in with_parent)
         yield Row(f"of these, made by {name}", "", len(made_by[name]), None, f"of {n} distinct candidates", None)
         yield Row(f"of these, made by {name}, with a parent", "", of_parents, None, "", None)
     union = set().union(*made_by.values())
-    share = sum(h.id in union for h in with_parent) / len(with_parent)
+    share = sum(h.id in union for h in with_parent) / max(len(with_parent), 1)
     yield Row("of these with a parent, made by any: share", "", share, None, "", None, ">= 0.8", share >= WITH_PARENT)
     more = sum(h.id in union for h in hidden if not h.parents)
     yield Row("of these without a parent, made by any", "", more, None, "", None, ">= 1", more >= WITHOUT_PARENT)
@@ -118,7 +118,16 @@ def _made(
     return n, made
 
 
-def _campaigns() -> Iterator[Row]:
+def _tiny(config: CampaignConfig) -> CampaignConfig:
+    """The same campaign with few candidates and hardly any training."""
+    generate = config.generate.model_copy(update={"candidates": 20, "max_atoms": 8})
+    changed = {
+        name: getattr(config, name).model_copy(update=of) for name, of in campaign_settings(Effort.SMOKE).items()
+    }
+    return config.model_copy(update={"generate": generate, **changed})
+
+
+def _campaigns(most: int, effort: Effort) -> Iterator[Row]:
     import sys
 
     from gnome_lite.evaluation.rediscovery_campaigns import ARMS, arm_config, run_arm
@@ -128,25 +137,28 @@ def _campaigns() -> Iterator[Row]:
     home = Path(os.environ.get("GNOME_LITE_REDISCOVERY_HOME", "data/local/rediscovery"))
     with progress_on(sys.stderr) as progress:
         task = prepare_rediscovery(data_dir() / ENTRIES, [data_dir() / name for name in PARENTS], home, progress)
-        results = {arm: run_arm(arm, task, arm_config(arm, task, BUDGET, ROUNDS), progress) for arm in ARMS}
+        configs = {arm: arm_config(arm, task, most, size("learning_rediscovery.rounds", effort)) for arm in ARMS}
+        if effort is Effort.SMOKE:
+            configs = {arm: _tiny(config) for arm, config in configs.items()}
+        results = {arm: run_arm(arm, task, config, progress) for arm, config in configs.items()}
     ours = results["campaign"]
     figures = ours.as_json()
     yield Row("stable compounds of three and more elements in Fe-Li-O-P, hidden", "", len(task.hidden), None, "", None)
     yield Row("of these, equal to a crystal of the bundled seed (a leak)", "", len(task.leaks), None, "", None)
     yield Row("of these, with a parent (fit_anonymous)", "", figures["with_parent"], None, "", None)
     share = figures["found_with_parent"] / max(figures["with_parent"], 1)
-    name = f"of these with a parent, found again within {BUDGET} verifications: share"
+    name = f"of these with a parent, found again within {most} verifications: share"
     yield Row(name, "", share, None, "", None, f">= {WITH_PARENT}", share >= WITH_PARENT)
     alone = figures["found_without_parent"]
-    name = f"of these without a parent, found again within {BUDGET} verifications"
+    name = f"of these without a parent, found again within {most} verifications"
     yield Row(name, "", alone, None, "", None, f">= {WITHOUT_PARENT}", alone >= WITHOUT_PARENT)
     yield Row("of these, found again and called stable", "", figures["found_stable"], None, "", None)
-    for budget in BUDGETS:
+    for budget in (*(b for b in BUDGETS if b < most), most):
         found = ours.found_within(budget)
         for arm, title in (("ion_exchange", "plain ion exchange"), ("random", "random")):
             peer = results[arm].found_within(budget)
             ratio = found / peer if peer else None
-            wanted = budget == BUDGET and arm == "ion_exchange"
+            wanted = budget == most and arm == "ion_exchange"
             yield Row(
                 f"of these, found again within {budget} verifications", "", found, peer, title, ratio,
                 f">= {OVER_ION_EXCHANGE:g}x" if wanted else "",
@@ -164,10 +176,3 @@ def _campaigns() -> Iterator[Row]:
         n = sum(r.outcome.split(" (")[0] == cause for r in missed)
         formulas = " ".join(r.formula for r in missed if r.outcome.split(" (")[0] == cause)
         yield Row(f"missed, {cause}: {formulas}", "", n, None, "", None)
-
-
-if __name__ == "__main__":
-    import sys
-
-    for row in measure("--long" in sys.argv):
-        print(row.name, row.ours, row.unit, row.peer_name, row.peer, row.ratio, row.target, row.ok, flush=True)

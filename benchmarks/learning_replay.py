@@ -4,50 +4,46 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort, campaign_settings, size
 from gnome_lite.evaluation.ground_truth import GroundTruth
 from gnome_lite.evaluation.replay import Networks, Replay
 from gnome_lite.pipeline import silent
 
-SEEDS, ROUNDS, SHARE = 5, 6, 0.9
+SHARE = 0.9
 RETRAINED = ("base",)
 """As campaigns do by default; `gnome-lite benchmark replay --retrain continue` is the other way, as long again."""
 FAR_EV_PER_ATOM, GROWS = 0.1, 0.15
 
 
-def measure(long: bool = False, directory: Path | None = None) -> Iterator[Row]:
-    """Rows of the shipped labelled pool, or of the one in a directory.
-
-    Raises:
-        FileNotFoundError: if there is none.
-    """
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay import BUDGET, STRATEGIES
+    from gnome_lite.evaluation.replay import STRATEGIES
     from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings, bundled
 
-    place = bundled("replay") if directory is None else directory
-    if not (place / "universe.parquet").is_file():
-        raise FileNotFoundError(f"no labelled pool in {place}: `gnome-lite benchmark labelled pool` makes one")
-    config, ours = CampaignConfig(), CampaignConfig().select.strategy
+    if not bundled("replay").is_dir():
+        raise FileNotFoundError(f"no labelled pool in {bundled('replay')}")
+    config = CampaignConfig.model_validate(campaign_settings(effort))
+    ours = config.select.strategy
+    seeds, rounds, budget = (size(f"learning_replay.{what}", effort) for what in ("seeds", "rounds", "budget"))
+    retrained_ways = RETRAINED if size("learning_replay.retrained", effort) else ()
     with progress_on(sys.stderr) as progress:
-        truth, networks = open_replay(config, Settings(), directory, progress)
-        plans = make_plans(STRATEGIES, ["none"], SEEDS, BUDGET, ROUNDS, until=SHARE)
-        learning = ["frozen", *RETRAINED] if long else ["frozen"]
-        plans += make_plans([ours], learning, SEEDS, BUDGET, ROUNDS)
+        truth, networks = open_replay(config, Settings(), None, progress)
+        plans = make_plans(STRATEGIES, ["none"], seeds, budget, rounds, until=SHARE)
+        plans += make_plans([ours], ["frozen", *retrained_ways], seeds, budget, rounds)
         predict = config.predict.model_dump(mode="json")
         arms = by_arm(run_replays(truth, plans, networks, config.select, predict, None, progress=progress))
     chosen, random = arms[ours, "none"], arms["random", "none"]
     yield from _promised(f"{ours}, not retrained", chosen, random)
     yield gain("learning from errors", chosen, arms[ours, "frozen"], "nothing learnt")
-    for retrain in RETRAINED if long else ():
+    for retrain in retrained_ways:
         retrained = arms[ours, retrain]
         yield _last_hit_rate(f"{ours}, retrained: {retrain}", retrained)
         yield gain(f"retraining ({retrain})", retrained, arms[ours, "frozen"], "nothing learnt")
@@ -73,10 +69,11 @@ def _promised(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
 
 
 def _last_hit_rate(who: str, ours: Sequence[Replay]) -> Row:
-    last = [one.rounds[ROUNDS - 1] for one in ours]
+    rounds = ours[0].plan.rounds
+    last = [one.rounds[rounds - 1] for one in ours]
     rate, reachable = middle(r.hit_rate for r in last), middle(r.reachable for r in last)
     return Row(
-        f"replay hit rate of the last of {ROUNDS} rounds, {who}", "", rate, reachable, "perfect picker",
+        f"replay hit rate of the last of {rounds} rounds, {who}", "", rate, reachable, "perfect picker",
         rate / reachable if reachable else None, ">= 0.80, or >= 0.9 of a perfect picker's",
         rate >= 0.8 or rate >= 0.9 * reachable,
     )  # fmt: skip
@@ -84,17 +81,19 @@ def _last_hit_rate(who: str, ours: Sequence[Replay]) -> Row:
 
 def gain(what: str, ours: Sequence[Replay], plain: Sequence[Replay], over: str) -> Row:
     """Paired by seed: both were offered the same crystals."""
-    more = [a.rounds[ROUNDS - 1].found - b.rounds[ROUNDS - 1].found for a, b in zip(ours, plain, strict=True)]
+    rounds = ours[0].plan.rounds
+    more = [a.rounds[rounds - 1].found - b.rounds[rounds - 1].found for a, b in zip(ours, plain, strict=True)]
     return Row(
-        f"{what} over {over}, more stable found in {ROUNDS} rounds", "crystals", median(more),
-        middle(one.rounds[ROUNDS - 1].found for one in plain),
+        f"{what} over {over}, more stable found in {rounds} rounds", "crystals", median(more),
+        middle(one.rounds[rounds - 1].found for one in plain),
         f"found with {over}; differences of {len(more)} seeds {min(more):+d} to {max(more):+d}", None,
         "all differences above 0", min(more) > 0,
     )  # fmt: skip
 
 
 def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Iterator[Row]:
-    for k in (0, ROUNDS - 1):
+    rounds = ours[0].plan.rounds
+    for k in (0, rounds - 1):
         rows = [one.rounds[k] for one in ours if len(one.rounds) > k]
         rate, theirs = (middle(one.rounds[k].hit_rate for one in of if len(one.rounds) > k) for of in (ours, random))
         yield Row(f"replay, {who}: hit rate in round {k + 1}", "", rate, theirs, "random", None)
@@ -105,14 +104,14 @@ def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
         ):
             if any(v is not None for v in values):
                 yield Row(f"replay, {who}: {name} in round {k + 1}", unit, middle(values), None, "", None)
-    found = middle(one.rounds[ROUNDS - 1].found / one.stable for one in ours)
-    theirs = middle(one.rounds[ROUNDS - 1].found / one.stable for one in random)
-    yield Row(f"replay, {who}: share of stable found in {ROUNDS} rounds", "", found, theirs, "random", None)
+    found = middle(one.rounds[rounds - 1].found / one.stable for one in ours)
+    theirs = middle(one.rounds[rounds - 1].found / one.stable for one in random)
+    yield Row(f"replay, {who}: share of stable found in {rounds} rounds", "", found, theirs, "random", None)
     if all(one.verifications_to(SHARE) is not None for one in ours):
         share = _share_of_random(ours, random)
         yield Row(f"replay, {who}: verifications to {SHARE:.0%}, share of random's", "", share, None, "", None)
-    seconds = middle(sum(r.seconds for r in one.rounds[:ROUNDS]) for one in ours)
-    yield Row(f"replay, {who}: {ROUNDS} rounds", "s", seconds, None, "", None)
+    seconds = middle(sum(r.seconds for r in one.rounds[:rounds]) for one in ours)
+    yield Row(f"replay, {who}: {rounds} rounds", "s", seconds, None, "", None)
 
 
 def _held_back(truth: GroundTruth, networks: Networks) -> Iterator[Row]:

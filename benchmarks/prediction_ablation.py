@@ -12,17 +12,17 @@ import numpy as np
 import torch
 
 from benchmarks.rows import Row, data_dir
+from benchmarks.sizes import Effort, size
 from gnome_lite.predict.fit import Schedule, evaluate, fit
 from gnome_lite.predict.graph import build_graphs
 from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
 from gnome_lite.predict.train import in_training
 from gnome_lite.sources.labelled import read_labelled
 
-N_CRYSTALS, EPOCHS = 2000, 10
 AVERAGED = "mean of the weights of the last three epochs"
 MIXED = "products in bfloat16, as on a GPU"
 DEFAULT = Architecture()
-SCHEDULE = Schedule(EPOCHS, 3e-3, 32)
+SCHEDULE = Schedule(1, 3e-3, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +45,30 @@ VARIANTS = {
     "cutoff 5 Å": (replace(DEFAULT, cutoff_ang=5.0), SCHEDULE),
     "4 steps": (replace(DEFAULT, steps=4), SCHEDULE),
     "width 96": (replace(DEFAULT, width=96), SCHEDULE),
-    "linear decay of the learning rate": (DEFAULT, Linear(EPOCHS, 3e-3, 32)),
-    "the same, at a third of the rate": (DEFAULT, Linear(EPOCHS, 1e-3, 32)),
+    "linear decay of the learning rate": (DEFAULT, Linear(1, 3e-3, 32)),
+    "the same, at a third of the rate": (DEFAULT, Linear(1, 1e-3, 32)),
     AVERAGED: (DEFAULT, SCHEDULE),
     MIXED: (DEFAULT, SCHEDULE),
     "batches of 64": (DEFAULT, replace(SCHEDULE, batch_size=64, learning_rate=4e-3)),
     "half the crystals at wrong volumes": (DEFAULT, replace(SCHEDULE, volume_jitter=0.2)),
 }
+"""Network and schedule; how many epochs all have is said by `sizes`."""
 
 
-def measure(long: bool = False) -> list[Row]:
-    """Nothing unless `long`: ten minutes."""
-    if not long:
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
+    """Return nothing unless the run is a long one: ten minutes."""
+    n_crystals, epochs = size("prediction_ablation.crystals", effort), size("prediction_ablation.epochs", effort)
+    if not n_crystals:
         return []
     torch.set_num_threads(1)
     data = read_labelled(data_dir() / "mp20_val.csv.gz")
     chosen = np.zeros(len(data), dtype=bool)
-    chosen[np.linspace(0, len(data) - 1, N_CRYSTALS).astype(int)] = True
+    chosen[np.linspace(0, len(data) - 1, n_crystals).astype(int)] = True
     data = data.take(chosen)
     training = in_training(data.crystals.reduced_formulas())
     errors: dict[str, float] = {}
-    for name, (architecture, schedule) in VARIANTS.items():
+    for name, (architecture, per_epoch) in VARIANTS.items():
+        schedule = replace(per_epoch, epochs=epochs)
         graphs, ok = build_graphs(data.crystals, architecture.cutoff_ang * schedule.reach)
         targets = data.e_form_ev_per_atom[ok].astype(np.float32)
         known = training[ok]
@@ -101,7 +104,7 @@ def measure(long: bool = False) -> list[Row]:
         errors[name] = float(np.abs(evaluate(network, held) - targets[~known]).mean())
     first = errors["as shipped"]
     n_known, n_held = int(training.sum()), int((~training).sum())
-    title = f"one network, {EPOCHS} epochs on {n_known} crystals, MAE on {n_held} of unseen formulas"
+    title = f"one network, {epochs} epochs on {n_known} crystals, MAE on {n_held} of unseen formulas"
     return [
         Row(f"{title}: {name}", "eV/atom", error, first, "as shipped", first - error) for name, error in errors.items()
     ]

@@ -16,7 +16,7 @@ from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.graph import GraphSet, build_graphs
 
 WIDTH, CONVOLUTIONS, HIDDEN, NEIGHBOURS, CUTOFF_ANG = 64, 3, 128, 12, 6.0
-EPOCHS, BATCH_SIZE, LEARNING_RATE = 30, 64, 2e-3
+BATCH_SIZE, LEARNING_RATE = 64, 2e-3
 
 
 class Cgcnn(nn.Module):
@@ -45,7 +45,7 @@ class Cgcnn(nn.Module):
         return self.mean + self.scale * self.read(pooled)[:, 0]
 
 
-def train(training: TrainingSet, seed: int = 0) -> Callable[[TrainingSet], np.ndarray]:
+def train(training: TrainingSet, epochs: int, seed: int = 0) -> Callable[[TrainingSet], np.ndarray]:
     """A network trained here: crystals -> formation energies, eV/atom, [n]; NaN for those without a neighbour."""
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -54,9 +54,9 @@ def train(training: TrainingSet, seed: int = 0) -> Callable[[TrainingSet], np.nd
     network = Cgcnn(float(y.mean()), float(y.std()))
     rng = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
-    batches = len(known) // BATCH_SIZE
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, EPOCHS * batches)
-    for _ in range(EPOCHS):
+    batches = max(1, len(known) // BATCH_SIZE)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, epochs * batches)
+    for _ in range(epochs):
         for index in np.array_split(rng.permutation(len(known)), batches):
             loss = (network(known.take(index)) - y[index]).abs().mean() / network.scale
             optimiser.zero_grad()

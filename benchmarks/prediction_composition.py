@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, data_dir, median_seconds
+from benchmarks.sizes import Effort, size
 from gnome_lite.core.crystals import MAX_Z
 
 LEVEL = "mp-GGA_GGA+U-MP2020"
 TARGET_EV_PER_ATOM = 0.090
 RIDGE = 0.1
-N_TIMED = 10_000
 
 Array = NDArray[np.float64]
 
 
-def measure(long: bool = False) -> list[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.build import join, split
     from gnome_lite.predict.composition import lowest_of_formulas
@@ -63,9 +63,10 @@ def measure(long: bool = False) -> list[Row]:
     rows.append(
         Row("rank correlation of spread and error", "", _spearman(spread, np.abs(predicted - truth)), None, "", None)
     )
-    counts = np.resize(unseen.crystals.counts, (N_TIMED, MAX_Z + 1))
+    n_timed = size("prediction_composition.timed", effort)
+    counts = np.resize(unseen.crystals.counts, (n_timed, MAX_Z + 1))
     seconds = median_seconds(lambda: ensemble.predict(counts))
-    rows.append(Row(f"formulas screened, {members} members", "1/s", N_TIMED / seconds, None, "", None))
+    rows.append(Row(f"formulas screened, {members} members", "1/s", n_timed / seconds, None, "", None))
     return rows
 
 

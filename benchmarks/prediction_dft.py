@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks import prediction_cgcnn
 from benchmarks.rows import Row, data_dir
+from benchmarks.sizes import Effort, size
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.ensemble import Ensemble
 
@@ -23,8 +24,8 @@ VOLUMES = {20: "20 volumes", 0: "three volumes", 1: "the volume it has"}
 MAE_TARGET, PAIR_TARGET, SPEARMAN_TARGET = 0.035, 0.030, 0.35
 
 
-def measure(long: bool = False) -> Iterator[Row]:
-    """With `long` beside a CGCNN trained in the same run, a quarter of an hour."""
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    """Yield the rows; a long run has them beside a CGCNN trained in it, a quarter of an hour."""
     from gnome_lite.assemble import shipped_model
     from gnome_lite.core.metrics import spread_correlation
     from gnome_lite.predict import checkpoint
@@ -39,7 +40,8 @@ def measure(long: bool = False) -> Iterator[Row]:
     sets = {title: read_labelled(data_dir() / f"{name}.csv.gz") for name, title in SETS.items()}
     training, _ = split(join(list(sets.values())))
     mean = training.e_form_ev_per_atom.mean()
-    cgcnn = prediction_cgcnn.train(training) if long else None
+    epochs = size("prediction_dft.cgcnn_epochs", effort)
+    cgcnn = prediction_cgcnn.train(training, epochs) if epochs else None
     spreads, errors = [], []
     for title, data in sets.items():
         held = data.take(~in_training(data.crystals.reduced_formulas()))

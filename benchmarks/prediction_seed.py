@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort
 
 SCANS = ((0, "three volumes, median (default)"), (1, "the volume it has"), (20, "20 volumes, lowest (GNoME's scan)"))
 MAX_CALIBRATION_ERROR = 0.05
 
 
-def measure(long: bool = False) -> Iterator[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from scipy.stats import spearmanr
 
     from gnome_lite.assemble import load_references, shipped_model

@@ -15,25 +15,23 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.rows import Row, speed_row
+from benchmarks.sizes import Effort, campaign_settings, size
 from gnome_lite.core.crystals import CrystalBatch
 
-N_CANDIDATES, N_CHGNET = 1000, 60
-N_POOLS = 16
-"""In `long` runs; a pool is of `N_CANDIDATES`, and four of them are one of 4,000."""
 MIN_RATIO_ONE, MIN_RATIO_CASCADE = 20.0, 10.0
 
 
-def measure(long: bool = False) -> list[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     import torch
 
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    pools = candidates(N_POOLS if long else 4)
-    return [*_inference(pools), *_memory(pools[0]), *_training()]
+    pools = candidates(size("prediction_speed.pools", effort), size("prediction_speed.pool", effort))
+    return [*_inference(pools, effort), *_memory(pools[0], effort), *_training()]
 
 
-def candidates(n_pools: int) -> list[CrystalBatch]:
-    """Pools of `N_CANDIDATES` gated substitutions of the bundled references."""
+def candidates(n_pools: int, n: int) -> list[CrystalBatch]:
+    """Pools of n gated substitutions of the bundled references."""
     from gnome_lite.assemble import load_references, make_gate
     from gnome_lite.config import CampaignConfig
     from gnome_lite.generate.substitution import IonicSubstitution
@@ -45,13 +43,13 @@ def candidates(n_pools: int) -> list[CrystalBatch]:
     parts: list[CrystalBatch] = []
     for pool in generator.generate(references.crystals.take(small), ids, 1, np.random.default_rng(0)):
         parts.append(pool.crystals.take(np.array([not cause for cause in gate.causes(pool.crystals)], dtype=bool)))
-        if sum(len(p) for p in parts) >= n_pools * N_CANDIDATES:
+        if sum(len(p) for p in parts) >= n_pools * n:
             break
     everything = CrystalBatch.concatenate(parts)
-    return [everything.take(np.arange(k, n_pools * N_CANDIDATES, n_pools)) for k in range(n_pools)]
+    return [everything.take(np.arange(k, n_pools * n, n_pools)) for k in range(n_pools)]
 
 
-def _inference(pools: list[CrystalBatch]) -> list[Row]:
+def _inference(pools: list[CrystalBatch], effort: Effort) -> list[Row]:
     from chgnet.model import CHGNet
 
     from gnome_lite.assemble import level_of, load_references, make_predictor
@@ -64,11 +62,14 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
     from gnome_lite.settings import Settings
     from gnome_lite.stability.hull import build_hull
 
-    config, references = CampaignConfig(), load_references()
-    config = config.model_copy(update={"predict": config.predict.model_copy(update={"processes": 1})})
+    references = load_references()
+    settings = campaign_settings(effort)
+    config = CampaignConfig.model_validate(settings | {"predict": settings.get("predict", {}) | {"processes": 1}})
     predictor = make_predictor(config, Settings(), level_of(config))
     model = predictor.base(references, silent)
-    few = pools[0].take(np.arange(0, N_CANDIDATES, N_CANDIDATES // N_CHGNET))
+    n = len(pools[0])
+    few = pools[0].take(np.arange(0, n, n // size("prediction_speed.chgnet", effort)))
+    repeats = size("prediction_speed.repeats", effort)
     predictor.predict(model.id, few, silent)  # loading is not counted
     ensemble = predictor._ensemble(model.id)
     chgnet = CHGNet.load(use_device="cpu", verbose=False)
@@ -80,15 +81,15 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
             chgnet.predict_structure(structure, task="e")
 
     pool, ones = pools[0], volume_factors(1)
-    their_rate = len(few) / _seconds(peers)
-    one = _seconds(lambda: ensemble.energies(pool, ones, [0]))
-    graphs = _seconds(lambda: build_graphs(pool, ensemble.cutoff_ang))
-    some = GraphTensors.of(build_graphs(pool.take(np.arange(30)), ensemble.cutoff_ang)[0])
+    their_rate = len(few) / _seconds(peers, repeats)
+    one = _seconds(lambda: ensemble.energies(pool, ones, [0]), repeats)
+    graphs = _seconds(lambda: build_graphs(pool, ensemble.cutoff_ang), repeats)
+    some = GraphTensors.of(build_graphs(pool.take(np.arange(min(30, n))), ensemble.cutoff_ang)[0])
     import torch
 
     with torch.inference_mode():
-        loop = _seconds(lambda: [network(some) for network in ensemble.networks], 15)
-        vmap = _seconds(lambda: stacked(ensemble.networks, some), 15)
+        loop = _seconds(lambda: [network(some) for network in ensemble.networks], 5 * repeats)
+        vmap = _seconds(lambda: stacked(ensemble.networks, some), 5 * repeats)
 
     hull = build_hull(references, ())
     outlook = predictor.outlook(model.id, hull.distances)
@@ -118,13 +119,14 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
     whole = f"{members} members x {len(VOLUMES)} volumes"
     peer = "CHGNet, one by one"
     rows = []
-    for size in (1, 4):
-        groups = [CrystalBatch.concatenate(pools[i : i + size]) for i in range(0, len(pools) - size + 1, size)]
+    for joined in (1, 4):
+        starts = range(0, len(pools) - joined + 1, joined)
+        groups = [CrystalBatch.concatenate(pools[i : i + joined]) for i in starts]
         runs = [(timed(group, True), timed(group, False)) for group in groups]
         wanted = sum(len(full) for _, (full, _) in runs)
         lost = sum(len(full - some) for (some, _), (full, _) in runs)
-        per_candidate = [statistics.median(run[k][1] for run in runs) / (size * N_CANDIDATES) for k in (0, 1)]
-        name = f"cascade on {size * N_CANDIDATES} candidates ({whole} for the best)"
+        per_candidate = [statistics.median(run[k][1] for run in runs) / (joined * n) for k in (0, 1)]
+        name = f"cascade on {joined * n} candidates ({whole} for the best)"
         rows += [
             speed_row(f"candidates a second, {name}", "1/s", 1 / per_candidate[0], their_rate, peer, MIN_RATIO_CASCADE),
             speed_row(f"{name} beside the whole", "1/s", 1 / per_candidate[0], 1 / per_candidate[1], whole),
@@ -155,7 +157,7 @@ def _inference(pools: list[CrystalBatch]) -> list[Row]:
     ]
 
 
-def _memory(pool: CrystalBatch) -> list[Row]:
+def _memory(pool: CrystalBatch, effort: Effort) -> list[Row]:
     """How much the peak of memory rises when four times as many crystals are predicted."""
     from gnome_lite.assemble import load_references, make_predictor
     from gnome_lite.config import CampaignConfig
@@ -163,7 +165,8 @@ def _memory(pool: CrystalBatch) -> list[Row]:
     from gnome_lite.settings import Settings
 
     references = load_references()
-    predictor = make_predictor(CampaignConfig(), Settings(), references.level)
+    config = CampaignConfig.model_validate(campaign_settings(effort))
+    predictor = make_predictor(config, Settings(), references.level)
     ensemble = predictor._ensemble(predictor.base(references, silent).id)
     peaks = []
     for copies in (3, 12):
@@ -198,7 +201,7 @@ def _training() -> list[Row]:
     return [Row(name, "crystals/s", rate, None, "", None, ">= 500", rate >= 500)]
 
 
-def _seconds(call: Callable[[], object], repeats: int = 3) -> float:
+def _seconds(call: Callable[[], object], repeats: int) -> float:
     """Median processor seconds of a few calls, after one that is not counted."""
     call()
     times = []

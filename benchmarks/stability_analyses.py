@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rows import Row, data_dir, speed_row
+from benchmarks.sizes import Effort, size
 
 TOLERANCE_EV_PER_ATOM = 1e-6
 KJ_PER_MOL_EV = 0.0103642697
@@ -38,16 +39,15 @@ REACTIONS = (
 )
 
 
-def measure(long: bool = False) -> Iterator[Row]:
-    """All rows; `long` compares more crystals."""
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     seed = _seed()
     yield from _measured_reactions(seed)
-    yield from _synthesis(seed)
-    yield from _gases(seed)
+    yield from _synthesis(seed, size("stability_analyses.synthesis", effort))
+    yield from _gases(seed, size("stability_analyses.gases", effort))
     dft = _dft()
     yield from _decompositions(dft)
-    yield from _oxygen(dft, 60 if long else 15)
-    yield from _chemical_potentials(dft, 60 if long else 20)
+    yield from _oxygen(dft, size("stability_analyses.oxygen", effort))
+    yield from _chemical_potentials(dft, size("stability_analyses.ranges", effort))
 
 
 def _equal(name: str, largest: float, unit: str = "eV/atom") -> Row:
@@ -56,16 +56,23 @@ def _equal(name: str, largest: float, unit: str = "eV/atom") -> Row:
 
 
 def _measured_reactions(phases: Any) -> Iterator[Row]:
-    """Reactions at the seed's level beside measured enthalpies, per atom of the products."""
+    """Reactions at the seed's level beside measured enthalpies, per atom of the products.
+
+    A reaction is left out, and named, if the seed does not hold all of its compounds.
+    """
     from pymatgen.core import Composition
 
     from gnome_lite.analysis.equations import balanced
     from gnome_lite.analysis.gases import gas_of
 
-    energy = {f: Composition(f).num_atoms * _lowest(phases, f) for f in MEASURED_KJ_PER_MOL if f != "CO2"}
+    held = MEASURED_KJ_PER_MOL.keys() & set(phases.formulas)
+    energy = {f: Composition(f).num_atoms * _lowest(phases, f) for f in held}
     energy["CO2"] = gas_of(phases, "CO2").energy_ev
-    errors = {}
+    errors, left_out = {}, []
     for reactants, products in REACTIONS:
+        if not energy.keys() >= {*reactants, *products}:
+            left_out += products
+            continue
         equation = balanced(reactants, products)
         atoms = sum(Composition(f).num_atoms * n for f, n in equation.products)
         ours = sum(equation.coefficient(f) * energy[f] for f in (*reactants, *products))
@@ -79,9 +86,11 @@ def _measured_reactions(phases: Any) -> Iterator[Row]:
     yield Row(f"{name}, median absolute difference", "eV/atom", float(np.median(sizes)), None, "calorimetry", None)
     yield Row(f"{name}, mean absolute difference", "eV/atom", float(np.mean(sizes)), None, "calorimetry", None)
     yield Row(f"the same, largest: {worst}", "eV/atom", errors[worst], None, "calorimetry", None)
+    for product in left_out:
+        yield Row(f"reaction to {product} left out: the seed lacks a compound of it", "", 1, None, "", None)
 
 
-def _synthesis(phases: Any) -> Iterator[Row]:
+def _synthesis(phases: Any, most: int) -> Iterator[Row]:
     from pymatgen.analysis.reaction_calculator import ComputedReaction
     from pymatgen.core import Composition
     from pymatgen.entries.computed_entries import ComputedEntry
@@ -90,20 +99,23 @@ def _synthesis(phases: Any) -> Iterator[Row]:
     from gnome_lite.analysis.synthesis_routes import synthesis
 
     gases = [gas_of(phases, f) for f in ("CO2", "H2O")]
-    energy = {g.formula: g.energy_ev for g in gases}
+    gas_ev = {g.formula: g.energy_ev for g in gases}
+
+    def entry(formula: str) -> ComputedEntry:
+        composition = Composition(formula)
+        at_hand = formula in gas_ev
+        energy = gas_ev[formula] if at_hand else _lowest(phases, formula) * composition.num_atoms
+        return ComputedEntry(composition, energy)
+
     differences, seconds, n = [0.0], 0.0, 0
-    for index in _on_hull(phases, 3, 40):
+    for index in _on_hull(phases, 3, most):
         started = time.perf_counter()
         found = synthesis(phases, index, gases, limit=300)
         seconds += time.perf_counter() - started
         n += 1
         for route in found.routes:
             entries = [
-                [
-                    ComputedEntry(Composition(f), energy.get(f, _lowest(phases, f) * Composition(f).num_atoms))
-                    for f, _ in side
-                ]
-                for side in (route.equation.reactants, route.equation.products)
+                [entry(formula) for formula, _ in side] for side in (route.equation.reactants, route.equation.products)
             ]
             reaction = ComputedReaction(*entries)
             target = Composition(found.formula)
@@ -114,7 +126,7 @@ def _synthesis(phases: Any) -> Iterator[Row]:
     yield Row("precursor sets of one crystal, ranked", "s", seconds / n, None, "", None)
 
 
-def _gases(phases: Any) -> Iterator[Row]:
+def _gases(phases: Any, most: int) -> Iterator[Row]:
     """CO2 and H2O against the lowest kink of pymatgen's mixing line, per formula unit."""
     from pymatgen.analysis.interface_reactions import InterfacialReactivity
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
@@ -127,7 +139,7 @@ def _gases(phases: Any) -> Iterator[Row]:
     seconds = {"ours": 0.0, "pymatgen": 0.0}
     for formula in ("CO2", "H2O"):
         gas = gas_of(phases, formula)
-        for index in _on_hull(phases, 2, 30):
+        for index in _on_hull(phases, 2, most):
             crystal = Composition(phases.formulas[index])
             if phases.formulas[index] in (formula, "CO2", "H2O") or set(crystal) <= set(Composition(formula)):
                 continue

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, data_dir, speed_row
+from benchmarks.sizes import Effort, size
 from benchmarks.stability_entries import compounds
 from gnome_lite.config import DEFAULT_ELEMENTS
 from gnome_lite.core.crystals import atomic_number
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from gnome_lite.stability.hull import ChemicalHull
 
 TOLERANCE_EV_PER_ATOM = 1e-6
-QUERIES_A_SYSTEM = 200
-N_SYSTEMS = 500
-REPEATS = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,18 +61,18 @@ class _Relative:
         return PDEntry(composition, float(self.entries.e_form[i] * row.sum()))
 
 
-def measure(long: bool = False) -> Iterator[Row]:
-    yield from on_dft_entries()
-    yield from on_generated_systems()
-    peers = N_SYSTEMS if long else 20
-    generated = _generated_store()
-    yield from on_many_systems(peers, generated, 4, "50,000 generated entries of 19 elements", 100)
-    yield from on_many_systems(peers, generated, 5, "50,000 generated entries of 19 elements", None)
-    yield from on_many_systems(peers, _seed(), 4, "the bundled seed", None)
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    yield from on_dft_entries(size("stability_hull.repeats", effort))
+    yield from on_generated_systems(size("stability_hull.small_systems", effort))
+    stored = size("stability_hull.stored", effort)
+    generated, name = _generated_store(stored), f"{stored:,} generated entries of 19 elements"
+    yield from on_many_systems(effort, generated, 4, name, 100)
+    yield from on_many_systems(effort, generated, 5, name, None)
+    yield from on_many_systems(effort, _seed(), 4, "the bundled seed", None)
 
 
-def on_dft_entries() -> Iterator[Row]:
-    """The 943 entries of Fe-Li-O-P."""
+def on_dft_entries(repeats: int) -> Iterator[Row]:
+    """The entries of Fe-Li-O-P, 943 in the Materials Project."""
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
     entries = mp_entries()
@@ -86,9 +84,9 @@ def on_dft_entries() -> Iterator[Row]:
         diagram = PhaseDiagram(entries.theirs)
         return np.array([diagram.get_e_above_hull(entry) for entry in entries.theirs])
 
-    name = "943 entries of Fe-Li-O-P"
+    name = f"{len(entries.ids)} entries of Fe-Li-O-P"
     yield _equal(f"e_above_hull, largest difference on the {name}", ours() - theirs())
-    speed = [len(entries.ids) / _cpu_seconds(call) for call in (ours, theirs)]
+    speed = [len(entries.ids) / _cpu_seconds(call, repeats) for call in (ours, theirs)]
     yield speed_row(f"e_above_hull of the {name}, building included", "1/s", *speed, "pymatgen")
 
     diagram, hull = PhaseDiagram(entries.theirs), entries.hull()
@@ -110,15 +108,15 @@ def on_dft_entries() -> Iterator[Row]:
     theirs_a_second = len(stable) / _cpu_seconds(their_decompositions, 1)
     peer = "pymatgen get_decomp_and_phase_separation_energy"
     name = f"decomposition relative to all others, {len(stable)} stable of the {name}"
-    rate = len(stable) / _cpu_seconds(our_decompositions)
+    rate = len(stable) / _cpu_seconds(our_decompositions, repeats)
     yield speed_row(f"{name}, hull and diagram built", "1/s", rate, theirs_a_second, peer, 100)
-    rate = len(stable) / _cpu_seconds(lambda: our_decompositions(entries.hull()))
+    rate = len(stable) / _cpu_seconds(lambda: our_decompositions(entries.hull()), repeats)
     yield speed_row(f"{name}, hull's building included, diagram's not", "1/s", rate, theirs_a_second, peer)
-    verdicts = len(stable) / _cpu_seconds(lambda: hull.verdicts([entries.ids[i] for i in stable]))
+    verdicts = len(stable) / _cpu_seconds(lambda: hull.verdicts([entries.ids[i] for i in stable]), repeats)
     yield Row("the same as verdicts with named products, hull built", "1/s", verdicts, None, "", None)
 
 
-def on_generated_systems(n: int = 1000) -> Iterator[Row]:
+def on_generated_systems(n: int) -> Iterator[Row]:
     """Systems of 1-6 elements with polymorphs, ties and coplanar phases."""
     from pymatgen.analysis.phase_diagram import PhaseDiagram
 
@@ -133,30 +131,33 @@ def on_generated_systems(n: int = 1000) -> Iterator[Row]:
     yield _equal(f"e_above_hull, largest difference on {n} generated systems of 1-6 elements", np.array([worst]))
 
 
-def on_many_systems(peer_systems: int, entries: Entries, most: int, name: str, at_least: float | None) -> Iterator[Row]:
-    """100,000 compositions in 500 systems of 3 to `most` elements (the default campaign: 4).
+def on_many_systems(effort: Effort, entries: Entries, most: int, name: str, at_least: float | None) -> Iterator[Row]:
+    """Compositions, 200 in each of 500 systems of 3 to `most` elements (the default campaign: 4).
 
-    pymatgen is timed on the first `peer_systems` of them, each with its diagram.
+    pymatgen is timed on the first of the systems, each with its diagram.
     """
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
     from pymatgen.core import Composition
 
     from gnome_lite.core.crystals import MAX_Z
 
-    systems = _systems(entries, N_SYSTEMS, most)
+    n_systems, n_queries, peer_systems = (
+        size(f"stability_hull.{what}", effort) for what in ("systems", "queries", "peer_systems")
+    )
+    systems = _systems(entries, n_systems, most)
     rng = np.random.default_rng(1)
-    counts = np.zeros((N_SYSTEMS, QUERIES_A_SYSTEM, MAX_Z + 1), dtype=np.int64)
+    counts = np.zeros((n_systems, n_queries, MAX_Z + 1), dtype=np.int64)
     for block, elements in zip(counts, systems, strict=True):
-        block[:, elements] = rng.integers(1, 7, (QUERIES_A_SYSTEM, len(elements)))
-    e_form = rng.uniform(-2.0, 0.5, (N_SYSTEMS, QUERIES_A_SYSTEM))
+        block[:, elements] = rng.integers(1, 7, (n_queries, len(elements)))
+    e_form = rng.uniform(-2.0, 0.5, (n_systems, n_queries))
     flat = counts.reshape(-1, MAX_Z + 1)
 
     def ours() -> NDArray[np.float64]:
         return entries.hull().distances(flat, e_form.ravel())
 
-    seconds = _cpu_seconds(ours)
-    found = ours().reshape(N_SYSTEMS, QUERIES_A_SYSTEM)
-    theirs = np.empty((peer_systems, QUERIES_A_SYSTEM))
+    seconds = _cpu_seconds(ours, size("stability_hull.repeats", effort))
+    found = ours().reshape(n_systems, n_queries)
+    theirs = np.empty((peer_systems, n_queries))
     their_seconds = 0.0
     for k, elements in enumerate(systems[:peer_systems]):
         queries = [
@@ -170,7 +171,7 @@ def on_many_systems(peer_systems: int, entries: Entries, most: int, name: str, a
         diagram = PhaseDiagram(of_elements)
         theirs[k] = [diagram.get_e_above_hull(q, allow_negative=True) for q in queries]
         their_seconds += time.process_time() - started
-    name = f"{flat.shape[0]} compositions in {N_SYSTEMS} systems of 3-{most} elements, {name}"
+    name = f"{flat.shape[0]} compositions in {n_systems} systems of 3-{most} elements, {name}"
     yield _equal(f"distance to hull, largest difference on {theirs.size} of the {name}", found[:peer_systems] - theirs)
     yield speed_row(
         f"e_above_hull of {name}, building included", "1/s", flat.shape[0] / seconds, theirs.size / their_seconds,
@@ -183,7 +184,7 @@ def _systems(entries: Entries, n: int, most: int) -> list[list[int]]:
     rng = np.random.default_rng(0)
     present = np.unique(entries.counts > 0, axis=0)
     wide = [np.flatnonzero(row).tolist() for row in present if row.sum() >= 3]
-    common = np.flatnonzero((entries.counts > 0).sum(axis=0) > 100)
+    common = np.flatnonzero((entries.counts > 0).mean(axis=0) > 0.01)
     chosen: dict[tuple[int, ...], None] = {}
     while len(chosen) < n:
         elements = set(wide[rng.integers(len(wide))])
@@ -222,7 +223,7 @@ def _seed() -> Entries:
     return Entries([], [e.id for e in references.entries], references.crystals.counts, references.e_form_ev_per_atom)
 
 
-def _generated_store(n: int = 50_000) -> Entries:
+def _generated_store(n: int) -> Entries:
     counts, e_form = compounds(n - len(DEFAULT_ELEMENTS))
     elements = np.zeros((len(DEFAULT_ELEMENTS), counts.shape[1]), dtype=np.int64)
     elements[np.arange(len(elements)), [atomic_number(el) for el in DEFAULT_ELEMENTS]] = 1
@@ -259,7 +260,7 @@ def _without_polymorphs(entries: Entries, which: NDArray[np.int64]) -> NDArray[n
     return n[composition.ravel()[which]] == 1
 
 
-def _cpu_seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
+def _cpu_seconds(call: Callable[[], object], repeats: int) -> float:
     """Median processor time of one core, which a busy machine stretches less than wall time."""
     times = []
     for _ in range(repeats):

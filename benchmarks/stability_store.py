@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.rows import Row
+from benchmarks.sizes import Effort, size
 from benchmarks.stability_entries import compounds
 
 if TYPE_CHECKING:
@@ -21,35 +22,35 @@ if TYPE_CHECKING:
     from gnome_lite.core.records import CandidatePool, Verdict, Verification
     from gnome_lite.store.database import SqlStore
 
-N_STORED, N_ADDED, LIMIT_S = 50_000, 1_000, 60.0
+LIMIT_S = 60.0
 CAMPAIGN, LEVEL = "benchmark", "benchmark-1"
 VOLUME_PER_ATOM_ANG3 = 15.0
 
 
-def measure(long: bool = False) -> Iterator[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from gnome_lite.campaign.reevaluate import StandingVerdicts, reevaluate
     from gnome_lite.stability.hull import build_hull
 
-    n_checked = 200 if long else 50
-    counts, e_form = compounds(N_STORED + N_ADDED, seed=2)
+    n_stored, n_added, n_checked = (size(f"stability_store.{what}", effort) for what in ("stored", "added", "checked"))
+    counts, e_form = compounds(n_stored + n_added, seed=2)
     crystals = [_crystal(row, seed) for seed, row in enumerate(counts)]
     outcomes = [_outcome(c, float(e * len(c))) for c, e in zip(crystals, e_form, strict=True)]
     references = _elements()
     with tempfile.TemporaryDirectory() as directory:
-        store = _fill(Path(directory) / "store.sqlite", references, crystals, outcomes)
+        store = _fill(Path(directory) / "store.sqlite", references, crystals, outcomes, n_stored)
         live = StandingVerdicts(store, CAMPAIGN, references, build_hull)
         seconds, n_issued = [], 0
-        for outcome in outcomes[N_STORED:]:
+        for outcome in outcomes[n_stored:]:
             started = time.perf_counter()
             n_issued += len(live.add(2, outcome, _unseen()))
             seconds.append(time.perf_counter() - started)
         total = sum(seconds)
         yield Row(
-            f"{N_ADDED} crystals added one by one to a store of {N_STORED}, all affected verdicts re-issued",
+            f"{n_added} crystals added one by one to a store of {n_stored}, all affected verdicts re-issued",
             "s", total, None, "", None, f"<= {LIMIT_S:g}", total <= LIMIT_S,
         )  # fmt: skip
         yield Row("of these, the slowest", "s", max(seconds), None, "", None)
-        yield Row("of these, earlier verdicts that moved", "verdicts", n_issued - N_ADDED, None, "", None)
+        yield Row("of these, earlier verdicts that moved", "verdicts", n_issued - n_added, None, "", None)
         standing = store.verdicts(CAMPAIGN)
         largest = _difference(standing, references, outcomes, n_checked)
         yield Row(
@@ -75,7 +76,10 @@ class _NoNovelty:
         raise AssertionError(f"novelty.{name} was asked for")
 
 
-def _fill(path: Path, references: PhaseSet, crystals: Sequence[Crystal], outcomes: Sequence[Verification]) -> SqlStore:
+def _fill(
+    path: Path, references: PhaseSet, crystals: Sequence[Crystal], outcomes: Sequence[Verification], n_stored: int
+) -> SqlStore:
+    """A store of which the first outcomes are verified and judged, and the others chosen."""
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.records import Verdict
     from gnome_lite.stability.hull import build_hull
@@ -84,11 +88,11 @@ def _fill(path: Path, references: PhaseSet, crystals: Sequence[Crystal], outcome
     store = SqlStore.open(path)
     store.begin(CampaignConfig(name=CAMPAIGN), references)
     ids = [o.candidate_id for o in outcomes]
-    for round, part in ((1, slice(0, N_STORED)), (2, slice(N_STORED, None))):
+    for round, part in ((1, slice(0, n_stored)), (2, slice(n_stored, None))):
         pool = _pool(crystals[part], round)
         store.add_candidates(CAMPAIGN, pool, pool.crystals.reduced_formulas(), {})
         store.add_selection(CAMPAIGN, round, ids[part], [], {})
-    stored = outcomes[:N_STORED]
+    stored = outcomes[:n_stored]
     store.add_verifications(CAMPAIGN, 1, stored)
     hull = build_hull(references, stored)
     verdicts = [
@@ -96,7 +100,7 @@ def _fill(path: Path, references: PhaseSet, crystals: Sequence[Crystal], outcome
             i, v.e_form_ev_per_atom, v.e_above_hull_ev_per_atom, v.decomposition_ev_per_atom, v.products, v.hull_id,
             LEVEL, *_unseen(),
         )
-        for i, v in zip(ids, hull.verdicts(ids[:N_STORED]), strict=False)
+        for i, v in zip(ids, hull.verdicts(ids[:n_stored]), strict=False)
     ]  # fmt: skip
     store.add_verdicts(CAMPAIGN, 1, verdicts, {"hull": hull.id})
     return store

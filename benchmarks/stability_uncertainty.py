@@ -8,29 +8,32 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.rows import Row, median_seconds, speed_row
+from benchmarks.sizes import Effort, size
 
-SIGMA_EV_PER_ATOM, DRAWS, N_ENTRIES = 0.03, 400, 200
+SIGMA_EV_PER_ATOM = 0.03
 
 
-def measure(long: bool = False) -> Iterator[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 
     from benchmarks.stability_hull import mp_entries
     from gnome_lite.stability.uncertainty import verdict_uncertainty
 
+    n_entries, n_draws, their_draws = (
+        size(f"stability_uncertainty.{what}", effort) for what in ("entries", "draws", "peer_draws")
+    )
     entries = mp_entries()
     hull = entries.hull()
     above = np.array([v.e_above_hull_ev_per_atom for v in hull.verdicts(entries.ids)])
-    of_interest = np.argsort(above, kind="stable")[:N_ENTRIES]
+    of_interest = np.argsort(above, kind="stable")[:n_entries]
     ids = [entries.ids[i] for i in of_interest]
 
-    def ours(draws: int = DRAWS) -> np.ndarray:
-        return verdict_uncertainty(hull, ids, SIGMA_EV_PER_ATOM, np.random.default_rng(0), draws=draws).p_on_hull
+    def ours() -> np.ndarray:
+        return verdict_uncertainty(hull, ids, SIGMA_EV_PER_ATOM, np.random.default_rng(0), draws=n_draws).p_on_hull
 
     seconds = median_seconds(ours, 1)
-    their_draws = 60 if long else 10
     rng = np.random.default_rng(1)
-    on_hull = np.zeros(N_ENTRIES)
+    on_hull = np.zeros(n_entries)
     started = time.perf_counter()
     for _ in range(their_draws):
         errors = rng.normal(0.0, SIGMA_EV_PER_ATOM, len(entries.theirs))
@@ -42,8 +45,8 @@ def measure(long: bool = False) -> Iterator[Row]:
         on_hull += [diagram.get_e_above_hull(drawn[i]) <= 5e-5 for i in of_interest]
     their_seconds = time.perf_counter() - started
     yield speed_row(
-        f"P(on hull) of {N_ENTRIES} entries of Fe-Li-O-P, competing phases drawn too: draws of an entry", "1/s",
-        N_ENTRIES * DRAWS / seconds, N_ENTRIES * their_draws / their_seconds, f"pymatgen, {their_draws} draws",
+        f"P(on hull) of {n_entries} entries of Fe-Li-O-P, competing phases drawn too: draws of an entry", "1/s",
+        n_entries * n_draws / seconds, n_entries * their_draws / their_seconds, f"pymatgen, {their_draws} draws",
     )  # fmt: skip
     compounds = (entries.counts[of_interest] > 0).sum(axis=1) > 1
     difference = float((ours() - on_hull / their_draws)[compounds].mean())

@@ -13,41 +13,44 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rows import Row, speed_row
+from benchmarks.rows import Row, missing, speed_row
+from benchmarks.sizes import Effort, size
 from benchmarks.verification_relaxation import FMAX_EV_PER_ANG, MAX_STEPS, substituted
 from gnome_lite.core.crystals import Crystal
 
-N, N_LONG = 16, 40
 SIZES = (2, 4, 8)
 TORCH_SIM_SIZES = (1, 4, 16)
-REPEATS = 3
 
 
-def measure(long: bool = False) -> Iterator[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     import torch
 
     from gnome_lite.verify.chgnet.calculator import CHGNetCalculator
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    crystals = substituted(N_LONG if long else N)
+    crystals = substituted(size("verification_batches.crystals", effort))
+    repeats = size("verification_batches.repeats", effort)
     calculator = CHGNetCalculator()
-    one_by_one = _rate(calculator, crystals, 1)
-    for size in SIZES:
-        name = f"energy, forces and stress of {len(crystals)} crystals, {size} of like size at a time"
-        yield speed_row(name, "1/s", _rate(calculator, crystals, size), one_by_one, "one at a time")
-    if long and find_spec("torch_sim") is not None:
-        yield from _torch_sim(calculator, crystals)
+    one_by_one = _rate(calculator, crystals, 1, repeats)
+    for n in SIZES:
+        name = f"energy, forces and stress of {len(crystals)} crystals, {n} of like size at a time"
+        yield speed_row(name, "1/s", _rate(calculator, crystals, n, repeats), one_by_one, "one at a time")
+    if size("verification_batches.torch_sim", effort):
+        if find_spec("torch_sim") is None:
+            yield missing("relaxations beside torch-sim", "torch-sim")
+        else:
+            yield from _torch_sim(calculator, crystals)
 
 
-def _rate(calculator: Any, crystals: list[Crystal], size: int) -> float:
+def _rate(calculator: Any, crystals: list[Crystal], size: int, repeats: int) -> float:
     """Evaluations a processor second, graphs included; `crystals` are sorted by size."""
     _evaluate(calculator, crystals[:size])
     started = time.process_time()
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for first in range(0, len(crystals), size):
             _evaluate(calculator, crystals[first : first + size])
-    return REPEATS * len(crystals) / (time.process_time() - started)
+    return repeats * len(crystals) / (time.process_time() - started)
 
 
 def _evaluate(calculator: Any, crystals: list[Crystal]) -> tuple[Any, list[Any], list[Any]]:
@@ -105,9 +108,9 @@ def _torch_sim(calculator: Any, crystals: list[Crystal]) -> Iterator[Row]:
     ours = [relax(c, calculator, FMAX_EV_PER_ANG, MAX_STEPS) for c in crystals]
     marks.append(time.process_time())
     model = Model()
-    for size in TORCH_SIM_SIZES:
+    for most in TORCH_SIM_SIZES:
         batcher = InFlightAutoBatcher(
-            model, memory_scales_with="n_atoms", max_memory_scaler=float(size * max(map(len, crystals)))
+            model, memory_scales_with="n_atoms", max_memory_scaler=float(most * max(map(len, crystals)))
         )
         started = time.process_time()
         final = torch_sim.optimize(
@@ -119,7 +122,7 @@ def _torch_sim(calculator: Any, crystals: list[Crystal]) -> Iterator[Row]:
             autobatcher=batcher,
         )
         seconds = time.process_time() - started
-        name = f"relaxations of {len(crystals)} crystals beside torch-sim, at most {size} of the largest at a time"
+        name = f"relaxations of {len(crystals)} crystals beside torch-sim, at most {most} of the largest at a time"
         rates = [3600 * len(crystals) / s for s in (marks[1] - marks[0], seconds)]
         yield speed_row(name, "1/h", *rates, "torch-sim frechet_cell_fire around our CHGNet")
         apart = [

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, data_dir
+from benchmarks.sizes import Effort, size
 from gnome_lite.analysis.dft_correction import judge_corrected
 from gnome_lite.core.crystals import CrystalBatch, symbol
 from gnome_lite.core.metrics import calibration_error
@@ -29,8 +30,6 @@ LEVEL, TARGET = "chgnet-0.3.0", "mp-GGA_GGA+U-MP2020"
 SYSTEM = ("Fe", "Li", "O", "P")
 MAX_ATOMS = 40
 MAE_TARGET, ECE_TARGET, AP_GAIN, PRECISION_TARGET, RECALL = 0.032, 0.08, 0.05, 0.65, 0.68
-DRAWS = 2000
-RESAMPLES = 1000
 MOMENT = 2 * WIDTH + 1
 LABELS = ("mp20_val", "mpts52_val")
 
@@ -52,7 +51,7 @@ class Judged:
         return self.decomposition_ev_per_atom <= STABLE_EV_PER_ATOM
 
 
-def measure(long: bool = False) -> Iterator[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     """With `long` the model is trained in this run, and once more on shuffled labels: ten minutes."""
     from gnome_lite.assemble import make_describe, shipped_delta
     from gnome_lite.predict import delta
@@ -64,16 +63,17 @@ def measure(long: bool = False) -> Iterator[Row]:
     judged = _judged(describe)
     path = shipped_delta(LEVEL)
     if path is not None:
-        yield from _rows(judged, delta.read(path), "")
-    if not long:
+        yield from _rows(judged, delta.read(path), "", effort)
+    if not size("verification_delta.trained", effort):
         return
     from gnome_lite.predict.build import join
 
     data = join([read_labelled(data_dir() / f"{name}.csv.gz") for name in LABELS])
     features = describe(data.crystals)
-    fresh = train_delta(features, data.e_form_ev_per_atom, LEVEL, TARGET, DeltaPlan(), SYSTEM)
-    yield from _rows(judged, fresh, "trained in this run: ")
-    yield from _shuffled(features, data.e_form_ev_per_atom)
+    plan = DeltaPlan(*(size(f"verification_delta.{what}", effort) for what in ("members", "epochs")))
+    fresh = train_delta(features, data.e_form_ev_per_atom, LEVEL, TARGET, plan, SYSTEM)
+    yield from _rows(judged, fresh, "trained in this run: ", effort)
+    yield from _shuffled(features, data.e_form_ev_per_atom, effort)
 
 
 def _judged(describe: Any) -> Judged:
@@ -111,7 +111,7 @@ def _decomposition(ids: Sequence[str], crystals: CrystalBatch, e_form: NDArray[n
     return np.array([v.decomposition_ev_per_atom for v in verdicts])
 
 
-def _rows(judged: Judged, model: DeltaModel, of: str) -> Iterator[Row]:
+def _rows(judged: Judged, model: DeltaModel, of: str, effort: Effort) -> Iterator[Row]:
     assert model.card.without == SYSTEM, "judged on what it was trained on"
     truth, stable = judged.e_form_ev_per_atom, judged.stable
     raw_energy = judged.features.energies_ev_per_atom[:, 0]
@@ -121,7 +121,9 @@ def _rows(judged: Judged, model: DeltaModel, of: str) -> Iterator[Row]:
     corrected = _filled(model.correct(judged.features), raw)
     fixed = corrected.e_form_ev_per_atom
     raw_away = _decomposition(judged.ids, judged.crystals, raw)
-    away, p = judge_corrected(judged.ids, judged.crystals, corrected, range(len(truth)), DRAWS)
+    away, p = judge_corrected(
+        judged.ids, judged.crystals, corrected, range(len(truth)), size("verification_delta.draws", effort)
+    )
     n, peer = len(truth), "CHGNet as it is"
     name = f"{of}{n} entries of Fe-Li-O-P, unseen system"
     errors, raw_errors = np.abs(fixed - truth), np.abs(raw - truth)
@@ -150,7 +152,7 @@ def _rows(judged: Judged, model: DeltaModel, of: str) -> Iterator[Row]:
         f"{name}: average precision of P(DFT-stable)", "", ap, raw_ap, peer, ap - raw_ap, f">= {AP_GAIN} more",
         ap - raw_ap >= AP_GAIN,
     )  # fmt: skip
-    gains = _resampled_gains(stable, p, -raw_away)
+    gains = _resampled_gains(stable, p, -raw_away, size("verification_delta.resamples", effort))
     yield Row("the same gain, standard deviation over resampled entries", "", float(gains.std()), None, "", None)
     yield Row(
         "the same gain, share of resamples in which it is positive", "", float((gains > 0).mean()), None, "", None
@@ -179,11 +181,11 @@ def _rows(judged: Judged, model: DeltaModel, of: str) -> Iterator[Row]:
 
 
 def _resampled_gains(
-    stable: NDArray[np.bool_], ours: NDArray[np.float64], theirs: NDArray[np.float64]
+    stable: NDArray[np.bool_], ours: NDArray[np.float64], theirs: NDArray[np.float64], n: int
 ) -> NDArray[np.float64]:
-    """Gains in average precision, entries drawn with replacement, [RESAMPLES]: few are stable, so none is sure."""
+    """Gains in average precision, entries drawn with replacement, [n]: few are stable, so none is sure."""
     rng = np.random.default_rng(0)
-    draws = rng.integers(len(stable), size=(RESAMPLES, len(stable)))
+    draws = rng.integers(len(stable), size=(n, len(stable)))
     return np.array([average_precision(stable[d], ours[d]) - average_precision(stable[d], theirs[d]) for d in draws])
 
 
@@ -278,14 +280,14 @@ def _groups(judged: Judged) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(leader == first) for first in np.unique(leader)]
 
 
-def _shuffled(features: SurrogateFeatures, labels: NDArray[np.float64]) -> Iterator[Row]:
+def _shuffled(features: SurrogateFeatures, labels: NDArray[np.float64], effort: Effort) -> Iterator[Row]:
     """The same training with residuals dealt out at random must not beat one number an element on held-out systems."""
     from gnome_lite.predict.delta_train import DeltaPlan, train_delta
 
     rng = np.random.default_rng(0)
-    rows = np.sort(rng.choice(len(features), 3000, replace=False))
+    rows = np.sort(rng.choice(len(features), size("verification_delta.shuffled", effort), replace=False))
     some, real = features.take(rows), labels[rows]
-    plan = DeltaPlan(epochs=8)
+    plan = DeltaPlan(epochs=size("verification_delta.epochs_shuffled", effort))
     true = train_delta(some, real, LEVEL, TARGET, plan, SYSTEM)
     linear = linear_energies(some, true.scaling)
     dealt = linear + (real - linear)[rng.permutation(len(real))]
@@ -294,7 +296,8 @@ def _shuffled(features: SurrogateFeatures, labels: NDArray[np.float64]) -> Itera
         gain = 1 - card.holdout_mae_ev_per_atom / card.linear_mae_ev_per_atom
         wanted = gain <= 0.02 if title == "shuffled" else None
         yield Row(
-            f"held-out error removed beyond one number an element, 3,000 {title} labels", "", gain, None, "", None,
+            f"held-out error removed beyond one number an element, {len(rows):,} {title} labels", "", gain, None, "",
+            None,
             "<= 0.02" if title == "shuffled" else "", wanted,
         )  # fmt: skip
 
@@ -317,10 +320,3 @@ def precision_at(stable: NDArray[np.bool_], score: NDArray[np.float64], recall: 
 
 def _share(wanted: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
     return float(wanted[among].mean()) if among.any() else float("nan")
-
-
-if __name__ == "__main__":
-    import sys
-
-    for row in measure("--long" in sys.argv):
-        print(row.name, row.ours, row.unit, row.peer_name, row.peer, row.ratio, row.target, row.ok, flush=True)

@@ -16,21 +16,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from benchmarks.rows import Row, data_dir
+from benchmarks.sizes import Effort, size
 from gnome_lite.core.crystals import Crystal
 
 FALSE_REJECTION = 0.001
 ON_HULL_EV_PER_ATOM = 1e-3
 """The data set's distances are rounded; GNoME's published cut is as wide."""
-N_RELAXED = 40
 CHGNET_MAX_Z = 94
 
 
-def measure(long: bool = False) -> Iterator[Row]:
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     stable, e_form = _on_the_hull()
     yield from _before(stable, e_form)
     yield from _pairs()
-    if long:
-        yield from _relaxed(stable)
+    if n_relaxed := size("verification_gates.relaxed", effort):
+        yield from _relaxed(stable, n_relaxed)
 
 
 def _on_the_hull() -> tuple[list[Crystal], np.ndarray]:
@@ -80,18 +80,18 @@ def _read_pairs() -> Iterator[tuple[Crystal, Crystal]]:
             yield pair["unrelaxed"], pair["relaxed"]
 
 
-def _relaxed(stable: list[Crystal]) -> Iterator[Row]:
+def _relaxed(stable: list[Crystal], n: int) -> Iterator[Row]:
     """All gates, before, during and after a relaxation with CHGNet from the DFT crystal."""
     from gnome_lite.verify.calculators import make_calculator
     from gnome_lite.verify.relax import relax
 
     calculator = make_calculator("chgnet")
-    chosen = [stable[i] for i in np.linspace(0, len(stable) - 1, N_RELAXED).astype(int)]
+    chosen = [stable[i] for i in np.linspace(0, len(stable) - 1, n).astype(int)]
     ends = [relax(c, calculator, max_steps=500, max_z=CHGNET_MAX_Z) for c in chosen]
     causes = Counter(str(end.failure) for end in ends if end.failure)
     said = ", ".join(f"{cause} {n}" for cause, n in causes.items()) or "none"
-    name = f"gates: {N_RELAXED} stable crystals refused around a CHGNet relaxation ({said})"
-    yield Row(name, "share", sum(causes.values()) / N_RELAXED, None, "", None)
+    name = f"gates: {n} stable crystals refused around a CHGNet relaxation ({said})"
+    yield Row(name, "share", sum(causes.values()) / n, None, "", None)
 
 
 def _crystal(cif: str) -> Crystal:

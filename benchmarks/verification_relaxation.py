@@ -18,6 +18,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row, speed_row
+from benchmarks.sizes import Effort, size
 from gnome_lite.config import Symmetry, Verify
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.verify.relax import Relaxed
@@ -25,8 +26,6 @@ from gnome_lite.verify.relax import Relaxed
 if TYPE_CHECKING:
     from chgnet.model import StructOptimizer
 
-SHORT, FULL = 10, 100
-"""Crystals relaxed; stock takes some seconds each."""
 MAX_ATOMS = 20
 FMAX_EV_PER_ANG, MAX_STEPS = 0.05, 500
 SPEEDUP, SPEEDUP_OF_TWO = 4.0, 1.8
@@ -42,9 +41,8 @@ N_LARGE = 5
 STOCK = "chgnet StructOptimizer (FIRE)"
 
 
-def measure(long: bool = False, n: int | None = None) -> Iterator[Row]:
-    n = n or (FULL if long else SHORT)
-    crystals = substituted(n)
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    crystals = substituted(size("verification_relaxation.crystals", effort))
     yield from _beside_stock(crystals)
     yield from _two_processes(crystals)
 

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from benchmarks.rows import Row
 from benchmarks.sabotage import GOOD, KINDS
+from benchmarks.sizes import Effort, size
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.records import Candidate, Failure, Verification
 
 DEADLINE_S = 3.0
 OVERRUN_S = 1.0
-SHORT, FULL = 2, 20
-"""Candidates of each kind; the full count takes some ten minutes, most of them waiting for deadlines."""
 
 
-def measure(long: bool = False) -> Iterator[Row]:
-    each = FULL if long else SHORT
-    wanted, outcomes = play(each)
-    total = len(KINDS) * each
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    each = size("verification_sabotage.each", effort)
+    kinds = dict(list(KINDS.items())[: size("verification_sabotage.kinds", effort)])
+    wanted, outcomes = play(each, kinds)
+    total = len(kinds) * each
     right = sum(outcomes[i].failure == cause for i, (kind, cause) in wanted.items() if kind)
     good = [i for i, (kind, _) in wanted.items() if not kind]
     survived = sum(outcomes[i].ok for i in good)
     timeouts = [v.seconds - DEADLINE_S for v in outcomes.values() if v.failure is Failure.TIMEOUT]
     worst = max(timeouts, default=0.0)
-    name = f"sabotage, {len(KINDS)} kinds x {each}"
+    name = f"sabotage, {len(kinds)} kinds x {each}"
     yield Row(f"{name}: right cause", "share", right / total, None, "", None, "1", right == total)
     yield Row(
         f"{name}: innocent candidates relaxed",
@@ -41,7 +41,9 @@ def measure(long: bool = False) -> Iterator[Row]:
     )
 
 
-def play(each: int, processes: int = 2) -> tuple[dict[str, tuple[str, Failure | None]], dict[str, Verification]]:
+def play(
+    each: int, kinds: Mapping[str, tuple[str, Failure]] = KINDS, processes: int = 2
+) -> tuple[dict[str, tuple[str, Failure | None]], dict[str, Verification]]:
     """Sabotaged and innocent candidates, mixed, through one verifier.
 
     Returns:
@@ -56,15 +58,15 @@ def play(each: int, processes: int = 2) -> tuple[dict[str, tuple[str, Failure | 
     wanted: dict[str, tuple[str, Failure | None]] = {}
     candidates = []
     for seed in range(each):
-        for kind, (element, cause) in {**KINDS, "": (GOOD, None)}.items():
-            crystal = _crystal(element, seed)
+        for kind, (element, cause) in {**kinds, "": (GOOD, None)}.items():
+            crystal = sabotaged_crystal(element, seed)
             candidates.append(Candidate(crystal.content_id, crystal, "", "sabotage", kind, 1))
             wanted[crystal.content_id] = (kind, cause)
     with ProcessVerifier(config) as verifier:
         return wanted, {v.candidate_id: v for v in verifier.verify(candidates)}
 
 
-def _crystal(element: str, seed: int) -> Crystal:
+def sabotaged_crystal(element: str, seed: int) -> Crystal:
     from ase.build import bulk
 
     atoms = bulk(element, "fcc", a=5.4, cubic=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
@@ -63,7 +64,12 @@ class Settings(BaseSettings):
 
 
 def bundled(*parts: str) -> Path:
-    """Path of a file shipped with gnome_lite: `gnome_lite/_data/...` in a wheel, `data/...` in a checkout."""
+    """Return the path of a file shipped with gnome_lite: `gnome_lite/_data/...` in a wheel, `data/...` in a checkout.
+
+    An installation that keeps seed and models elsewhere names their directory in GNOME_LITE_BUNDLED.
+    """
+    if elsewhere := os.environ.get("GNOME_LITE_BUNDLED"):
+        return Path(elsewhere, *parts)
     package = Path(__file__).resolve().parent
     wheel, checkout = package / "_data", package.parent / "data"
     return (wheel if wheel.is_dir() else checkout).joinpath(*parts)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.sabotage import GOOD, KINDS, saboteur
-from benchmarks.verification_sabotage import DEADLINE_S, FULL, OVERRUN_S, _crystal, play
+from benchmarks.sizes import Effort, size
+from benchmarks.verification_sabotage import DEADLINE_S, OVERRUN_S, play, sabotaged_crystal
 from gnome_lite.core.records import Failure
 from gnome_lite.verify.relax import relax
 
@@ -17,14 +18,16 @@ def test_right_cause_and_the_next_crystal_is_untouched(kind: str) -> None:
     element, cause = KINDS[kind]
     calculator = saboteur()
     for seed in range(20):
-        end = relax(_crystal(element, seed), calculator)
+        end = relax(sabotaged_crystal(element, seed), calculator)
         assert end.failure is cause, (seed, end.detail)
         assert end.detail
-        assert relax(_crystal(GOOD, seed), calculator).failure is None
+        assert relax(sabotaged_crystal(GOOD, seed), calculator).failure is None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("each", [2, pytest.param(FULL, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "each", [2, pytest.param(size("verification_sabotage.each", Effort.LONG), marks=pytest.mark.soak)]
+)
 def test_every_kind_costs_one_candidate_in_time(each: int) -> None:
     wanted, outcomes = play(each)
     assert outcomes.keys() == wanted.keys()
