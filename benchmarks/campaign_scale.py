@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Row
 from benchmarks.sizes import Effort, campaign_settings, size
+from gnome_lite.campaign.engine import Direct
 from gnome_lite.config import DEFAULT_ELEMENTS, CampaignConfig
 from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, atomic_number
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import CandidatePool, Verification
+from gnome_lite.pipeline import Figures
 from gnome_lite.store.database import SqlStore
 
 AT_MOST = 1.5
@@ -103,10 +104,10 @@ def made_up(references: PhaseSet, n: int) -> tuple[list[Crystal], list[str], NDA
         parent = references.crystals[int(i)]
         lattice = parent.lattice * (1 + rng.normal(0.0, STRETCH))
         crystals.append(Crystal.make(_exchange(rng)[parent.numbers], parent.frac_coords, lattice))
-        kinds.append(references.entries[int(i)].fingerprint.partition("|")[2])
+        kinds.append(references.fingerprints[int(i)].partition("|")[2])
     batch = CrystalBatch.from_crystals(crystals)
     fingerprints = [f"{formula}|{kind}" for formula, kind in zip(batch.reduced_formulas(), kinds, strict=True)]
-    e_form = rng.uniform(*ABOVE_HULL_EV_PER_ATOM, n) - build_hull(references, ()).distances(batch.counts, np.zeros(n))
+    e_form = rng.uniform(*ABOVE_HULL_EV_PER_ATOM, n) - build_hull(references).distances(batch.counts, np.zeros(n))
     elemental = np.zeros(MAX_Z + 1)
     for element, energy in references.elemental_ev_per_atom.items():
         elemental[atomic_number(element)] = energy
@@ -141,13 +142,19 @@ def _seconds_of_steps(config: CampaignConfig, home: Path) -> dict[str, float]:
     from gnome_lite.campaign.runner import run_campaign
     from gnome_lite.settings import Settings
 
-    seconds: dict[str, float] = {}
+    engine = _Stopwatch()
+    run_campaign(assemble(config, Settings(home=home, database_url=None)), engine)
+    return engine.seconds
 
-    def timed(step: str, round: int, call: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+
+class _Stopwatch(Direct):
+    """Runs everything here and now, and keeps how long each step took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
         started = time.perf_counter()
-        figures = call()
-        seconds[step] = time.perf_counter() - started
+        figures = step()
+        self.seconds[name] = time.perf_counter() - started
         return figures
-
-    run_campaign(assemble(config, Settings(home=home, database_url=None)), timed)
-    return seconds

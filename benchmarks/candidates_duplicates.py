@@ -75,7 +75,7 @@ def candidates(n: int) -> tuple[CrystalBatch, str]:
     rng = np.random.default_rng(SEED)
     references = load_references()
     generator = IonicSubstitution(Space(elements=ELEMENTS), Generate())
-    pools, ids = [], [e.id for e in references.entries]
+    pools, ids = [], list(references.ids)
     for pool in generator.generate(references.crystals, ids, 1, rng):
         pools.append(pool.crystals)
         if sum(len(p) for p in pools) >= n // 2:
@@ -149,7 +149,7 @@ def _look_ups(crystals: CrystalBatch) -> list[Row]:
     from gnome_lite.assemble import load_references
     from gnome_lite.novelty.matcher.index import SameCrystals
 
-    references = load_references().entries
+    references = load_references()
     ids = [str(i) for i in range(len(crystals))]
 
     def filled() -> SameCrystals:

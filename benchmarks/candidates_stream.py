@@ -67,7 +67,7 @@ def run(count: int) -> dict[str, float]:
     config = CampaignConfig.model_validate({"space": {"elements": elements}})
     references = load_references()
     gate, mix = make_gate(config), make_mix(config)
-    ids = [e.id for e in references.entries]
+    ids = list(references.ids)
     started = time.process_time()
     made = passed = 0
     by_generator: dict[str, int] = {}

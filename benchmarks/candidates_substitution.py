@@ -43,8 +43,12 @@ def whole_ions(seed: PhaseSet, n_parents: int) -> list[Row]:
     from pymatgen.transformations.standard_transformations import SubstitutionTransformation
 
     from gnome_lite.generate.enumeration import ParentSpecies
-    from gnome_lite.generate.probabilities import substitution_table
+    from gnome_lite.generate.probabilities import SubstitutionTable, substitution_table
     from gnome_lite.generate.substitution import IonicSubstitution
+
+    class WithPymatgensFloor(IonicSubstitution):
+        def table(self) -> SubstitutionTable:
+            return substitution_table(FLOOR)
 
     table = substitution_table(FLOOR)
     substitutor = Substitutor(threshold=THRESHOLD, alpha=FLOOR)
@@ -62,13 +66,13 @@ def whole_ions(seed: PhaseSet, n_parents: int) -> list[Row]:
             decorated.append(structure)
         if len(chosen) == n_parents:
             break
-    parents, ids = seed.crystals.take(chosen), [seed.entries[i].id for i in chosen]
+    parents, ids = seed.crystals.take(chosen), [seed.ids[i] for i in chosen]
     space = Space(
         elements=tuple(sorted({s.symbol for s in known})), min_elements=1, max_elements=8, allow_radioactive=True
     )
 
     def generator() -> IonicSubstitution:
-        return IonicSubstitution(space, Generate(threshold=THRESHOLD, floor=FLOOR))
+        return WithPymatgensFloor(space, Generate(threshold=THRESHOLD))
 
     def ours() -> int:
         return sum(len(pool) for pool in generator().generate(parents, ids, 1, np.random.default_rng(0)))
@@ -126,7 +130,7 @@ def partial_ions(seed: PhaseSet) -> list[Row]:
     from gnome_lite.generate.partial import PartialSubstitution
 
     generator = PartialSubstitution(Space(), Generate())
-    ids = [e.id for e in seed.entries]
+    ids = list(seed.ids)
     started = time.perf_counter()
     first_s, made, classes = 0.0, 0, 0
     for pool in generator.generate(seed.crystals, ids, 1, np.random.default_rng(0)):

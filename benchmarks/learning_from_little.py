@@ -30,7 +30,8 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     if not rounds:
         return
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.plans import make_plans
+    from gnome_lite.evaluation.replay_runs import by_arm, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings

@@ -45,13 +45,7 @@ class _Parents:
 
 def _candidates(most_partial: int) -> Iterator[Row]:
     """What can be made, with the given phases as DFT has them."""
-    from gnome_lite.evaluation.rediscovery import (
-        StructureTypes,
-        concealed,
-        dft_distances,
-        given_phases,
-        stable_compounds,
-    )
+    from gnome_lite.evaluation.rediscovery import StructureTypes, concealed, dft_distances, split_entries
     from gnome_lite.evaluation.rediscovery_campaigns import MAX_ATOMS
     from gnome_lite.evaluation.rediscovery_setup import read_entries, read_parents_of
     from gnome_lite.novelty.novelty import CrystalNovelty
@@ -60,15 +54,16 @@ def _candidates(most_partial: int) -> Iterator[Row]:
 
     novelty = CrystalNovelty()
     dft = read_entries(data_dir() / ENTRIES)
-    elements = sorted({e for x in dft.entries for e in x.crystal.chemical_system.split("-")})
+    elements = sorted({e for x in dft for e in x.crystal.chemical_system.split("-")})
     away = dft_distances(dft, build_hull)
     seed = SeedSource().load()
-    near = build_hull(seed, ()).distances(seed.crystals.counts, seed.e_form_ev_per_atom)
-    everything = [*seed.entries, *(e for name in PARENTS for e in read_parents_of(data_dir() / name))]
+    near = build_hull(seed).distances(seed.counts, seed.e_form_ev_per_atom)
+    everything = [*seed, *(e for name in PARENTS for e in read_parents_of(data_dir() / name))]
     hide = concealed(CrystalBatch.from_crystals(e.crystal for e in everything), elements)
-    shown = [e for e, hidden in zip(everything, hide, strict=True) if not hidden] + given_phases(dft, away, novelty)
+    to_hide, given = split_entries(dft, away, novelty)
+    shown = [e for e, hidden in zip(everything, hide, strict=True) if not hidden] + given
     types = StructureTypes([e.id for e in shown], CrystalBatch.from_crystals(e.crystal for e in shown))
-    hidden = [Hidden(e.id, e.crystal, types.of(e.crystal)) for e in stable_compounds(dft, away, novelty)]
+    hidden = [Hidden(e.id, e.crystal, types.of(e.crystal)) for e in to_hide]
     yield Row("stable compounds of three and more elements in Fe-Li-O-P, hidden", "", len(hidden), None, "", None)
     with_parent = [h for h in hidden if h.parents]
     yield Row("of these, with a parent (fit_anonymous)", "", len(with_parent), None, "", None)
@@ -78,7 +73,7 @@ def _candidates(most_partial: int) -> Iterator[Row]:
             "generate": {"max_atoms": MAX_ATOMS},
         }
     )
-    far = {e.id for e, d in zip(seed.entries, near, strict=True) if d > config.generate.parents_e_above_hull_max}
+    far = {e.id for e, d in zip(seed, near, strict=True) if d > config.generate.parents_e_above_hull_max}
     usable = [e for e in shown if e.id not in far and len(e.crystal) <= MAX_ATOMS]
     parents = _Parents([e.id for e in usable], CrystalBatch.from_crystals(e.crystal for e in usable))
     made_by: dict[str, set[str]] = {}

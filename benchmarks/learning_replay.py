@@ -11,7 +11,8 @@ import numpy as np
 from benchmarks.rows import Row
 from benchmarks.sizes import Effort, campaign_settings, size
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.evaluation.replay import Networks, Replay
+from gnome_lite.evaluation.replay import Replay
+from gnome_lite.evaluation.replay_predictors import Networks
 from gnome_lite.pipeline import silent
 
 SHARE = 0.9
@@ -22,14 +23,14 @@ FAR_EV_PER_ATOM, GROWS = 0.1, 0.15
 
 def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay import STRATEGIES
-    from gnome_lite.evaluation.replay_runs import by_arm, make_plans, run_replays
+    from gnome_lite.evaluation.plans import STRATEGIES, make_plans
+    from gnome_lite.evaluation.replay_runs import by_arm, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
     from gnome_lite.report.progress import progress_on
     from gnome_lite.settings import Settings, bundled
 
-    if not bundled("replay").is_dir():
-        raise FileNotFoundError(f"no labelled pool in {bundled('replay')}")
+    if not bundled("replay", "universe.parquet").is_file():
+        raise FileNotFoundError(f"no labelled pool in {bundled('replay')}: `gnome-lite benchmark pool` makes one")
     config = CampaignConfig.model_validate(campaign_settings(effort))
     ours = config.select.strategy
     seeds, rounds, budget = (size(f"learning_replay.{what}", effort) for what in ("seeds", "rounds", "budget"))
@@ -116,9 +117,10 @@ def _reported(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
 
 def _held_back(truth: GroundTruth, networks: Networks) -> Iterator[Row]:
     """Why a share of the stable crystals is found late: what they look like before they are relaxed."""
-    e_form, _ = networks.structural(networks.base.id, silent)
+    e_form, _ = networks.predictor.predict(networks.base.id, truth.start, silent)
     error = np.abs(e_form - truth.e_form_ev_per_atom)
-    far = (e_form - truth.ground_ev_per_atom)[truth.stable] > FAR_EV_PER_ATOM
+    distances = truth.build_hull(truth.references).distances(truth.start.counts, e_form)
+    far = distances[truth.stable] > FAR_EV_PER_ATOM
     name = f"truly stable ones that the shipped ensemble puts more than {FAR_EV_PER_ATOM} eV/atom above the hull, share"
     yield Row(name, "", float(far.mean()), None, "", None)
     after = np.array([outcome.crystal.volume for outcome in truth.labelled.outcomes])

@@ -65,18 +65,18 @@ def _write_machine(bundle: Path, data: Path) -> None:
     for path in bundled("seed").glob("molecules-*.parquet"):
         (bundle / "seed" / path.name).symlink_to(path)
     seed = _small(SeedSource().load())
-    kept = {e.id for e in seed.entries}
+    kept = set(seed.ids)
     inputs = [e for e in read_references(bundled("seed", "inputs.parquet")) if e.id in kept]
-    write_references(bundle / "seed" / "references.parquet", seed.entries)
+    write_references(bundle / "seed" / "references.parquet", list(seed))
     write_references(bundle / "seed" / "inputs.parquet", inputs)
     _write_pool(bundled("replay", "universe.parquet"), bundle / "replay" / "universe.parquet", seed)
 
     compounds = np.flatnonzero(_kinds(seed) > 1)
     _write_table(data / "mp20_val.csv.gz", seed, compounds[::2])
     _write_table(data / "mpts52_val.csv.gz", seed, compounds[1::2])
-    pairs = [(e.crystal, next(r.crystal for r in seed.entries if r.id == e.id)) for e in inputs[:N_PAIRS]]
+    pairs = [(e.crystal, seed[seed.index(e.id)].crystal) for e in inputs[:N_PAIRS]]
     _write_pairs(data / "relaxation_pairs.tar.gz", pairs)
-    _write_entries(data / "mp_entries_Fe-Li-O-P.json.gz", [e for e in seed.entries if _within(e)])
+    _write_entries(data / "mp_entries_Fe-Li-O-P.json.gz", [e for e in seed if _within(e)])
 
 
 def _train_base(models: Path) -> None:
@@ -100,10 +100,10 @@ def _small(seed: PhaseSet) -> PhaseSet:
     for element in np.unique(seed.crystals.numbers):
         pure = np.flatnonzero((kinds == 1) & (seed.crystals.counts[:, element] > 0))
         rows.add(int(pure[np.argmin(seed.e_form_ev_per_atom[pure])]))
-    within = np.array([_within(e) for e in seed.entries])
+    within = np.array([_within(e) for e in seed])
     for which, n in ((within, size("made_up.system", Effort.SMOKE)), (~within, size("made_up.others", Effort.SMOKE))):
         rows |= set(_spread(np.flatnonzero(which & small & (kinds > 1)), n).tolist())
-    return PhaseSet.make([seed.entries[i] for i in sorted(rows)])
+    return PhaseSet.make([seed[i] for i in sorted(rows)])
 
 
 def _spread(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
@@ -136,7 +136,7 @@ def _write_table(path: Path, phases: PhaseSet, rows: Sequence[int] | NDArray[np.
         table.writerow(("material_id", "formation_energy_per_atom", "e_above_hull", "cif"))
         for i in rows:
             energy = f"{phases.e_form_ev_per_atom[i] + scatter[i]:.6f}"
-            table.writerow((phases.entries[i].id, energy, "0.0", phases.crystals[i].to_pymatgen().to(fmt="cif")))
+            table.writerow((phases.ids[i], energy, "0.0", phases.crystals[i].to_pymatgen().to(fmt="cif")))
 
 
 def _write_pairs(path: Path, pairs: Sequence[tuple[Crystal, Crystal]]) -> None:

@@ -97,7 +97,6 @@ def _graphs(data: TrainingSet) -> tuple[GraphSet, np.ndarray]:
             graphs.distances[near],
             graphs.directions[near],
             n_edges,
-            graphs.volume_per_atom,
         ),
         ok,
     )

@@ -21,7 +21,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from gnome_lite.core.metrics import calibration_error
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.ensemble import Ensemble
-    from gnome_lite.predict.error_model import NEAR_EV_PER_ATOM, ErrorModel, p_stable
+    from gnome_lite.predict.error_model import NEAR_EV_PER_ATOM, ErrorModel
     from gnome_lite.predict.train import in_training
     from gnome_lite.settings import bundled
     from gnome_lite.sources.reference_files import read_references
@@ -35,7 +35,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     formulas = references.crystals.reduced_formulas()
     compound = (references.crystals.counts > 0).sum(axis=1) > 1
     unseen = ~in_training(formulas) & compound
-    ids = [e.id for e, held in zip(references.entries, unseen, strict=True) if held]
+    ids = [i for i, held in zip(references.ids, unseen, strict=True) if held]
     truth = references.e_form_ev_per_atom[unseen]
     starts = CrystalBatch.from_crystals(inputs[i] for i in ids)
     mean = references.e_form_ev_per_atom[compound & ~unseen].mean()
@@ -56,15 +56,15 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
             chosen = predicted, spread
 
     # Distance to all other phases is what a candidate is judged by; its own formula's other entries are known phases.
-    decomposition = np.array([v.decomposition_ev_per_atom for v in build_hull(references, ()).verdicts(ids)])
+    decomposition = np.array([v.decomposition_ev_per_atom for v in build_hull(references).verdicts(ids)])
     ground = truth - decomposition
     half = np.array([hash_half(f) for f in np.array(formulas, dtype=object)[unseen]])
     p = np.zeros(len(ids))
     predicted, spread = chosen
     for fitted in (half, ~half):
-        near = fitted & (predicted - ground < NEAR_EV_PER_ATOM)  # as `EnsemblePredictor.outlook` does
+        near = fitted & (predicted - ground < NEAR_EV_PER_ATOM)  # as `EnsemblePredictor.error_model` does
         residuals = ErrorModel.fitted((truth - predicted)[near], spread[near])
-        p[~fitted] = p_stable((predicted - ground)[~fitted], spread[~fitted], residuals)
+        p[~fitted] = residuals.p_stable((predicted - ground)[~fitted], spread[~fitted])
     stable = decomposition <= 0
     error_of_p = calibration_error(p, stable)
     assert error_of_p is not None

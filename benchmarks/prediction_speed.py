@@ -39,7 +39,7 @@ def candidates(n_pools: int, n: int) -> list[CrystalBatch]:
     config, references = CampaignConfig(), load_references()
     gate, generator = make_gate(config), IonicSubstitution(config.space, config.generate)
     small = np.flatnonzero(references.crystals.n_atoms <= config.generate.max_atoms)
-    ids = [references.entries[i].id for i in small]
+    ids = [references.ids[i] for i in small]
     parts: list[CrystalBatch] = []
     for pool in generator.generate(references.crystals.take(small), ids, 1, np.random.default_rng(0)):
         parts.append(pool.crystals.take(np.array([not cause for cause in gate.causes(pool.crystals)], dtype=bool)))
@@ -53,9 +53,10 @@ def _inference(pools: list[CrystalBatch], effort: Effort) -> list[Row]:
     from chgnet.model import CHGNet
 
     from gnome_lite.assemble import level_of, load_references, make_predictor
-    from gnome_lite.campaign.acquisition import select
+    from gnome_lite.campaign.acquisition import BatchAcquisition, scores_of
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.pipeline import Screen, silent
+    from gnome_lite.core.records import Candidate
+    from gnome_lite.pipeline import PredictionHistory, silent
     from gnome_lite.predict.ensemble import VOLUMES, stacked, volume_factors
     from gnome_lite.predict.graph import build_graphs
     from gnome_lite.predict.network import GraphTensors
@@ -70,6 +71,8 @@ def _inference(pools: list[CrystalBatch], effort: Effort) -> list[Row]:
     n = len(pools[0])
     few = pools[0].take(np.arange(0, n, n // size("prediction_speed.chgnet", effort)))
     repeats = size("prediction_speed.repeats", effort)
+    whole = config.model_copy(update={"predict": config.predict.model_copy(update={"cascade": False})})
+    in_full = make_predictor(whole, Settings(), level_of(config))
     predictor.predict(model.id, few, silent)  # loading is not counted
     ensemble = predictor._ensemble(model.id)
     chgnet = CHGNet.load(use_device="cpu", verbose=False)
@@ -91,29 +94,20 @@ def _inference(pools: list[CrystalBatch], effort: Effort) -> list[Row]:
         loop = _seconds(lambda: [network(some) for network in ensemble.networks], 5 * repeats)
         vmap = _seconds(lambda: stacked(ensemble.networks, some), 5 * repeats)
 
-    hull = build_hull(references, ())
-    outlook = predictor.outlook(model.id, hull.distances)
-    selection = config.select
+    hull, none = build_hull(references), PredictionHistory()
+    acquisition = BatchAcquisition(config.select)
+    for either in (predictor, in_full):
+        either.error_model(model.id, hull)  # nor is the hold-out
 
-    def timed(crystals: CrystalBatch, cascaded: bool) -> tuple[set[int], float]:
+    def timed(crystals: CrystalBatch, cascaded: bool) -> tuple[set[str], float]:
         """Picks of a pool, and processor seconds of predicting it."""
-        ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
-        formulas = np.array(crystals.reduced_formulas(), dtype=object)
-        _, compositions = np.unique(formulas.astype(str), return_inverse=True)
-        screen = Screen(
-            ground, np.zeros(len(ground)), compositions, selection.budget + selection.control,
-            selection.per_composition, selection.e_above_hull_max, outlook,
-        )  # fmt: skip
+        pool = [Candidate(str(i), crystal, "", "", "", 1) for i, crystal in enumerate(crystals)]
         started = time.process_time()
-        e_form, spread = predictor.predict(model.id, crystals, silent, screen if cascaded else None)
+        ranked = (predictor if cascaded else in_full).rank(model.id, pool, hull, none, acquisition, silent)
         seconds = time.process_time() - started
-        scores = {
-            "p_stable": outlook.p_stable(e_form - ground, spread),
-            "e_above_hull": e_form - ground,
-            "spread": spread,
-            "formula": formulas,
-        }
-        return set(select(scores, np.random.default_rng(0), selection)[0].tolist()), seconds
+        scores = scores_of([(pool[int(p.candidate_id)], p) for p in ranked])
+        chosen, _ = acquisition.select(scores, np.random.default_rng(0))
+        return {ranked[i].candidate_id for i in chosen}, seconds
 
     members = len(ensemble.networks)
     whole = f"{members} members x {len(VOLUMES)} volumes"

@@ -263,41 +263,30 @@ def _chemical_potentials(phases: Any, n: int) -> Iterator[Row]:
 
 
 def _seed() -> Any:
-    from gnome_lite.analysis.phases import known_phases
     from gnome_lite.assemble import load_molecules, load_references
     from gnome_lite.settings import Settings
 
     references = load_references()
-    return known_phases(references, (), load_molecules(Settings(home=Path("/nonexistent")), references.level))
+    return references.with_molecules(load_molecules(Settings(home=Path("/nonexistent")), references.level))
 
 
 def _dft() -> Any:
     """The Materials Project's entries of Fe-Li-O-P as phases."""
-    from pymatgen.core import Composition
+    from pymatgen.core import Structure
 
-    from gnome_lite.analysis.phases import Phases
-    from gnome_lite.core.crystals import MAX_Z, atomic_number
+    from gnome_lite.core.crystals import Crystal
+    from gnome_lite.core.phases import Phase, PhaseSet
 
     with gzip.open(data_dir() / "mp_entries_Fe-Li-O-P.json.gz", "rt") as file:
         documents = json.load(file)
-    counts = np.zeros((len(documents), MAX_Z + 1), dtype=np.int64)
-    for row, d in zip(counts, documents, strict=True):
-        for element, n in d["composition"].items():
-            row[atomic_number(element)] = round(n)
-    energies = np.array([d["energy"] + (d.get("correction") or 0.0) for d in documents])
-    elemental = np.zeros(MAX_Z + 1)
-    for z in np.flatnonzero(counts.any(axis=0)):
-        pure = counts[:, z] == counts.sum(axis=1)
-        elemental[z] = (energies[pure] / counts[pure, z]).min()
-    sizes = counts.sum(axis=1)
-    return Phases(
-        "MP2020",
-        tuple(f"e{i}" for i in range(len(documents))),
-        tuple(Composition(d["composition"]).reduced_formula for d in documents),
-        counts,
-        (energies - counts @ elemental) / sizes,
-        np.ones(len(documents), dtype=bool),
-        {},
+    crystals = [Crystal.from_pymatgen(Structure.from_dict(d["structure"])) for d in documents]
+    return PhaseSet.make(
+        [
+            Phase(
+                f"e{i}", crystal, d["energy"] + (d.get("correction") or 0.0), "MP2020", "Materials Project", "CC BY 4.0"
+            )
+            for i, (d, crystal) in enumerate(zip(documents, crystals, strict=True))
+        ]
     )
 
 

@@ -220,7 +220,7 @@ def _seed() -> Entries:
     from gnome_lite.assemble import load_references
 
     references = load_references()
-    return Entries([], [e.id for e in references.entries], references.crystals.counts, references.e_form_ev_per_atom)
+    return Entries([], list(references.ids), references.crystals.counts, references.e_form_ev_per_atom)
 
 
 def _generated_store(n: int) -> Entries:

@@ -21,7 +21,8 @@ from gnome_lite.analysis.dft_correction import judge_corrected
 from gnome_lite.core.crystals import CrystalBatch, symbol
 from gnome_lite.core.metrics import calibration_error
 from gnome_lite.core.phases import formation_energies
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, SurrogateFeatures
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.predict.delta import Corrected, DeltaModel, linear_energies
 from gnome_lite.stability.hull import ChemicalHull
 from gnome_lite.verify.chgnet.features import WIDTH

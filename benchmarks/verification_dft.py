@@ -18,7 +18,7 @@ AGREE_EV_PER_ATOM = 0.1
 
 def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from gnome_lite.assemble import load_references
-    from gnome_lite.campaign.higher_levels import competing_phases, phases_at
+    from gnome_lite.campaign.higher_levels import competing_phases, of_system, phases_at
     from gnome_lite.config import Level, Verify
     from gnome_lite.core.errors import CalculatorError
     from gnome_lite.pipeline import silent
@@ -34,19 +34,15 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
         yield missing("Mg-O hull by GPAW", "GPAW")
         return
     below = load_references()
-    known = competing_phases(below, [], ["Mg-O"], 0.0001, build_hull)
+    known = competing_phases(below, build_hull(below), ["Mg-O"], 0.0001)
     with verifier, tempfile.TemporaryDirectory() as folder:
-        made = phases_at(verifier, known, Path(folder) / "ledger.jsonl", silent).of("Mg-O")
+        made = of_system(phases_at(verifier, known, Path(folder) / "results.jsonl", silent)[0], "Mg-O")
     assert made is not None, "magnesium and oxygen have PAW datasets"
     dft, surrogate = (
-        {
-            e.crystal.reduced_formula: float(f)
-            for e, f in zip(s.entries, s.e_form_ev_per_atom, strict=True)
-            if e.id in ids
-        }
-        for s, ids in ((made, {e.id for e in known}), (below, {e.id for e in known}))
+        {formula: float(s.e_form_ev_per_atom[s.index(e.id)]) for e in known for formula in (e.crystal.reduced_formula,)}
+        for s in (made, below)
     )
-    distances = build_hull(made, []).distances(made.crystals.counts, made.e_form_ev_per_atom)
+    distances = build_hull(made).distances(made.counts, made.e_form_ev_per_atom)
     yield Row("Mg-O hull by GPAW: phases on it", "1", float((np.abs(distances) < 1e-6).sum()), None, "", None)
     corrected = dft["MgO"] - MP2020_OXIDE_EV_PER_O / 2
     differ = corrected - surrogate["MgO"]

@@ -56,9 +56,7 @@ def substituted(n: int) -> list[Crystal]:
     config = CampaignConfig()
     references = load_references()
     generator = IonicSubstitution(config.space, config.generate)
-    stream = generator.generate(
-        references.crystals, [e.id for e in references.entries], 1, np.random.default_rng(config.seed)
-    )
+    stream = generator.generate(references.crystals, list(references.ids), 1, np.random.default_rng(config.seed))
     found: list[Crystal] = []
     for chunk in stream:
         found += [c for c in chunk.crystals if 2 <= len(c) <= MAX_ATOMS]
@@ -263,7 +261,7 @@ def _two_processes(crystals: list[Crystal]) -> Iterator[Row]:
     for processes in (1, 2):
         with ProcessVerifier(Verify(processes=processes, max_steps=MAX_STEPS)) as verifier:
             list(verifier.verify(candidates[:processes]))
-            workers = [worker.process.pid for worker in verifier._idle]
+            workers = [worker.process.pid for worker in verifier.workers.idle]
             before = [_processor_seconds(pid) for pid in workers]
             started = time.perf_counter()
             list(verifier.verify(candidates))

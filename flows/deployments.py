@@ -27,8 +27,12 @@ def serve(
     """Serve the campaign until stopped; each scheduled run goes on by `rounds` rounds.
 
     Args:
+        config: the campaign.
+        settings: whose home holds its store.
+        name: of the deployment.
         cron: when, e.g. "0 2 * * *" for two o'clock each night (UTC).
         interval_s: or every so many seconds.
+        rounds: that each run adds.
 
     Raises:
         ConfigError: if no Prefect server is named or the schedule cannot be read.
@@ -57,11 +61,8 @@ def serve(
         name=name,
         cron=cron,
         interval=interval_s,
-        parameters={
-            "campaign": config.model_dump(mode="json"),
-            "home": str(settings.home.resolve()),
-            "more_rounds": rounds,
-        },
+        parameters={"campaign": config.model_dump(mode="json"), "home": str(settings.home.resolve())}
+        | {"more_rounds": rounds},
         limit=1,
         # By module, so that it is found from a wheel and from any directory.
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -69,6 +70,7 @@ def serve(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the campaign that a command line describes; returns the exit code, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m flows.deployments", description=__doc__)
     parser.add_argument("campaign", nargs="?", type=Path, help="campaign.toml; default: the bundled campaign")
     parser.add_argument("--cron", help="when, e.g. '0 2 * * *'")

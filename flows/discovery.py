@@ -7,37 +7,43 @@ figures only, and a step that fails by logic is not tried again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.futures import as_completed
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 from gnome_lite.assemble import assemble, open_store
-from gnome_lite.campaign.runner import Figures, run_campaign
+from gnome_lite.campaign.engine import Direct
+from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.campaign.stopping import reason_to_stop
 from gnome_lite.config import CampaignConfig, explain
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import RoundReport
-from gnome_lite.pipeline import Progress, Store, silent
+from gnome_lite.pipeline import Figures, Progress, silent
 from gnome_lite.report.figures import data_uri, round_figure
 from gnome_lite.report.learning import learning_figures
 from gnome_lite.report.tables import round_markdown, round_rows
 from gnome_lite.settings import Settings
+from gnome_lite.store.database import SqlStore
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _progress: ContextVar[Progress] = ContextVar("progress", default=silent)
 
 
 @contextmanager
 def showing(progress: Progress) -> Iterator[None]:
-    """Flows called in this context report to `progress`, which no flow parameter could carry."""
+    """Let flows called in this context report to `progress`, which no flow parameter could carry."""
     token = _progress.set(progress)
     try:
         yield
@@ -46,7 +52,7 @@ def showing(progress: Progress) -> Iterator[None]:
 
 
 def current_progress() -> Progress:
-    """Where the running flow reports to."""
+    """Return the progress that the running flow reports to."""
     return _progress.get()
 
 
@@ -70,9 +76,8 @@ def discovery(
     stages = assemble(config, settings, current_progress())
     before = {r.round for r in stages.store.reports(config.name)}
     if more_rounds is not None:
-        config = config.model_copy(
-            update={"rounds": max(len(before) + more_rounds, rounds_given(config.name, settings))}
-        )
+        rounds = max(len(before) + more_rounds, rounds_given(config.name, settings))
+        config = config.model_copy(update={"rounds": rounds})
         stages = replace(stages, config=config)
 
     def on_round(report: RoundReport) -> None:
@@ -81,7 +86,7 @@ def discovery(
             publish(config.name, stages.verifier.level, reports)
             publish_learning(config.name, stages.store, report.round)
 
-    reports = run_campaign(stages, engine=as_task, on_round=on_round)
+    reports = run_campaign(stages, engine=PrefectTasks(), on_round=on_round)
     return {
         "campaign": config.name,
         "rounds": len(reports),
@@ -92,7 +97,7 @@ def discovery(
 
 
 def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
-    """The settings that a flow's parameter names.
+    """Return the settings that a flow's parameter names.
 
     Raises:
         ConfigError: naming the key and what is allowed there.
@@ -108,13 +113,41 @@ def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
 
 
 def rounds_given(name: str, settings: Settings) -> int:
-    """The most rounds that this campaign was ever given, which the store holds it to; 0 before it begins."""
+    """Return the most rounds that the store has seen this campaign given; 0 before it begins."""
     campaigns = {c.name: c for c in open_store(settings).status().campaigns}
     return int(campaigns[name].config["rounds"]) if name in campaigns else 0
 
 
+class PrefectTasks(Direct):
+    """The engine of flows: a step is a task run, a shard is another; the flow's task runner says where they run.
+
+    Args:
+        shard_size: crystals in one shard; None leaves a step's work to the process that runs the flow.
+    """
+
+    def __init__(self, shard_size: int | None = None) -> None:
+        self.shard_size = shard_size
+
+    def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
+        """Run a step as a task run of its own."""
+        return as_task(name, round, step)
+
+    def map(self, function: Callable[[Sequence[T]], Iterable[R]], shards: Iterable[Sequence[T]]) -> Iterator[R]:
+        """Submit each shard as a task run, and yield the results of whole shards as they are done."""
+        if self.shard_size is None:
+            yield from super().map(function, shards)
+            return
+
+        @task(name="shard", cache_policy=NO_CACHE, persist_result=False, retries=0)
+        def work(shard: Sequence[T]) -> list[R]:
+            return list(function(shard))
+
+        for done in as_completed([work.submit(shard) for shard in shards]):
+            yield from done.result()
+
+
 def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
-    """The engine: one step as one task run, named after its round. What it works on stays in the closure."""
+    """Run one step as one task run, named after its round. What it works on stays in the closure."""
     title = f"round {round} / {name}" if round else name
 
     @task(name=name, task_run_name=title, cache_policy=NO_CACHE, persist_result=False, retries=0)
@@ -129,12 +162,11 @@ def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
 
 
 def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
-    """The table and the picture of a campaign's rounds so far, as artifacts that each round renews."""
+    """Publish the table and the picture of a campaign's rounds so far, as artifacts that each round renews."""
     last = reports[-1]
     key = artifact_key(name)
-    create_table_artifact(
-        round_rows(reports), key=f"{key}-rounds", description=f"Campaign {name} after round {last.round}"
-    )
+    description = f"Campaign {name} after round {last.round}"
+    create_table_artifact(round_rows(reports), key=f"{key}-rounds", description=description)
     picture = data_uri(round_figure(reports, f"campaign {name}, round {last.round}"))
     create_markdown_artifact(
         f"# Campaign {name}, round {last.round}\n\n"
@@ -146,8 +178,8 @@ def publish(name: str, level: str, reports: Sequence[RoundReport]) -> None:
     get_run_logger().info("round %d: %d hits of %d verified", last.round, last.hits, last.verified)
 
 
-def publish_learning(name: str, store: Store, round: int) -> None:
-    """What the networks have learnt, as an artifact that each round renews."""
+def publish_learning(name: str, store: SqlStore, round: int) -> None:
+    """Publish the training and errors of the networks, as an artifact that each round renews."""
     pictures = (
         f"## {title}\n\n![{title}]({data_uri(f)})\n" for title, f in learning_figures(store, name, round).items()
     )
@@ -159,5 +191,5 @@ def publish_learning(name: str, store: Store, round: int) -> None:
 
 
 def artifact_key(name: str) -> str:
-    """Prefect allows small letters, digits and dashes."""
+    """Return a campaign's name in the small letters, digits and dashes that Prefect allows."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "campaign"

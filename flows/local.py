@@ -55,7 +55,7 @@ def prepare_environment(settings: Settings, debug: bool = False) -> None:
 
 @contextmanager
 def local_server() -> Iterator[None]:
-    """A Prefect server for the length of a command, unless one is configured.
+    """Run a Prefect server for the length of a command, unless one is configured.
 
     Prefect starts such a server by itself, but a killed command would leave it running: a shell that
     waits for this process's end of a pipe to close (the kernel closes it however the process dies) ends it.
@@ -76,8 +76,9 @@ def local_server() -> Iterator[None]:
         except GnomeLiteError:
             raise
         except Exception as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
             raise ConfigError(
-                f"Prefect's local server did not start ({_first_line(error)}): "
+                f"Prefect's local server did not start ({why}): "
                 "run again with --debug, or start `prefect server start` and set PREFECT_API_URL"
             ) from error
         assert server.server_process is not None, "a started server has a process"
@@ -99,7 +100,7 @@ def local_server() -> Iterator[None]:
 
 
 def _server() -> SubprocessASGIServer:
-    """Prefect's own temporary server (its client finds it as the one of this process), deaf to Ctrl-C.
+    """Return Prefect's own temporary server (its client finds it as the one of this process), deaf to Ctrl-C.
 
     Ctrl-C goes to every process of the terminal. A server that stops at once could not be told that the
     flow was interrupted, and its client would report a lost connection instead.
@@ -116,7 +117,3 @@ def _server() -> SubprocessASGIServer:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     return Deaf()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

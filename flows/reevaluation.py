@@ -1,4 +1,4 @@
-"""Issuing verdicts again as a Prefect flow: one task a campaign of the store."""
+"""Re-evaluation of verdicts as a Prefect flow: one task for each campaign of the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gnome_lite.settings import Settings
 from gnome_lite.store.database import SqlStore
 
 
-@flow(name="reverdict", flow_run_name="reverdict", persist_result=False, retries=0)
+@flow(name="reevaluate", flow_run_name="reevaluate", persist_result=False, retries=0)
 def reevaluate(campaigns: list[str] | None = None, home: str | None = None) -> dict[str, dict[str, Any]]:
     """Look verdicts up again where references or verified crystals have changed, and re-issue those that moved.
 
@@ -32,21 +32,12 @@ def reevaluate(campaigns: list[str] | None = None, home: str | None = None) -> d
     settings = Settings(home=Path(home)) if home else Settings()
     store, progress = open_store(settings), current_progress()
     names = campaigns or [c.name for c in store.status().campaigns]
-    return {
-        name: dict(as_task(f"reevaluate {name}", 0, partial(_reissue, name, store, settings, progress)))
-        for name in names
-    }
+    return {n: dict(as_task(f"reevaluate {n}", 0, partial(_reissue, n, store, settings, progress))) for n in names}
 
 
 def _reissue(name: str, store: SqlStore, settings: Settings, progress: Progress) -> dict[str, Any]:
     outcome = reevaluate_campaign(name, store, settings, progress)
-    return {
-        "cause": outcome.cause,
-        "reference_set": outcome.reference_set_id,
-        "hull": outcome.hull_id,
-        "standing": outcome.standing,
-        "affected": outcome.affected,
-        "moved": len(outcome.moved),
-        "gained": outcome.gained,
-        "lost": outcome.lost,
-    }
+    figures = {key: getattr(outcome, key) for key in ("cause", "standing", "affected", "gained", "lost")}
+    return figures | {
+        "reference_set": outcome.reference_set_id, "hull": outcome.hull_id, "moved": len(outcome.moved)
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Making the bundled reference set as a Prefect flow: plan, relax, collect, write; by its results log it can go on."""
+"""The bundled reference set made by a Prefect flow: plan, relax, collect, write; its results log lets it continue."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from prefect import flow
 from flows.discovery import as_task, current_progress
 from gnome_lite.assemble import assemble_seed, make_verifier
 from gnome_lite.config import CampaignConfig
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.seed.make import collect, summary
 from gnome_lite.seed.plan import SeedPlan, plan_candidates
 from gnome_lite.sources.reference_files import write_references
 from gnome_lite.verify.results_log import relax_all
 
 DEADLINE_S = 300.0
-"""A seed is made once: its elements include cells of 32 atoms, which a campaign's deadline would cut off."""
+"""Seconds for one crystal: the elements include cells of 32 atoms, which a campaign's deadline would cut off."""
 
 
 @flow(name="seeding", flow_run_name="seeding", persist_result=False, retries=0)
@@ -27,7 +27,7 @@ def seeding(out: str, results_log: str, compounds: int | None = None) -> dict[st
 
     Args:
         out: directory of the two files.
-        results log: file of outcomes so far; those in it are not relaxed again.
+        results_log: file of outcomes so far; those in it are not relaxed again.
         compounds: compounds to relax; default is the plan's.
     """
     progress = current_progress()
@@ -57,11 +57,11 @@ def seeding(out: str, results_log: str, compounds: int | None = None) -> dict[st
 
     def write() -> dict[str, Any]:
         references, inputs = made[0]
-        write_references(Path(out) / "references.parquet", references.entries)
+        write_references(Path(out) / "references.parquet", references)
         # The network learns from the unrelaxed crystal, too: each with the energy of what it relaxed to.
         write_references(Path(out) / "inputs.parquet", inputs)
         return {"out": out}
 
-    figures = {name: as_task(name, 0, call) for name, call in
-               (("plan", choose), ("relax", relax), ("collect", gather), ("write", write))}  # fmt: skip
-    return {"level": verifier.level, **figures["relax"], **figures["collect"], **figures["write"]}
+    as_task("plan", 0, choose)
+    steps = (("relax", relax), ("collect", gather), ("write", write))
+    return {"level": verifier.level} | {k: v for name, step in steps for k, v in as_task(name, 0, step).items()}

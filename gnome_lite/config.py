@@ -1,15 +1,18 @@
-"""A campaign in words: one pydantic section a stage, read from TOML; an unknown key is refused by name."""
+"""The settings of a campaign: one pydantic section a stage, read from TOML; an unknown key is refused by name."""
 
 from __future__ import annotations
 
 import tomllib
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gnome_lite.core.crystals import atomic_number
-from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.errors import ConfigError, OldNameWarning
+from gnome_lite.core.old_settings import with_current_names
 
 DEFAULT_ELEMENTS = (
     "Li", "Na", "K", "Mg", "Ca", "Sr", "Ba", "Al", "Si", "Ti", "Mn", "Fe", "Zn", "N", "P", "O", "S", "F", "Cl",
@@ -18,17 +21,19 @@ DEFAULT_ELEMENTS = (
 
 
 class Section(BaseModel):
+    """A table of a campaign file; `gnome-lite init` writes its first line and its fields' descriptions as comments."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Space(Section):
     """The chemical space that candidates may lie in."""
 
-    elements: tuple[str, ...] = DEFAULT_ELEMENTS
-    chemical_systems: tuple[str, ...] = ()
-    min_elements: Annotated[int, Field(ge=1, le=8)] = 2
-    max_elements: Annotated[int, Field(ge=1, le=8)] = 4
-    allow_radioactive: bool = False
+    elements: tuple[str, ...] = Field(DEFAULT_ELEMENTS, description="elements that candidates may contain")
+    chemical_systems: tuple[str, ...] = Field((), description='if any, only these and their subsystems: ["Li-Fe-O"]')
+    min_elements: int = Field(2, ge=1, le=8, description="fewest elements in a candidate")
+    max_elements: int = Field(4, ge=1, le=8, description="most elements in a candidate")
+    allow_radioactive: bool = Field(False, description="also Tc, Pm, Po and beyond Bi")
 
     @field_validator("elements")
     @classmethod
@@ -51,46 +56,39 @@ class Space(Section):
 
 
 class Sources(Section):
-    """Known crystals. All must be of the verifier's level of theory.
+    """Reference crystals; all must be of the verifier's level of theory."""
 
-    With `licences = "permissive"` those that may not be used by anyone for anything (attribution aside) are left out.
-    """
-
-    seed: bool = True
-    files: tuple[Path, ...] = ()
-    releases: tuple[Path, ...] = ()
-    materials_project: tuple[str, ...] = ()
-    include_gnome: bool = False
-    licences: Literal["any", "permissive"] = "any"
+    seed: bool = Field(True, description="the bundled reference set")
+    files: tuple[Path, ...] = Field((), description="with energies of this level: extxyz, ASE db, pymatgen JSON")
+    releases: tuple[Path, ...] = Field((), description="directories that `gnome-lite release` wrote")
+    materials_project: tuple[str, ...] = Field((), description='systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY')
+    include_gnome: bool = Field(False, description="also the Materials Project's GNoME entries, CC BY-NC")
+    licences: Literal["any", "permissive"] = Field(
+        "any", description='"permissive": without CC BY-NC and unstated ones'
+    )
 
 
 GeneratorName = Literal["substitution", "partial", "prototypes", "random", "intermetallic", "vacancies"]
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Generate(Section):
-    """Candidates: a weighted mix of generators.
+    """How candidates are made: a weighted mix of generators.
 
-    Substitution follows Hautier 2011 with GNoME's changes (floor 0, threshold 0.001). Off by default are intermetallic
-    substitution, as the default space is one of ionic compounds, and vacancies: the replay labelled pool and the kept
-    figures are of the other four. Random search takes formulas that the composition networks put within
-    `composition_e_above_hull_max` of the hull (inf: all).
+    Intermetallic substitution and vacancies are off by default: the default space is one of ionic compounds, and the
+    shipped labelled pool was made by the other four.
     """
 
-    candidates: Annotated[int, Field(ge=1)] = 1000
-    mix: dict[GeneratorName, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {
-        "substitution": 4.0,
-        "partial": 3.0,
-        "prototypes": 2.0,
-        "random": 1.0,
-    }
-    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.001
-    floor: float = 0.0
-    max_atoms: Annotated[int, Field(ge=1)] = 20
-    parents_e_above_hull_max: Annotated[float, Field(ge=0)] = 0.2
-    supercell_max: Annotated[int, Field(ge=1, le=16)] = 4
-    structures_per_composition: Annotated[int, Field(ge=1)] = 100
-    composition_e_above_hull_max: float = 0.05
-    parents: tuple[Path, ...] = ()
+    candidates: int = Field(1000, ge=1, description="new candidates kept in each round")
+    mix: dict[GeneratorName, Weight] = Field(
+        {"substitution": 4.0, "partial": 3.0, "prototypes": 2.0, "random": 1.0},
+        description="weights; also intermetallic, vacancies",
+    )
+    threshold: float = Field(0.001, gt=0, lt=1, description="least probability of an ionic substitution")
+    max_atoms: int = Field(20, ge=1, description="most atoms in a candidate's cell")
+    parents_e_above_hull_max: float = Field(0.2, ge=0, description="crystals up to here are varied, eV/atom")
+    composition_e_above_hull_max: float = Field(0.05, description="predicted limit of random search, eV/atom; or inf")
+    parents: tuple[Path, ...] = Field((), description="files of further crystals to vary, without energies")
 
     @field_validator("mix")
     @classmethod
@@ -101,105 +99,79 @@ class Generate(Section):
 
 
 class Gates(Section):
-    """Limits before relaxation; distances as a fraction of the sum of covalent radii."""
+    """Checks that candidates must pass before any energy is computed."""
 
-    min_distance_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.6
-    volume_per_atom_min: float = 4.0
-    volume_per_atom_max: float = 80.0
-    charge_balance: Literal["strict", "relaxed", "off"] = "strict"
+    min_distance_ratio: float = Field(0.6, gt=0, lt=1, description="shortest distance / sum of covalent radii")
+    volume_per_atom_min: float = Field(4.0, description="Å^3")
+    volume_per_atom_max: float = Field(80.0, description="Å^3")
+    charge_balance: Literal["strict", "relaxed", "off"] = Field(
+        "strict", description='"strict" (states common in the ICSD), "relaxed" (as GNoME), "off"; alloys pass'
+    )
 
 
 class Predict(Section):
-    """The structural graph network and its ensemble. `processes = 0` means one a core.
+    """The ensemble of graph networks."""
 
-    Where no `width` is given, networks trained from nothing get one by the device, and any others keep theirs.
-
-    Each round retrains from the base's weights or from those in force, on what is known and what was verified.
-    Of the known so many are drawn for each `rehearsal`: enough not to forget them, at a fraction of the price of all
-    (0).
-    """
-
-    members: Annotated[int, Field(ge=1, le=32)] = 4
-    width: Annotated[int, Field(ge=8)] | None = None
-    steps: Annotated[int, Field(ge=1, le=8)] = 3
-    cutoff_ang: Annotated[float, Field(gt=1, le=8)] = 4.0
-    residual: bool = True
-    descriptors: bool = True
-    layer_norm: bool = True
-    angular: Annotated[int, Field(ge=0, le=64)] = 8
-    volume_feature: bool = False
-    readout: Literal["atoms", "state"] = "atoms"
-    epochs: Annotated[int, Field(ge=1)] = 40
-    retrain_from: Literal["base", "last"] = "base"
-    retrain_epochs: Annotated[int, Field(ge=1)] = 6
-    rehearsal: Annotated[int, Field(ge=0)] = 4000
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
-    retrain_learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    volume_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.2
-    jitter_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    patience: Annotated[int, Field(ge=0)] = 0
-    volume_scan: Annotated[int, Field(ge=0)] = 0
-    cascade: bool = True
-    carry_over: Annotated[int, Field(ge=0)] = 200
-    processes: Annotated[int, Field(ge=0)] = 0
+    members: int = Field(4, ge=1, le=32, description="networks in the ensemble")
+    width: int | None = Field(None, ge=8, description="of new networks; default: 256 on a CUDA GPU, else 64")
+    epochs: int = Field(40, ge=1, description="of training from random weights")
+    retrain: Literal["always", "never"] = Field("always", description='"always" (after each round) or "never"')
+    retrain_from: Literal["base", "last"] = Field("base", description='or "last": whose weights to begin with')
+    retrain_epochs: int = Field(6, ge=1, description="of each retraining")
+    replay_buffer: int = Field(4000, ge=0, description="reference crystals in each retraining; 0 = all")
+    learning_rate: float = Field(3e-3, gt=0, description="highest rate of training from random weights")
+    retrain_learning_rate: float = Field(2e-4, gt=0, description="highest rate of a retraining")
+    batch_size: int = Field(32, ge=1, description="crystals")
+    patience: int = Field(0, ge=0, description="epochs without progress that end a training; 0 = none do")
+    volume_scan: int = Field(0, ge=0, description="0: median of three volumes; n: lowest of n, 80-120 % (GNoME: 20)")
+    cascade: bool = Field(True, description="ask all networks only about what can still be selected")
+    carry_over: int = Field(200, ge=0, description="best unverified candidates of earlier rounds in the pool")
+    processes: int = Field(0, ge=0, description="0 = one a core")
 
 
 Strategy = Literal["p_stable", "expected_improvement", "greedy", "ion_exchange", "random"]
 
 
 class Selection(Section):
-    """Which candidates are worth a verification; see `select`.
+    """Which candidates are relaxed in each round."""
 
-    Attributes:
-        budget_s: a round also ends when its relaxations have taken so many seconds together, whatever the processes.
-        likely: share of the budget for the likeliest ionic substitutions, whatever the networks say of them.
-        explore: share of the budget for candidates that could be stable and of which the networks know least.
-        per_system: candidates chosen of one chemical system; 0 = any number.
-    """
-
-    strategy: Strategy = "p_stable"
-    budget: Annotated[int, Field(ge=1)] = 24
-    budget_s: Annotated[float, Field(gt=0)] | None = None
-    control: Annotated[int, Field(ge=0)] = 4
-    likely: Annotated[float, Field(ge=0, le=1)] = 0.0
-    explore: Annotated[float, Field(ge=0, le=1)] = 0.0
-    e_above_hull_max: float = 0.05
-    per_composition: Annotated[int, Field(ge=1)] = 1
-    per_system: Annotated[int, Field(ge=0)] = 0
+    strategy: Strategy = Field(
+        "p_stable", description="or expected_improvement, greedy (as GNoME), ion_exchange, random"
+    )
+    budget: int = Field(24, ge=1, description="crystals relaxed in each round")
+    budget_s: float | None = Field(None, gt=0, description="relaxation time of all processes that ends a round, s")
+    control: int = Field(4, ge=0, description="further crystals drawn at random, to compare with")
+    substitution_share: float = Field(0.0, ge=0, le=1, description="budget share of the likeliest ionic substitutions")
+    explore: float = Field(0.0, ge=0, le=1, description="budget share of uncertain ones that may be stable")
+    e_above_hull_max: float = Field(0.05, description="candidates predicted below this come first, eV/atom")
+    per_composition: int = Field(1, ge=1, description="most structures of one composition")
+    per_system: int = Field(0, ge=0, description="most structures of one chemical system; 0 = any number")
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
-        if self.likely + self.explore > 1:
+        if self.substitution_share + self.explore > 1:
             raise ValueError(
-                f"likely ({self.likely:g}) and explore ({self.explore:g}) are shares of one budget: lower one"
+                f"substitution_share ({self.substitution_share:g}) and explore ({self.explore:g}) are shares of one "
+                "budget: lower one"
             )
         return self
 
 
 class Stop(Section):
-    """When a campaign has nothing left to find and ends before its rounds do; see `stopping`.
+    """When a campaign ends before its last round: after some poor rounds in a row."""
 
-    Attributes:
-        patience: so many poor rounds in a row end it; 0 = never.
-        hit_rate: a round is poor when both its hit rate and what the networks expected of its choice lie below.
-        fresh: or when of the crystals generated, gates aside, a smaller share was new.
-    """
-
-    patience: Annotated[int, Field(ge=0)] = 2
-    hit_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
-    fresh: Annotated[float, Field(ge=0, le=1)] = 0.01
+    patience: int = Field(2, ge=0, description="poor rounds in a row that end a campaign; 0 = none do")
+    hit_rate: float = Field(0.05, ge=0, le=1, description="a round is poor if found and predicted rate are lower")
+    min_new_fraction: float = Field(0.01, ge=0, le=1, description="or if a smaller share of what was made is new")
 
 
 CalculatorKwargs = dict[str, str | int | float | bool]
-
-
 Symmetry = Literal["free", "kept", "broken"]
-"""What a relaxation does with the space group of its start."""
+"""Treatment of the initial space group in a relaxation."""
 
 
 class Level(Section):
-    """One level of the ladder above the first. What is None is as in `verify`.
+    """One level of theory above the first. Settings that are None are as in `verify`.
 
     Attributes:
         budget: survivors of the level below that are relaxed in each round.
@@ -222,54 +194,68 @@ class Level(Section):
 
 
 class Verify(Section):
-    """Relaxation by a calculator in child processes. `processes = 0` means one a core.
+    """Relaxation by a calculator, in child processes.
 
-    `symmetry` "broken": symmetric saddles are left, as the bundled seed's were; "free": as forces have it, like most
-    optimisers; "kept": no crystal leaves the space group it starts with.
-
-    `levels` is the ladder, cheap to dear; its first step is `calculator`. `level` has the settings of the others.
+    `symmetry` "broken": symmetric saddle points are left, as the bundled seed's were; "free": as the forces have it,
+    like most optimisers; "kept": no crystal leaves the space group it starts with.
     """
 
-    calculator: str = "chgnet"
-    calculator_kwargs: CalculatorKwargs = {}
-    fmax_ev_per_ang: Annotated[float, Field(gt=0)] = 0.05
-    max_steps: Annotated[int, Field(ge=1)] = 200
-    deadline_s: Annotated[float, Field(gt=0)] = 120.0
-    memory_gib: Annotated[float, Field(gt=0)] = 6.0
-    processes: Annotated[int, Field(ge=0)] = 0
-    tries: Annotated[int, Field(ge=1, le=5)] = 2
-    trajectories: Literal["off", "extxyz", "parquet"] = "off"
-    symmetry: Symmetry = "broken"
-    levels: tuple[str, ...] = ()
-    level: dict[str, Level] = {}
+    calculator: str = Field("chgnet", description="or another name (docs/calculators.md), or module:factory of ASE")
+    calculator_kwargs: CalculatorKwargs = Field({}, description="arguments of the calculator")
+    fmax_ev_per_ang: float = Field(0.05, gt=0, description="largest force when relaxed, eV/Å")
+    max_steps: int = Field(200, ge=1, description="of one relaxation")
+    deadline_s: float = Field(120.0, gt=0, description="seconds for one crystal")
+    memory_gib: float = Field(6.0, gt=0, description="for one process")
+    processes: int = Field(0, ge=0, description="0 = one a core")
+    tries: int = Field(2, ge=1, le=5, description="attempts at one crystal: crashes, time-outs, lack of memory")
+    trajectories: Literal["off", "extxyz", "parquet"] = Field(
+        "off", description='"extxyz" or "parquet": keep energy, forces and stress of each step'
+    )
+    symmetry: Symmetry = Field(
+        "broken", description='"kept": the space group of the start; "broken": saddles are left; "free"'
+    )
+    levels: tuple[str, ...] = Field((), description='cheapest first, e.g. ["chgnet", "gpaw"]; see [verify.level.NAME]')
+    level: dict[str, Level] = Field({}, description="settings of the levels above the first, by name")
 
     @model_validator(mode="after")
-    def _ladder_begins_here(self) -> Self:
+    def _levels_begin_here(self) -> Self:
         if self.levels and self.levels[0] != self.calculator:
             raise ValueError(
                 f"levels begin with {self.levels[0]!r}, but calculator is {self.calculator!r}: name that one first"
             )
         twice = [name for name in self.levels if self.levels.count(name) > 1]
         if twice:
-            raise ValueError(f"levels name {twice[0]!r} twice: each level once, cheap to dear")
+            raise ValueError(f"levels name {twice[0]!r} twice: each level once, cheapest first")
         stray = [name for name in self.level if name not in self.levels[1:]]
         if stray:
             raise ValueError(f"level.{stray[0]} is not among levels above the first: add {stray[0]!r} to levels")
         return self
 
     def at(self, name: str) -> Verify:
-        """The settings of a level of the ladder, as those of a verifier."""
+        """Return the settings of a level as those of a verifier."""
         level = self.level.get(name, Level())
         given = {k: v for k, v in level if k in type(self).model_fields and v is not None}
         return self.model_copy(update={**given, "calculator": name, "levels": (), "level": {}})
 
 
+class Expert(Section):
+    """Settings that few campaigns have a reason to change."""
+
+    steps: int = Field(3, ge=1, le=8, description="message-passing steps of new networks")
+    cutoff_ang: float = Field(4.0, gt=1, le=8, description="longest edge of their graphs, Å")
+    volume_jitter: float = Field(0.2, ge=0, le=0.5, description="volumes in training vary by this share")
+    supercell_max: int = Field(4, ge=1, le=16, description="largest supercell of partial substitution, in cells")
+    structures_per_composition: int = Field(100, ge=1, description="structures of one formula in random search")
+
+
 class CampaignConfig(Section):
     """A whole campaign. The same config and seed give the same candidates and the same verdicts."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "first"
-    seed: Annotated[int, Field(ge=0)] = 0
-    rounds: Annotated[int, Field(ge=1)] = 3
+    name: str = Field(
+        "first", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="a store can hold many campaigns, by name"
+    )
+    seed: int = Field(0, ge=0, description="of all random numbers")
+    rounds: int = Field(3, ge=1, description="a finished campaign can be given more")
     space: Space = Space()
     sources: Sources = Sources()
     generate: Generate = Generate()
@@ -278,6 +264,19 @@ class CampaignConfig(Section):
     select: Selection = Selection()
     stop: Stop = Stop()
     verify: Verify = Verify()
+    expert: Expert = Expert()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, settings: Any) -> Any:
+        """Take the names of 0.1 too, and say so."""
+        if not isinstance(settings, Mapping):
+            return settings
+        current, notices = with_current_names(settings)
+        if notices:
+            text = f"settings under old names, which the next version refuses: {'; '.join(notices)}"
+            warnings.warn(text, OldNameWarning, stacklevel=2)
+        return current
 
     @classmethod
     def from_toml(cls, path: Path) -> CampaignConfig:
@@ -299,7 +298,7 @@ class CampaignConfig(Section):
 
 
 def explain(error: ValidationError) -> str:
-    """The first complaint of a pydantic error in one line, with the keys allowed beside an unknown one."""
+    """Return the first complaint of a pydantic error in one line, with the keys allowed beside an unknown one."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "[key]") or "campaign"
     if first["type"] == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""The contents page: one Protocol per stage, and `Stages`, the bundle of them that a campaign runs.
+"""The stages of a campaign: one Protocol each (`campaign.stages.Stages` bundles them).
 
 Rooms implement these and never import one another; `assemble` alone knows the concrete classes.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.config import CampaignConfig, Level
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
@@ -24,50 +21,67 @@ from gnome_lite.core.records import (
     Credibility,
     ModelRecord,
     Prediction,
-    RoundReport,
     TrainingSet,
-    Verdict,
     Verification,
 )
 
 Progress = Callable[[str, int, int, str], None]
-"""progress(stage, done, total, note): called often, must be cheap; total 0 = not known."""
+"""progress(stage, done, total, note): called often, must be fast; total 0 = not known."""
 
 
 def silent(stage: str, done: int, total: int, note: str = "") -> None:
     """A `Progress` that shows nothing."""
 
 
+Figures = Mapping[str, Any]
+"""Small JSON figures of a step."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Engine(Protocol):
+    """Runs the steps of a campaign.
+
+    Attributes:
+        shard_size: crystals in one shard; None hands all to one worker, which spreads them itself.
+    """
+
+    shard_size: int | None
+
+    def run(self, name: str, round: int, step: Callable[[], Figures]) -> Figures:
+        """Run one step and return its figures; round 0 is the preparation."""
+
+    def map(self, function: Callable[[Sequence[T]], Iterable[R]], shards: Iterable[Sequence[T]]) -> Iterator[R]:
+        """Apply a pure function to each shard and yield all results, in the order in which they come.
+
+        Args:
+            function: picklable; gives one result or more for each shard.
+            shards: at most `shard_size` crystals each.
+        """
+
+
 class Source(Protocol):
-    """Known crystals -> one reference set."""
+    """Loads the reference phases."""
 
     def load(self) -> PhaseSet: ...
 
 
 class Generator(Protocol):
-    """Known crystals, or compositions, -> candidates, as a stream of chunks; the same rng gives the same stream.
+    """Makes candidates from known crystals or compositions; the same rng gives the same stream.
 
     Attributes:
-        name: written on each candidate.
-        skipped: what the last call of `generate` left out (parents, compositions), by cause.
+        name: name on each candidate.
+        skipped: parents and compositions that the last call of `generate` left out, by cause.
     """
 
     name: str
     skipped: Counter[str]
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """The stream from chunk `start` on: those before it are passed over as cheaply as can be.
-
-        Each chunk is small enough to hold many of, and no possibility comes twice.
-        """
-        ...
+        """Yield small chunks of candidates from chunk `start` on, none of them twice; those before are skipped fast."""
 
 
 class Candidates(Protocol):
@@ -79,171 +93,168 @@ class Candidates(Protocol):
 
 
 class CandidateStream(Protocol):
-    """Chunks of candidates.
-
-    Attributes:
-        skipped: what the generators have left out so far, by "generator: cause".
-    """
+    """Chunks of candidates."""
 
     def __iter__(self) -> Iterator[CandidatePool]: ...
 
     @property
-    def skipped(self) -> Counter[str]: ...
+    def skipped(self) -> Counter[str]:
+        """Parents and compositions that the generators have left out so far, by "generator: cause"."""
 
 
 class Gate(Protocol):
-    """Sanity of crystals before any energy is spent on them."""
+    """Checks crystals before any energy is computed."""
 
     def causes(self, crystals: CrystalBatch) -> list[str]:
-        """Why each crystal is refused, "" where it passes, [n]."""
-        ...
+        """Return why each crystal is refused, "" where it passes, [n]."""
 
 
 class CrystalIndex(Protocol):
-    """Distinct crystals, found again by sameness: the groups that pymatgen's StructureMatcher makes."""
+    """Finds crystals that are the same: the groups that pymatgen's StructureMatcher makes."""
 
     def find(self, crystal: Crystal) -> str | None:
-        """Id of the first crystal added that is the same after volume scaling, None if there is none."""
-        ...
+        """Return the id of the first crystal added that is the same after volume scaling, None if there is none."""
+
+    def matches(self, crystal: Crystal) -> list[str]:
+        """Return the ids of all crystals added that are the same, in the order they were added."""
+
+    def fork(self) -> CrystalIndex:
+        """Return an index of the same crystals that grows apart from this one."""
 
     def add(self, id: str, crystal: Crystal) -> None:
         """Add a crystal, the same as one already there or not."""
-        ...
 
     def admit(self, ids: Sequence[str], crystals: CrystalBatch) -> list[str | None]:
-        """`find` each in turn, and `add` it where nothing is found; what was found, [n]."""
-        ...
+        """`find` each crystal in turn, and `add` it where nothing is found; return what was found, [n]."""
 
 
 class PrototypeDatabase(Protocol):
-    """All crystals known so far, looked at from one new crystal."""
+    """Known crystals by prototype."""
 
-    def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility: ...
+    def add(self, id: str, crystal: Crystal, fingerprint: str) -> None:
+        """Add a known crystal of any formula."""
+
+    def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
+        """Return doubts whether a crystal would form as it was calculated."""
 
 
 class Novelty(Protocol):
-    """Which crystals are the same, and which are believable."""
+    """Tells which crystals are the same, and which are credible."""
 
     def fingerprints(self, crystals: CrystalBatch) -> list[str]:
-        """Reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
-        ...
+        """Return reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
 
     def prototype(self, fingerprint: str) -> str:
-        """The prototype of a fingerprint without its elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
-        ...
+        """Return a fingerprint's prototype without elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
 
     def index(self) -> CrystalIndex:
-        """An empty index."""
-        ...
+        """Return an empty index."""
 
-    def prototype_database(self, known: Iterable[tuple[str, Crystal, str]]) -> PrototypeDatabase:
-        """Of (id, crystal, fingerprint) of known crystals of any formula."""
-        ...
+    def prototype_database(self) -> PrototypeDatabase:
+        """Return an empty prototype database."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PastPredictions:
-    """Crystals that were predicted and verified since, m in all.
+class PredictionHistory:
+    """Crystals that a campaign predicted and has verified since, m in all.
 
     Attributes:
-        predicted_ev_per_atom, spread_ev_per_atom, verified_ev_per_atom: formation energies before and after, and
-            the spread then, [m].
-        e_above_hull_ev_per_atom: predicted signed distance to the hull as it was known then, [m].
-        counts: atoms by atomic number, [m, MAX_Z + 1].
-        now_ev_per_atom: what the model in force says of the same unrelaxed crystals, [m]. It may have learnt from
-            them: errors of the model before it would correct a second time what it knows by now.
+        crystals: unrelaxed crystals, [m].
+        predictions: their predictions before verification, [m].
+        verified_ev_per_atom: verified formation energies, [m].
     """
 
-    predicted_ev_per_atom: NDArray[np.float64]
-    spread_ev_per_atom: NDArray[np.float64]
-    verified_ev_per_atom: NDArray[np.float64]
-    e_above_hull_ev_per_atom: NDArray[np.float64]
-    counts: NDArray[np.integer]
-    now_ev_per_atom: NDArray[np.float64]
+    crystals: CrystalBatch = field(default_factory=CrystalBatch.empty)
+    predictions: tuple[Prediction, ...] = ()
+    verified_ev_per_atom: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
-Distances = Callable[[NDArray[np.integer], NDArray[np.float64]], NDArray[np.float64]]
-"""`Hull.distances`."""
+Scores = Mapping[str, NDArray[Any]]
+"""Parallel arrays [n] by name, by which candidates are chosen; see `campaign.acquisition`."""
 
 
-class Outlook(Protocol):
-    """What predictions are worth, from the errors of earlier ones."""
+def labels(candidates: Sequence[Candidate]) -> dict[str, NDArray[Any]]:
+    """Return the scores that need no prediction."""
+    crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
+    return {
+        "probability": np.array([c.probability for c in candidates], dtype=np.float64),
+        "formula": np.array(crystals.reduced_formulas(), dtype=object),
+        "system": np.array([c.crystal.chemical_system for c in candidates], dtype=object),
+        "generator": np.array([c.generator for c in candidates], dtype=object),
+    }
 
-    def shift(self, counts: NDArray[np.integer], /) -> NDArray[np.float64]:
-        """What earlier errors at like compositions say is to be added to a predicted energy, eV/atom, [n].
+
+class Acquisition(Protocol):
+    """Chooses the candidates that are worth a verification."""
+
+    @property
+    def by_prediction(self) -> bool:
+        """Whether candidates are ranked by their predictions."""
+
+    @property
+    def needs_spread(self) -> bool:
+        """Return whether a candidate may be chosen for its large spread, or in spite of it."""
+
+    def select(self, scores: Scores, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return indices of the chosen candidates, best first, and of the random control."""
+
+    def contenders(self, done: Scores, hopes: Sequence[Scores], widest: Scores) -> NDArray[np.int64]:
+        """Return the roughly predicted candidates to predict in full next, most promising first.
+
+        These could still be chosen; there are none when the choice is settled.
 
         Args:
-            counts: atoms by atomic number, [n, MAX_Z + 1].
+            done: scores of the candidates predicted in full.
+            hopes: scores of the m others, as good as they may turn out to be in one way and another.
+            widest: scores of the m others with the largest spread that they may turn out to have.
         """
-        ...
-
-    def p_stable(
-        self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Probability of being on the hull from signed distance and spread, [n]; 0 where one is not finite."""
-        ...
-
-    def expected_improvement(
-        self, e_above_hull_ev_per_atom: NDArray[np.float64], spread_ev_per_atom: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """By how much each is expected to lower the hull, eV/atom, [n]."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Screen:
-    """What n candidates are predicted for: the best of them are picked.
-
-    Attributes:
-        hull_ev_per_atom: formation energy of the hull at each composition, [n].
-        shift_ev_per_atom: `Outlook.shift` of each, [n].
-        compositions: equal numbers are equal compositions, int64 [n].
-        picked: so many are picked, and of one composition `per_composition`; those within `limit_ev_per_atom`
-            of the hull before all others.
-        outlook: by whose P(stable) they are ranked.
-    """
-
-    hull_ev_per_atom: NDArray[np.float64]
-    shift_ev_per_atom: NDArray[np.float64]
-    compositions: NDArray[np.int64]
-    picked: int
-    per_composition: int
-    limit_ev_per_atom: float
-    outlook: Outlook
 
 
 class Predictor(Protocol):
-    """Crystals -> formation energies, by an ensemble that is trained and kept on disk by id."""
+    """Predicts formation energies and stability by an ensemble that is trained and kept on disk by id."""
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
-        """The ensemble a campaign starts from: the shipped one if it was trained for this level,
-        else one trained now on the references (and kept for the next campaign)."""
-        ...
+        """Return the ensemble that a campaign starts from.
 
-    def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each (NaN where none).
-
-        With a screen only what can still be picked is predicted in full; of the rest the spread tells how far
-        its cheaper prediction may be off.
+        It is the shipped one if there is one of this level, else one trained now on the references and kept.
         """
-        ...
 
-    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> Outlook:
-        """What predictions of a model are worth near a hull: from its hold-out, and from what was verified since."""
-        ...
+    def rank(
+        self,
+        model_id: str,
+        candidates: Sequence[Candidate],
+        hull: Hull,
+        history: PredictionHistory,
+        acquisition: Acquisition,
+        progress: Progress,
+        engine: Engine | None = None,
+    ) -> list[Prediction]:
+        """Return the predictions of candidates in their order, without those that cannot be predicted.
+
+        Candidates that `acquisition` could choose are predicted in full. The others have a rough prediction, and a
+        spread as wide as its error may be.
+
+        Args:
+            model_id: id of the ensemble.
+            candidates: candidates to predict.
+            hull: hull of all known phases.
+            history: earlier predictions and their outcomes.
+            acquisition: strategy and limits of the choice.
+            progress: told how many are predicted.
+            engine: spreads the work, if it has shards.
+        """
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
     ) -> ModelRecord:
-        """Train from the origin's weights on what was verified and what was known before; `promoted` is False if it is
-        worse on the fixed hold-out."""
-        ...
+        """Train from the origin's weights on known and newly verified crystals.
+
+        `promoted` is False if the result is worse on the fixed hold-out.
+        """
 
 
 class Verifier(Protocol):
-    """Candidates -> relaxed crystals with energies, in child processes; yields each as it ends."""
+    """Relaxes candidates in child processes at one level of theory; yields each outcome as it ends."""
 
     level: str
 
@@ -251,39 +262,32 @@ class Verifier(Protocol):
 
 
 class Hull(Protocol):
-    """The lower hull of all phases known at one level."""
+    """The lower convex hull of all known phases at one level."""
 
     @property
     def id(self) -> str:
-        """Of all its entries and their energies."""
-        ...
+        """Hash of all its entries and their energies."""
 
     @property
     def census(self) -> Mapping[str, int]:
-        """Entries that came ("in") and that were let in, and those that were not, by cause."""
-        ...
+        """Number of entries offered ("in") and accepted ("let in"), and of those refused, by cause."""
 
     def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Signed distance to the hull of known phases, eV/atom, [n], of compositions
-        counts [n, MAX_Z + 1]; negative = below it."""
-        ...
+        """Return signed distances to the hull, eV/atom, [n], of compositions [n, MAX_Z + 1]; negative = below it."""
 
     def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
-        """Add an entry with atom counts [MAX_Z + 1]; the entries whose verdict may have changed, itself included."""
-        ...
+        """Add an entry with atom counts [MAX_Z + 1]; return the entries whose verdict may have changed, with itself."""
 
     def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:
-        """Of each entry's chemical system: while it is the same, so is the verdict."""
-        ...
+        """Return the id of each entry's chemical system's hull: while it is the same, so is the verdict."""
 
     def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
-        """Distances, decomposition energies and products of entries that are part of this hull."""
-        ...
+        """Return distances, decomposition energies and products of entries that are part of this hull."""
 
 
 @dataclass(frozen=True, slots=True)
 class HullVerdict:
-    """The hull's part of a `Verdict`; fields as there."""
+    """The part of a `Verdict` that rests on the hull; fields as there."""
 
     e_form_ev_per_atom: float
     e_above_hull_ev_per_atom: float
@@ -292,150 +296,5 @@ class HullVerdict:
     hull_id: str
 
 
-BuildHull = Callable[[PhaseSet, Sequence[Verification]], Hull]
-"""References and verified crystals of the same level -> `Hull`. Raises LevelMismatchError."""
-
-Select = Callable[[Mapping[str, NDArray[Any]], np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int64]]]
-"""Scores by name, each [n] -> (indices chosen, best first; indices of the random control)."""
-
-
-class Store(Protocol):
-    """The truth about what is done. Every method commits all or nothing before it returns."""
-
-    def exclusive(self, campaign: str) -> AbstractContextManager[None]:
-        """Held by one process at a time; freed by the kernel when its holder dies.
-
-        Raises:
-            StoreError: if another process runs this campaign.
-        """
-        ...
-
-    def begin(self, config: CampaignConfig, references: PhaseSet) -> None:
-        """Record the campaign, or go on with it.
-
-        Raises:
-            ConfigError: if it exists with other settings (more rounds are allowed) or other references.
-        """
-        ...
-
-    def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
-        """Figures of a finished stage, None if it is not finished."""
-        ...
-
-    def add_candidates(
-        self, campaign: str, pool: CandidatePool, fingerprints: Sequence[str], figures: Mapping[str, Any]
-    ) -> int: ...
-
-    def candidates_with_formulas(self, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
-        """All candidates of these reduced formulas, of any campaign, by formula."""
-        ...
-
-    def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
-        """Unverified candidates of this round, and the `carry_over` most promising older ones, by id."""
-        ...
-
-    def add_predictions(
-        self, campaign: str, round: int, predictions: Sequence[Prediction], figures: Mapping[str, Any]
-    ) -> None: ...
-
-    def predictions(self, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]: ...
-
-    def add_selection(
-        self, campaign: str, round: int, chosen: Sequence[str], control: Sequence[str], figures: Mapping[str, Any]
-    ) -> None: ...
-
-    def selected(self, campaign: str, round: int) -> list[tuple[Candidate, str]]:
-        """This round's selection in rank order, with its role, "chosen" or "control"."""
-        ...
-
-    def add_verification(self, campaign: str, round: int, verification: Verification) -> None: ...
-
-    def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
-        """All verifications at a level (of one campaign), ordered by candidate id."""
-        ...
-
-    def add_verdicts(self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]) -> None:
-        """Those that a round issued: new ones, and earlier ones that moved."""
-        ...
-
-    def reissue_verdicts(
-        self,
-        campaign: str,
-        verdicts: Sequence[Verdict],
-        cause: str,
-        hull_id: str,
-        figures: Mapping[str, Any],
-        references: PhaseSet | None = None,
-        verified: tuple[int, Verification] | None = None,
-    ) -> None:
-        """Those that moved after the last round; with `references` the campaign goes on with these, and with `verified`
-        (round, outcome) what moved them is stored with them."""
-        ...
-
-    def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:
-        """Verdicts that stand at the end of a round (None = now), by candidate id."""
-        ...
-
-    def add_model(self, campaign: str, round: int, model: ModelRecord, figures: Mapping[str, Any]) -> None: ...
-
-    def model(self, campaign: str, round: int) -> ModelRecord:
-        """The model in force at the start of a round: the last promoted one, else the base."""
-        ...
-
-    def base_model(self, campaign: str) -> ModelRecord | None:
-        """The model added for round 0."""
-        ...
-
-    def finish(self, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None: ...
-
-    def add_report(self, campaign: str, report: RoundReport) -> None: ...
-
-    def reports(self, campaign: str) -> list[RoundReport]: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FurtherParents:
-    """Known crystals without energies at this level: parents of candidates, never part of a hull.
-
-    Attributes:
-        skipped: files that could not be used, by cause.
-    """
-
-    crystals: CrystalBatch
-    ids: tuple[str, ...]
-    skipped: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class HigherLevel:
-    """One level of the ladder above the first.
-
-    Attributes:
-        name: of its calculator.
-        settings: budget, and how near the hull below what climbs must lie.
-        results log: file of the phases computed for this level's hulls, shared by all campaigns of a home.
-    """
-
-    name: str
-    verifier: Verifier
-    settings: Level
-    results_log: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """Everything a campaign needs, assembled once."""
-
-    config: CampaignConfig
-    source: Source
-    candidates: Candidates
-    further_parents: FurtherParents
-    gate: Gate
-    novelty: Novelty
-    predictor: Predictor
-    select: Select
-    verifier: Verifier
-    build_hull: BuildHull
-    store: Store
-    progress: Progress = silent
-    higher_levels: tuple[HigherLevel, ...] = ()
+BuildHull = Callable[[PhaseSet], Hull]
+"""Phases of one level -> `Hull`."""

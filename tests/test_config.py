@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.core.errors import ConfigError, SourceError
+from gnome_lite.core.errors import ConfigError, OldNameWarning, SourceError
 from gnome_lite.settings import Settings
 
 
@@ -31,6 +31,9 @@ def test_values_are_read(tmp_path: Path) -> None:
     [
         ("[select]\nbugdet = 3", r"unknown key 'select.bugdet': allowed are strategy, budget"),
         ("colour = 1", r"unknown key 'colour': allowed are name, seed"),
+        ("[predict]\nresidual = false", r"unknown key 'predict.residual': allowed are members"),
+        ("[select]\nlikely = 0.5\nsubstitution_share = 0.2", r"unknown key 'select.likely': allowed are strategy"),
+        ("[select]\nlikely = 2", r"select.substitution_share: .*less than or equal to 1"),
         ('[space]\nelements = ["Li", "Xx"]', r"space.elements: there is no element 'Xx'"),
         ("[space]\nelements = []", r"space.elements: is empty"),
         ('[space]\nchemical_systems = [""]', r"empty chemical system"),
@@ -44,6 +47,14 @@ def test_refusals_name_the_key(tmp_path: Path, text: str, complaint: str) -> Non
         read(tmp_path, text)
     assert "\n" not in str(caught.value)
     assert "campaign.toml" in str(caught.value)
+
+
+def test_the_settings_of_0_1_are_read_under_their_new_names_and_told(tmp_path: Path) -> None:
+    with pytest.warns(OldNameWarning, match=r"predict.rehearsal is now predict.replay_buffer") as told:
+        config = read(tmp_path, "[predict]\nresidual = true\nsteps = 2\nrehearsal = 7\n[generate]\nfloor = 0.0\n")
+    assert (config.expert.steps, config.predict.replay_buffer) == (2, 7)
+    assert len(told) == 1
+    assert "generate.floor is no longer a setting" in str(told[0].message)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

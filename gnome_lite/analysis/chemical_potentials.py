@@ -1,4 +1,4 @@
-"""Where a crystal is stable: the chemical potentials of its elements at which no other phase forms before it.
+"""Stability range of a crystal: the chemical potentials of its elements at which no other phase forms before it.
 
 The potentials Δμ are relative to the elements' own phases, eV/atom: Δμ_i <= 0 for every element, sum x_i Δμ_i equals
 the crystal's formation energy, and of no other phase may sum x_ij Δμ_i exceed its formation energy. What is left is a
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.analysis.phases import Phases
 from gnome_lite.core.crystals import symbol
 from gnome_lite.core.errors import MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
 
 _FLAT_EV = 1e-9
 _SLACK_EV_PER_ATOM = 1e-9
@@ -38,8 +38,8 @@ class StabilityRange:
     bounded_by: tuple[str, ...]
 
 
-def stability_range(phases: Phases, index: int) -> StabilityRange | None:
-    """The region of one crystal; None if it is above the hull, for then it is stable nowhere.
+def stability_range(phases: PhaseSet, index: int) -> StabilityRange | None:
+    """Return the region of one crystal; None if it is above the hull, for then it is stable nowhere.
 
     Raises:
         MissingReferenceError: if an element has no phase of its own.
@@ -60,20 +60,14 @@ def stability_range(phases: Phases, index: int) -> StabilityRange | None:
     rows = phases.fractions[others][:, list(elements)]
     limits = phases.e_form_ev_per_atom[others]
     share = phases.fractions[index, list(elements)]
-    spans = [_span(k, rows, limits, share, here) for k in range(len(elements))]
-    if any(span is None for span in spans):
+    ends = [end for k in range(len(elements)) if (end := _span(k, rows, limits, share, here)) is not None]
+    if len(ends) < len(elements):
         return None
-    ends = [span for span in spans if span is not None]
     corners = _corners(rows, limits, share, here, ends)
     slack = limits[:, None] - rows @ corners.T
     touching = np.flatnonzero((slack < 1e-7).any(axis=1))
-    return StabilityRange(
-        names,
-        np.array([low[k] for k, (low, _) in enumerate(ends)]),
-        np.array([high[k] for k, (_, high) in enumerate(ends)]),
-        corners,
-        tuple(phases.ids[others[j]] for j in touching),
-    )
+    lowest, highest = np.diagonal(np.array(ends), axis1=0, axis2=2)
+    return StabilityRange(names, lowest.copy(), highest.copy(), corners, tuple(phases.ids[others[j]] for j in touching))
 
 
 Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -82,7 +76,7 @@ Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
 def _span(
     k: int, rows: NDArray[np.float64], limits: NDArray[np.float64], share: NDArray[np.float64], here: float
 ) -> Ends | None:
-    """Potentials [d] at which element k's is lowest and highest; None if the region is empty."""
+    """Return the potentials [d] at which element k's is lowest and highest; None if the region is empty."""
     from scipy.optimize import linprog
 
     found = []
@@ -103,12 +97,12 @@ def _span(
 def _corners(
     rows: NDArray[np.float64], limits: NDArray[np.float64], share: NDArray[np.float64], here: float, ends: list[Ends]
 ) -> NDArray[np.float64]:
-    """All corners [k, d], in the order of their potentials; those of the ends alone where the region is flat."""
+    """Return all corners [k, d], in the order of their potentials; those of the ends alone where the region is flat."""
     from scipy.optimize import linprog
     from scipy.spatial import HalfspaceIntersection, QhullError
 
-    known = np.array([point for low, high in ends for point in (low, high)])
     d = len(share)
+    known = np.array(ends).reshape(-1, d)
     if d > 2:
         # The last potential follows from the others: d - 1 are free.
         normals = rows[:, :-1] - np.outer(rows[:, -1] / share[-1], share[:-1])

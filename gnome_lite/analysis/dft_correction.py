@@ -1,4 +1,4 @@
-"""How crystals of a surrogate's level would stand by DFT: corrected energies, their spread, P(DFT-stable).
+"""DFT (Delta-ML) correction of crystals at a surrogate's level: corrected energies, their spread, P(DFT-stable).
 
 A crystal is judged among all phases known within its elements, each with its corrected energy. Elements' lowest phases
 are the zero of the formation energy, so they lie at zero exactly. Errors that phases share stay shared in the draws.
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.delta import Corrected, DeltaModel
 from gnome_lite.stability.hull import ChemicalHull
@@ -22,7 +23,7 @@ from gnome_lite.stability.uncertainty import verdict_uncertainty
 
 
 class Describe(Protocol):
-    """What a Δ-model reads of crystals."""
+    """Function that makes the features of crystals that a Δ-model reads."""
 
     def __call__(self, crystals: CrystalBatch, progress: Progress = silent) -> SurrogateFeatures: ...
 
@@ -32,15 +33,15 @@ DRAWS = 400
 
 @dataclass(frozen=True, slots=True)
 class DftCorrection:
-    """Of one crystal.
+    """Standing of one crystal by DFT.
 
     Attributes:
-        target: level of DFT that is meant.
-        e_form_ev_per_atom: corrected.
+        target: level of DFT that the correction leads to.
+        e_form_ev_per_atom: corrected formation energy.
         spread_ev_per_atom: standard deviation of its error.
-        decomposition_ev_per_atom: relative to the other known phases with their corrected energies.
-        p_stable: of being on the hull of the known phases by DFT.
-        model_id: of the Δ-model.
+        decomposition_ev_per_atom: decomposition energy relative to the other phases with their corrected energies.
+        p_stable: probability of being on the hull of the known phases by DFT.
+        model_id: id of the Δ-model.
     """
 
     target: str
@@ -52,39 +53,30 @@ class DftCorrection:
 
 
 def dft_corrections(
-    ids: Sequence[str], crystals: CrystalBatch, asked: Sequence[int], model: DeltaModel, describe: Describe
+    phases: PhaseSet, ids: Sequence[str], model: DeltaModel, describe: Describe
 ) -> list[DftCorrection | None]:
-    """Outlooks of some of the crystals known at one level; None where it, or an element of it, cannot be corrected.
-
-    Args:
-        ids: of all crystals known, [n]; those without a corrected energy take no part.
-        asked: indices.
-    """
-    present = crystals.counts > 0
-    within = np.zeros(len(crystals), dtype=bool)
-    for i in asked:
+    """Return how some phases of a set would stand; None where one, or an element of it, cannot be corrected."""
+    present = phases.counts > 0
+    within = np.zeros(len(phases), dtype=bool)
+    for i in map(phases.index, ids):
         within |= ~present[:, ~present[i]].any(axis=1)
-    rows = np.flatnonzero(within)
-    corrected = model.correct(describe(crystals.take(rows)))
-    names = [ids[int(i)] for i in rows]
-    place = {int(row): k for k, row in enumerate(rows)}
-    judged = judge_corrected(names, crystals.take(rows), corrected, [place[i] for i in asked])
-    spread = corrected.spread_ev_per_atom
+    inside = phases.take(within)
+    corrected = model.correct(describe(inside.crystals))
+    asked = [inside.index(i) for i in ids]
+    judged = judge_corrected(inside.ids, inside.crystals, corrected, asked)
+    e_form, spread = corrected.e_form_ev_per_atom, corrected.spread_ev_per_atom
     return [
         None
         if np.isnan(p)
-        else DftCorrection(
-            model.card.target, float(corrected.e_form_ev_per_atom[k]), float(spread[k]), float(away), float(p),
-            model.card.id,
-        )
-        for k, away, p in zip((place[i] for i in asked), *judged, strict=True)
-    ]  # fmt: skip
+        else DftCorrection(model.card.target, float(e_form[k]), float(spread[k]), float(away), float(p), model.card.id)
+        for k, away, p in zip(asked, *judged, strict=True)
+    ]
 
 
 def judge_corrected(
     ids: Sequence[str], crystals: CrystalBatch, corrected: Corrected, asked: Sequence[int], draws: int = DRAWS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Decomposition energy, eV/atom, and probability of being on the hull of some crystals, [q] each (NaN: unknown)."""
+    """Return decomposition energies, eV/atom, and probabilities of being on the hull, [q] each (NaN: unknown)."""
     counts = crystals.counts
     e_form = anchored(counts, corrected.e_form_ev_per_atom)
     usable = np.flatnonzero(np.isfinite(e_form))
@@ -102,7 +94,7 @@ def judge_corrected(
 
 
 def anchored(counts: NDArray[np.int64], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Formation energies with the lowest phase of each element at zero, eV/atom, [n]."""
+    """Return formation energies with the lowest phase of each element at zero, eV/atom, [n]."""
     out = e_form_ev_per_atom.copy()
     alone = (counts > 0).sum(axis=1) == 1
     for z in np.flatnonzero(counts[alone].any(axis=0)):

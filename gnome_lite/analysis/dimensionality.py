@@ -1,4 +1,4 @@
-"""In how many directions a crystal's bonds run on: 3 a framework, 2 layers, 1 chains, 0 molecules."""
+"""Number of directions a crystal's bonds run in: 3 in a framework, 2 in layers, 1 in chains, 0 in molecules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gnome_lite.core.crystals import Crystal
 
 
 def dimensionality(crystal: Crystal) -> int | None:
-    """Of bonds by pymatgen's CrystalNN, after Larsen et al., Phys. Rev. Mater. 3, 034003 (2019).
+    """Return the dimensionality of bonds by pymatgen's CrystalNN (Larsen et al., Phys. Rev. Mater. 3, 034003 (2019)).
 
     Returns:
         0 to 3, the highest of the crystal's parts; None where no bonds could be assigned.

@@ -1,8 +1,4 @@
-"""Balanced chemical equations in whole numbers.
-
-The coefficients are those of pymatgen's `Reaction`; they are made whole and then counted, element by element, so that
-no equation leaves this file unbalanced.
-"""
+"""Balanced chemical equations in whole numbers, counted again element by element."""
 
 from __future__ import annotations
 
@@ -10,16 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gnome_lite.core.crystals import formula_counts
+from gnome_lite.core.crystals import MAX_Z
 
-if TYPE_CHECKING:
-    from pymatgen.core import Composition
-
-MAX_DENOMINATOR = 10_000
+MAX_COEFFICIENT = 10_000
 
 Side = tuple[tuple[str, int], ...]
 """(formula, coefficient) of one side of an equation; each formula once, each coefficient positive."""
@@ -33,72 +26,65 @@ class Equation:
     products: Side
 
     def __str__(self) -> str:
-        return f"{_side(self.reactants)} -> {_side(self.products)}"
+        sides = (" + ".join(f if n == 1 else f"{n} {f}" for f, n in side) for side in (self.reactants, self.products))
+        return " -> ".join(sides)
 
     def coefficient(self, formula: str) -> int:
-        """Of a formula: positive where it is made, negative where it is used up, 0 where it takes no part."""
+        """Return the coefficient of a formula: positive if it is made, negative if it is used up, else 0."""
         return dict(self.products).get(formula, 0) - dict(self.reactants).get(formula, 0)
 
 
 def balanced(reactants: Sequence[str], products: Sequence[str]) -> Equation:
-    """The one equation that uses up all reactants and makes all products.
+    """Return the one equation that uses up all reactants and makes all products.
 
-    Args:
-        reactants, products: formulas as they are to be counted, e.g. "O2" for the molecule.
+    Formulas are counted as they are written, e.g. "O2" for the molecule.
 
     Raises:
         ValueError: if there is none, or more than one that differ by more than a factor.
     """
-    from pymatgen.analysis.reaction_calculator import Reaction, ReactionError
-    from pymatgen.core import Composition
-
     left, right = tuple(dict.fromkeys(reactants)), tuple(dict.fromkeys(products))
     text = f"{' + '.join(left)} -> {' + '.join(right)}"
     if left == right and len(left) == 1:
         return Equation(((left[0], 1),), ((right[0], 1),))  # one polymorph becomes another
     if not left or not right or set(left) & set(right):
         raise ValueError(f"{text} is no reaction")
-    compositions = [Composition(formula) for formula in (*left, *right)]
-    elements = sorted({e for c in compositions for e in c.get_el_amt_dict()})
-    matrix = np.array([[c[e] for e in elements] for c in compositions])
-    if len(compositions) - np.linalg.matrix_rank(matrix) != 1:
+    signs = np.repeat([-1, 1], [len(left), len(right)])
+    atoms = np.array([_atoms(formula) for formula in (*left, *right)]) * signs[:, None]
+    if len(atoms) - np.linalg.matrix_rank(atoms) != 1:
         raise ValueError(f"{text} cannot be balanced in one way")
-    try:
-        found = Reaction(compositions[: len(left)], compositions[len(left) :]).coeffs
-    except ReactionError as error:
-        raise ValueError(f"{text} cannot be balanced") from error
-    shares = [Fraction(abs(float(c))).limit_denominator(MAX_DENOMINATOR) for c in found]
-    scale = math.lcm(*(s.denominator for s in shares))
-    whole = [int(s * scale) for s in shares]
-    whole = [n // (math.gcd(*whole) or 1) for n in whole]
-    signed = [int(math.copysign(n, c)) for n, c in zip(whole, found, strict=True)]
-    expected = all(n < 0 for n in signed[: len(left)]) and all(n > 0 for n in signed[len(left) :])
-    if not expected or not _balances(compositions, signed):
+    # The amounts span the null space of the atoms: the last right-singular vector of their transpose.
+    amounts = np.linalg.svd(atoms[:, atoms.any(axis=0)].T)[2][-1]
+    amounts /= amounts[np.abs(amounts).argmax()]
+    shares = [Fraction(float(amount)).limit_denominator(MAX_COEFFICIENT) for amount in amounts]
+    scale = math.lcm(*(share.denominator for share in shares))
+    whole = [int(share * scale) for share in shares]
+    if min(whole) <= 0 or (np.array(whole, dtype=object) @ atoms).any():
         raise ValueError(f"{text} cannot be balanced with everything on its side")
-    n_left = len(left)
-    return Equation(tuple(zip(left, whole[:n_left], strict=True)), tuple(zip(right, whole[n_left:], strict=True)))
+    sides = tuple(zip((*left, *right), whole, strict=True))
+    return Equation(sides[: len(left)], sides[len(left) :])
 
 
 def molecule_size(formula: str) -> int:
-    """Atoms of a formula as it is written: 2 of O2."""
-    from pymatgen.core import Composition
+    """Return the number of atoms of a formula as it is written: 2 of O2."""
+    return int(_atoms(formula).sum())
 
-    return round(Composition(formula).num_atoms)
+
+def fractions_of(formula: str) -> NDArray[np.float64]:
+    """Return the atomic fractions of a formula by atomic number, [MAX_Z + 1]."""
+    atoms = _atoms(formula)
+    return atoms / atoms.sum()
 
 
 def elements_of(formula: str) -> tuple[int, ...]:
-    """Atomic numbers of a formula's elements."""
-    return tuple(int(z) for z in np.flatnonzero(formula_counts(formula)))
+    """Return the atomic numbers of a formula's elements."""
+    return tuple(np.flatnonzero(_atoms(formula)).tolist())
 
 
-def _balances(compositions: Sequence[Composition], coefficients: Sequence[int]) -> bool:
-    """Whether every element's atoms add up to nothing, in whole numbers."""
-    total: dict[str, int] = {}
-    for composition, n in zip(compositions, coefficients, strict=True):
-        for element, amount in composition.get_el_amt_dict().items():
-            total[element] = total.get(element, 0) + n * round(amount)
-    return not any(total.values())
+def _atoms(formula: str) -> NDArray[np.int64]:
+    """Return the atoms of a formula as it is written, not reduced, by atomic number, [MAX_Z + 1]."""
+    from pymatgen.core import Composition
 
-
-def _side(side: Side) -> str:
-    return " + ".join(formula if n == 1 else f"{n} {formula}" for formula, n in side)
+    atoms = np.zeros(MAX_Z + 1, dtype=np.int64)
+    for element, amount in Composition(formula).items():
+        atoms[element.Z] = round(amount)
+    return atoms

@@ -2,7 +2,7 @@
 
 **What their energies are.** Those of the level, at 0 K, of the molecule's crystal: the lowest phase of oxygen, which is
 its elemental reference, dry ice, and ice. Surrogates of crystals are fitted to crystals, and a molecule in a box lies
-outside of what they know (see `sources.elements`). So nothing of temperature, pressure, zero-point motion or
+outside of what they know (see `sources.elemental`). So nothing of temperature, pressure, zero-point motion or
 sublimation is in them (sublimation costs about 0.26 eV a molecule of CO2 at 195 K, Giauque & Egan, J. Chem. Phys. 5,
 45 (1937), and 0.53 eV of H2O at 273 K): a gas is in truth higher, and readier to react, than its crystal.
 
@@ -22,21 +22,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from gnome_lite.analysis.phases import Phases
+from gnome_lite.analysis.equations import molecule_size
 from gnome_lite.core.errors import ConfigError, MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
 
 
-@dataclass(frozen=True, slots=True)
-class Molecule:
-    """Of a gas of air.
+class Molecule(NamedTuple):
+    """A gas of air, with positions in Å.
 
-    Attributes:
-        positions: Å.
-        wavenumbers_per_cm: of its vibrations (NIST Chemistry WebBook: fundamentals).
-        spin: total; 1 for O2's triplet.
-        pressure_bar: partial, in air.
+    Wavenumbers are those of its vibrations (fundamentals, NIST Chemistry WebBook), the spin is the total one
+    (1 for O2's triplet), the pressure the partial one.
     """
 
     symbols: str
@@ -65,7 +62,8 @@ class Gas:
     """A gas as a reservoir.
 
     Attributes:
-        phase_id: of the crystal its energy is taken from.
+        formula: of the molecule.
+        phase_id: id of the crystal its energy is taken from.
         energy_ev: formation energy of one molecule plus `shift_ev`.
         shift_ev: from temperature and pressure, 0 without them.
     """
@@ -76,23 +74,21 @@ class Gas:
     shift_ev: float = 0.0
 
 
-def gas_of(phases: Phases, formula: str, temperature_k: float | None = None, pressure_bar: float | None = None) -> Gas:
-    """A gas of `AIR` at the level of some phases.
+def gas_of(
+    phases: PhaseSet, formula: str, temperature_k: float | None = None, pressure_bar: float | None = None
+) -> Gas:
+    """Return a gas of `AIR` at the level of some phases.
 
     Raises:
         ConfigError: if it is not one of air's, or temperature or pressure are not positive.
         MissingReferenceError: if there is no energy of it at this level.
     """
-    from pymatgen.core import Composition
-
     if formula not in AIR:
         raise ConfigError(f"{formula!r} is no gas that is known here: choose from {', '.join(AIR)}")
-    atoms = int(Composition(formula).num_atoms)
-    of_hull = [i for i, f in enumerate(phases.formulas) if f == formula]
-    candidates = [(float(phases.e_form_ev_per_atom[i]), phases.ids[i]) for i in of_hull]
+    same = [i for i, f in enumerate(phases.formulas) if f == formula]
+    candidates = [(float(phases.e_form_ev_per_atom[i]), phases.ids[i]) for i in same]
     if formula in phases.molecules:
-        phase_id, e_form = phases.molecules[formula]
-        candidates.append((e_form, phase_id))
+        candidates.append(phases.molecules[formula][::-1])
     if not candidates:
         raise MissingReferenceError(
             f"no {formula} at level {phases.level}: `gnome-lite seed gases` relaxes its crystal with the calculator, "
@@ -100,11 +96,11 @@ def gas_of(phases: Phases, formula: str, temperature_k: float | None = None, pre
         )
     e_form, phase_id = min(candidates)
     shift = 0.0 if temperature_k is None else free_energy_ev(formula, temperature_k, pressure_bar)
-    return Gas(formula, phase_id, atoms * e_form + shift, shift)
+    return Gas(formula, phase_id, molecule_size(formula) * e_form + shift, shift)
 
 
-def gases_of(phases: Phases, formulas: Sequence[str] = (), temperature_k: float | None = None) -> list[Gas]:
-    """Gases of air as far as this level has them, or just those named.
+def gases_of(phases: PhaseSet, formulas: Sequence[str] = (), temperature_k: float | None = None) -> list[Gas]:
+    """Return the gases of air that this level has, or just those named.
 
     Raises:
         ConfigError: as `gas_of`.
@@ -121,7 +117,7 @@ def gases_of(phases: Phases, formulas: Sequence[str] = (), temperature_k: float 
 
 
 def free_energy_ev(formula: str, temperature_k: float, pressure_bar: float | None = None) -> float:
-    """Gibbs free energy of a molecule of the ideal gas relative to its enthalpy at 0 K, eV.
+    """Return the Gibbs free energy of a molecule of the ideal gas relative to its enthalpy at 0 K, eV.
 
     Raises:
         ConfigError: if temperature or pressure are not positive and finite.

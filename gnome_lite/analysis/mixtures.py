@@ -1,7 +1,6 @@
-"""One lowest-energy mixture with reservoirs: phases in amounts >= 0, and gases that may be taken up or given off.
+"""Lowest-energy mixture of one composition: phases in amounts >= 0, and a gas that may be taken up or given off.
 
-Hulls are built by `decomposition`, for many compositions at once; this is the same programme for one composition with
-columns that are free, by SciPy's HiGHS.
+This is the programme of `stability.decomposition` with a free column, by SciPy's HiGHS.
 """
 
 from __future__ import annotations
@@ -11,16 +10,14 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.errors import GnomeLiteError
 
-Bounds = tuple[float | None, float | None]
-
 
 def lowest_mixture(
     fractions: NDArray[np.float64],
     energies: NDArray[np.float64],
     target: NDArray[np.float64],
-    last: Bounds = (0.0, None),
+    last: tuple[float | None, float | None] = (0.0, None),
 ) -> tuple[float, NDArray[np.float64]]:
-    """Energy, eV, and amounts (atoms) of phases that together make one atom of a composition.
+    """Return the energy, eV, and amounts (atoms) of phases that together make one atom of a composition.
 
     Args:
         fractions: atomic fractions of the phases, [n, d].
@@ -41,13 +38,9 @@ def lowest_mixture(
     if n == 0:
         return np.inf, np.zeros(0)
     solved = linprog(
-        energies,
-        A_eq=fractions.T,
-        b_eq=target,
-        bounds=[(0.0, None)] * (n - 1) + [last],
-        method="highs-ds",
+        energies, A_eq=fractions.T, b_eq=target, bounds=[(0.0, None)] * (n - 1) + [last], method="highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
+    )  # fmt: skip
     if solved.status == 3:
         raise GnomeLiteError(
             "the gas gains energy by falling apart, so that it reacts with itself without end: at this level, "

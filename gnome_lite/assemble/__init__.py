@@ -1,4 +1,4 @@
-"""CampaignConfig + Settings -> Stages: the only place that knows the concrete classes."""
+"""Assembly of campaigns: `CampaignConfig` and `Settings` -> `Stages`. Only here are the concrete classes known."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gnome_lite.assemble.references import (
     make_molecules,
     make_source,
     molecules_file,
-    open_known,
+    open_phases,
     open_store,
     read_stored,
 )
@@ -28,14 +28,14 @@ from gnome_lite.assemble.verifiers import (
     elements_of,
     level_of,
     make_higher_level,
-    make_higher_levels,
     make_verifier,
     require_range,
 )
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.errors import SourceError, StoreError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.pipeline import Progress, Stages, silent
+from gnome_lite.pipeline import Progress, silent
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,18 +46,15 @@ if TYPE_CHECKING:
 __all__ = [
     "assemble",
     "assemble_seed",
-    "assemble_universe",
     "check_calculators",
     "dft_correction",
     "level_of",
     "load_molecules",
     "load_references",
-    "load_universe",
     "make_describe",
     "make_gate",
     "make_generator",
     "make_higher_level",
-    "make_higher_levels",
     "make_mix",
     "make_molecules",
     "make_novelty",
@@ -66,7 +63,7 @@ __all__ = [
     "make_source",
     "make_verifier",
     "molecules_file",
-    "open_known",
+    "open_phases",
     "open_store",
     "read_parents",
     "read_stored",
@@ -78,13 +75,21 @@ __all__ = [
 ]
 
 
-def assemble(config: CampaignConfig, settings: Settings, progress: Progress = silent) -> Stages:
-    """Everything a campaign needs.
+def assemble(
+    config: CampaignConfig, settings: Settings, progress: Progress = silent, store: SqlStore | None = None
+) -> Stages:
+    """Return the parts of a campaign.
+
+    Args:
+        config: settings of the campaign.
+        settings: paths, database, device and keys.
+        progress: told how far each step is.
+        store: store of the campaign; default: the store of the settings.
 
     Raises:
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
-    from gnome_lite.campaign.acquisition import selector
+    from gnome_lite.campaign.acquisition import BatchAcquisition
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.stability.hull import build_hull
 
@@ -101,24 +106,25 @@ def assemble(config: CampaignConfig, settings: Settings, progress: Progress = si
         gate=make_gate(config),
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),
-        select=selector(config.select),
+        acquisition=BatchAcquisition(config.select),
         verifier=make_verifier(config, references.elemental_ev_per_atom, settings),
         build_hull=build_hull,
-        store=open_store(settings, create=True),
+        store=store if store is not None else open_store(settings, create=True),
         progress=progress,
-        higher_levels=make_higher_levels(config, settings),
+        higher_levels=tuple(make_higher_level(name, config, settings) for name in config.verify.levels[1:]),
     )
 
 
 def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
-    """Everything that the bundled seed is planned with."""
+    """Return the parts with which the bundled seed is planned."""
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.seed.plan import SHARES, SeedParts
     from gnome_lite.sources.aflow import prototypes
     from gnome_lite.sources.elemental import elemental_candidates
 
-    generate = config.generate.model_copy(update={"max_atoms": max_atoms, "structures_per_composition": 1})
-    ionic = config.model_copy(update={"generate": generate})
+    generate = config.generate.model_copy(update={"max_atoms": max_atoms})
+    expert = config.expert.model_copy(update={"structures_per_composition": 1})
+    ionic = config.model_copy(update={"generate": generate, "expert": expert})
     # Unlikely alloys too: a system without any phase between its elements would have no hull to speak of.
     alloy = config.model_copy(
         update={
@@ -139,7 +145,7 @@ def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
 def reevaluate_campaign(
     name: str, store: SqlStore, settings: Settings | None = None, progress: Progress = silent
 ) -> Reevaluation:
-    """Issue a stored campaign's verdicts again, against what its sources hold now and all that is verified.
+    """Issue a stored campaign's verdicts again, against its sources as they are now and all verified crystals.
 
     Raises:
         StoreError: if the store has no such campaign, or it has no verdicts or runs in another process.
@@ -160,7 +166,7 @@ def reevaluate_campaign(
 
 
 def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:
-    """Every element of the space needs an elemental reference, or no hull can be built there."""
+    """Raise SourceError if an element of the space has no elemental reference, without which there is no hull."""
     missing = sorted(elements_of(config) - references.elemental_ev_per_atom.keys())
     if missing:
         raise SourceError(

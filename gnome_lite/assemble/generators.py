@@ -1,4 +1,4 @@
-"""What candidates are made with: gate, generators, duplicates."""
+"""Assembly of gate, generators, parents and novelty."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gnome_lite.campaign.stages import FurtherParents
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.pipeline import FurtherParents, Gate, Generator, Novelty
+from gnome_lite.pipeline import Gate, Generator, Novelty
 from gnome_lite.settings import bundled
 
 if TYPE_CHECKING:
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
 
 
 def make_gate(config: CampaignConfig) -> Gate:
-    """Sanity of candidates before any energy is spent."""
+    """Return the gate that checks candidates before any energy is computed."""
     from gnome_lite.chemistry.gates import PreGate
 
     return PreGate(config.gates, config.space, config.generate.max_atoms)
 
 
 def make_screen(config: CampaignConfig, level: str, references: PhaseSet) -> Keep | None:
-    """Formulas worth a random search, by the composition networks shipped for the level; None if all are."""
+    """Return a screen of formulas for random search, by the composition networks of the level; None passes all."""
     from gnome_lite.predict.composition_screen import CompositionScreen
     from gnome_lite.stability.hull import build_hull
 
     model, limit = bundled("models", f"composition-{level}"), config.generate.composition_e_above_hull_max
     if "random" not in config.generate.mix or not model.is_dir() or limit == float("inf"):
         return None
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     return CompositionScreen(model, lambda counts: -hull.distances(counts, np.zeros(len(counts))), limit)
 
 
 def make_mix(config: CampaignConfig, composition: NDArray[np.int64] | None = None, keep: Keep | None = None) -> Mix:
-    """The campaign's generators with their weights; see `make_generator`."""
+    """Return the campaign's generators with their weights; see `make_generator`."""
     from gnome_lite.generate.stream import Mix
 
     weights = config.generate.mix.items()
@@ -53,12 +54,16 @@ def make_generator(
     composition: NDArray[np.int64] | None = None,
     keep: Keep | None = None,
 ) -> Generator:
-    """One generator of candidates, for the campaign's space.
+    """Return one generator of candidates, for the campaign's space.
 
     Args:
-        composition: of random search, [MAX_Z + 1]; None takes those of the space that `keep` lets pass.
+        name: name of the generator.
+        config: settings of the campaign.
+        composition: composition of random search, [MAX_Z + 1]; None takes those of the space that `keep` passes.
+        keep: screen of compositions; None passes all.
     """
     space, generate = config.space, config.generate
+    balance, max_index = config.gates.charge_balance, config.expert.supercell_max
     match name:
         case "substitution":
             from gnome_lite.generate.substitution import IonicSubstitution
@@ -67,13 +72,11 @@ def make_generator(
         case "partial":
             from gnome_lite.generate.partial import PartialSubstitution
 
-            balance = config.gates.charge_balance != "off"
-            return PartialSubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+            return PartialSubstitution(space, generate, charge_balance=balance != "off", max_index=max_index)
         case "vacancies":
             from gnome_lite.generate.vacancies import VacancySubstitution
 
-            balance = config.gates.charge_balance != "off"
-            return VacancySubstitution(space, generate, charge_balance=balance, max_index=generate.supercell_max)
+            return VacancySubstitution(space, generate, charge_balance=balance != "off", max_index=max_index)
         case "intermetallic":
             from gnome_lite.generate.intermetallics import IntermetallicSubstitution
 
@@ -87,18 +90,14 @@ def make_generator(
             from gnome_lite.generate.compositions import Compositions
             from gnome_lite.generate.random_search import RandomStructureSearch
 
-            relaxed = config.gates.charge_balance != "strict"
-            compositions = Compositions(space, generate.max_atoms, relaxed, keep=keep)
-            return RandomStructureSearch(
-                (lambda rng: iter([composition[None]])) if composition is not None else compositions,
-                generate,
-                config.gates,
-                structures_per_composition=generate.structures_per_composition,
-            )
+            compositions = Compositions(space, generate.max_atoms, balance != "strict", keep=keep)
+            given = compositions if composition is None else lambda rng: iter([composition[None]])
+            per_composition = config.expert.structures_per_composition
+            return RandomStructureSearch(given, generate, config.gates, structures_per_composition=per_composition)
 
 
 def read_parents(config: CampaignConfig) -> FurtherParents:
-    """Crystals of the campaign's parent files; a file that cannot be used is counted, and the others are read."""
+    """Return the crystals of the campaign's parent files; a file that cannot be used is counted and left out."""
     from gnome_lite.sources.files import read_crystals
     from gnome_lite.sources.reference_files import read_references
 
@@ -115,7 +114,7 @@ def read_parents(config: CampaignConfig) -> FurtherParents:
 
 
 def make_novelty() -> Novelty:
-    """Fingerprints, prototypes and duplicates."""
+    """Return fingerprints, prototypes and site matching."""
     from gnome_lite.novelty.novelty import CrystalNovelty
 
     return CrystalNovelty()

@@ -1,4 +1,4 @@
-"""What predicts: the shipped ensembles and the Δ-model."""
+"""Assembly of predictors: the shipped ensembles and the Δ-models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gnome_lite.analysis.dft_correction import Describe, DftCorrection
-    from gnome_lite.analysis.known import Known
+    from gnome_lite.core.phases import PhaseSet
     from gnome_lite.predict.predictor import EnsemblePredictor
 
 
@@ -27,15 +27,20 @@ def make_predictor(
     level: str,
     may_know: Callable[[CrystalBatch], NDArray[np.bool_]] | None = None,
     shipped: bool = True,
+    kind: type[EnsemblePredictor] | None = None,
 ) -> EnsemblePredictor:
-    """The network ensemble, with the shipped one as its base where that is of this level.
+    """Return the network ensemble, with the shipped one as its base where that is of this level.
 
     Whatever the campaign's references, the seed's unrelaxed crystals are trained on beside them where they are of this
-    level: the shipped networks know them, and forget how to read a candidate when they are retrained without any.
+    level: the shipped networks know them, and forget unrelaxed crystals when they are retrained without any.
 
     Args:
-        may_know: which of the seed's crystals may be learnt from, [n]; None is all of them.
-        shipped: False has a base of its own trained, from nothing.
+        config: settings of networks and training.
+        settings: directory of the models.
+        level: level of theory.
+        may_know: tells which of the seed's crystals may be trained on, [n]; None is all of them.
+        shipped: False trains a base of its own, from nothing.
+        kind: class of the predictor; default: `EnsemblePredictor`.
     """
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.sources.bundled_seed import SeedSource
@@ -48,28 +53,28 @@ def make_predictor(
         return known if may_know is None else known.take(may_know(known.crystals))
 
     base = shipped_model(level) if shipped else None
-    return EnsemblePredictor(config.predict, settings.models_dir, base, level, inputs)
+    return (kind or EnsemblePredictor)(config.predict, settings.models_dir, base, level, inputs, config.expert)
 
 
 def shipped_model(level: str) -> Path | None:
-    """Directory of the ensemble shipped for a level, None if there is none."""
+    """Return the directory of the ensemble shipped for a level, None if there is none."""
     path = bundled("models", f"base-{level}")
     return path if path.is_dir() else None
 
 
 def shipped_levels() -> list[str]:
-    """Levels of theory that an ensemble is shipped for."""
+    """Return the levels of theory that an ensemble is shipped for."""
     return sorted(path.name.removeprefix("base-") for path in bundled("models").glob("base-*"))
 
 
 def shipped_delta(level: str) -> Path | None:
-    """Directory of the Δ-model shipped for a level, None if there is none."""
+    """Return the directory of the Δ-model shipped for a level, None if there is none."""
     path = bundled("models", f"delta-{level}")
     return path if path.is_dir() else None
 
 
 def make_describe(level: str) -> Describe:
-    """What the Δ-model of a level reads of crystals.
+    """Return the function that gives the features of crystals for the Δ-model of a level.
 
     Raises:
         ConfigError: if there is no such potential.
@@ -81,17 +86,12 @@ def make_describe(level: str) -> Describe:
     return CHGNetFeatures()
 
 
-def dft_correction(known: Known, ids: Sequence[str]) -> list[DftCorrection | None]:
-    """How crystals known at a level would stand by DFT; None where no Δ-model is shipped or one cannot say."""
+def dft_correction(phases: PhaseSet, ids: Sequence[str]) -> list[DftCorrection | None]:
+    """Return the DFT corrections of phases; None where no Δ-model is shipped or it cannot tell."""
     from gnome_lite.analysis.dft_correction import dft_corrections
     from gnome_lite.predict import delta
 
-    path = shipped_delta(known.level)
+    path = shipped_delta(phases.level)
     if path is None:
         return [None] * len(ids)
-    # As in a hull: a verified crystal whose id is a reference's is that reference.
-    crystals = {v.candidate_id: v.crystal for v in known.verified} | {e.id: e.crystal for e in known.references.entries}
-    names = list(crystals)
-    asked = [names.index(i) for i in ids]
-    batch = CrystalBatch.from_crystals(crystals.values())
-    return dft_corrections(names, batch, asked, delta.read(path), make_describe(known.level))
+    return dft_corrections(phases, ids, delta.read(path), make_describe(phases.level))

@@ -1,4 +1,4 @@
-"""What is known: sources, store, molecules, as the settings name them."""
+"""Assembly of reference phases: sources, store and molecules, as the settings name them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pydantic import ValidationError
 from gnome_lite.assemble.verifiers import level_of, make_verifier
 from gnome_lite.config import CampaignConfig, Sources, Verify, explain
 from gnome_lite.core.errors import CalculatorError, ConfigError, SourceError, StoreError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.old_settings import with_current_names
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.pipeline import Source
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
-    from gnome_lite.analysis.known import Known
     from gnome_lite.store.database import SqlStore
 
 
 def make_source(config: CampaignConfig, settings: Settings, level: str) -> Source:
-    """The campaign's known crystals, read once.
+    """Return the source of a campaign's reference phases, read once.
 
     Raises:
         SourceError: if none are named.
@@ -46,30 +47,32 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
 
 
 def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> PhaseSet:
-    """The reference set of a campaign (default: the bundled seed)."""
+    """Return the reference phases of a campaign (default: the bundled seed)."""
     config = config or CampaignConfig()
     return make_source(config, settings or Settings(), level_of(config)).load()
 
 
-def open_store(settings: Settings | None = None, create: bool = False) -> SqlStore:
-    """The store of these settings.
+def open_store(where: Settings | Path | str | None = None, create: bool = False) -> SqlStore:
+    """Open the store of some settings, or of a home directory; default: that of the environment.
 
     Raises:
         StoreError: if it does not exist (and `create` is False), or cannot be opened.
     """
     from gnome_lite.store.database import SqlStore
 
-    return SqlStore.open((settings or Settings()).store_url, create=create)
+    if where is None or not isinstance(where, Settings):
+        where = Settings() if where is None else Settings(home=Path(where))
+    return SqlStore.open(where.store_url, create=create)
 
 
 def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
-    """A campaign's settings as a store holds them; those that this version does not know any more are left out.
+    """Return a campaign's settings as a store holds them, without those that this version does not know any more.
 
     Raises:
         ConfigError: if a value is not allowed any more.
     """
     known: dict[str, Any] = {}
-    for key, value in config.items():
+    for key, value in with_current_names(config)[0].items():
         field = CampaignConfig.model_fields.get(key)
         if field is not None:
             section = field.annotation
@@ -81,11 +84,14 @@ def read_stored(config: Mapping[str, Any]) -> CampaignConfig:
         raise ConfigError(f"campaign {config.get('name')!r} of the store: {explain(error)}") from error
 
 
-def open_known(settings: Settings | None = None, campaign: str | None = None, references: Path | None = None) -> Known:
-    """What the analyses of single crystals rest on: known phases, and what the store has verified at their level.
+def open_phases(
+    settings: Settings | None = None, campaign: str | None = None, references: Path | None = None
+) -> PhaseSet:
+    """Return the reference phases of analyses, and what the store has verified at their level.
 
     Args:
-        campaign: whose references are meant. Default: those of the campaign begun last, or, where there is no store,
+        settings: home, store and keys; default: those of the environment.
+        campaign: campaign whose references are taken; default: the campaign begun last, or, where there is no store,
             the bundled seed.
         references: a release directory instead.
 
@@ -93,11 +99,11 @@ def open_known(settings: Settings | None = None, campaign: str | None = None, re
         StoreError: if there is no such campaign.
         SourceError: if the references cannot be had.
     """
-    from gnome_lite.analysis.known import Known
     from gnome_lite.sources.release_reader import ReleaseSource
 
     settings = settings or Settings()
-    store = _store_if_any(settings)
+    exists = settings.database_url is not None or (settings.home / "store.sqlite").exists()
+    store = open_store(settings) if exists else None
     campaigns = [] if store is None else sorted(store.status().campaigns, key=lambda c: c.begun_at)
     if campaign is not None and campaign not in [c.name for c in campaigns]:
         raise StoreError(
@@ -105,16 +111,16 @@ def open_known(settings: Settings | None = None, campaign: str | None = None, re
         )
     chosen = next((c for c in reversed(campaigns) if campaign in (None, c.name)), None)
     if references is not None:
-        known = ReleaseSource(references).load()
+        phases = ReleaseSource(references).load()
     else:
-        known = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
-    verified = [] if store is None else [v for v in store.verifications(known.level) if v.ok]
-    same = tuple(c.name for c in campaigns if c.reference_set_id == known.id)
-    return Known(known, tuple(verified), tuple(load_molecules(settings, known.level)), same)
+        phases = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
+    if store is not None:
+        phases = phases.add([v for v in store.verifications(phases.level) if v.ok])
+    return phases.with_molecules(load_molecules(settings, phases.level))
 
 
 def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
-    """Sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
+    """Return sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
     try:
         return CampaignConfig(
             sources=Sources.model_validate(stored.get("sources", {})),
@@ -124,15 +130,8 @@ def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
         raise ConfigError(f"campaign {name!r} of the store cannot be read ({explain(error)}): name another") from error
 
 
-def _store_if_any(settings: Settings) -> SqlStore | None:
-    from gnome_lite.store.database import SqlStore
-
-    exists = settings.database_url is not None or (settings.home / "store.sqlite").exists()
-    return SqlStore.open(settings.store_url, create=False) if exists else None
-
-
 def load_molecules(settings: Settings, level: str) -> list[Phase]:
-    """Crystals of CO2 and H2O at a level: those made here, else those shipped for it, else none."""
+    """Return crystals of CO2 and H2O at a level: those made here, else those shipped for it, else none."""
     from gnome_lite.sources.reference_files import read_references
 
     for path in (molecules_file(settings, level), bundled("seed", f"molecules-{level}.parquet")):
@@ -142,10 +141,9 @@ def load_molecules(settings: Settings, level: str) -> list[Phase]:
 
 
 def molecules_file(settings: Settings, level: str) -> Path:
-    """Where `make_molecules` writes."""
-    return (
-        settings.references_dir / f"molecules-{''.join(c if c.isalnum() or c in '.-' else '_' for c in level)}.parquet"
-    )
+    """Return the file that `make_molecules` writes."""
+    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in level)
+    return settings.references_dir / f"molecules-{name}.parquet"
 
 
 def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None = None) -> list[Phase]:
@@ -154,8 +152,8 @@ def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None 
     Raises:
         CalculatorError: if the calculator cannot be built, or gives one of them no usable energy.
     """
+    from gnome_lite.core.licences import LICENCE
     from gnome_lite.core.records import Candidate
-    from gnome_lite.seed.make import LICENCE
     from gnome_lite.sources.molecules import SOURCE, molecular_crystals
     from gnome_lite.sources.reference_files import write_references
 

@@ -1,14 +1,14 @@
-"""What verifies: the calculator of a campaign and those of the ladder."""
+"""Assembly of verifiers: the calculator of a campaign and those of its higher levels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from gnome_lite.campaign.stages import HigherLevel
 from gnome_lite.config import CampaignConfig, Level
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import CalculatorError, LevelMismatchError
-from gnome_lite.pipeline import HigherLevel
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def level_of(config: CampaignConfig) -> str:
-    """Level of theory of the campaign's verifier."""
+    """Return the level of theory of the campaign's verifier."""
     from gnome_lite.verify.calculators import level_of as level_of_calculator
 
     return level_of_calculator(config.verify.calculator, config.verify.calculator_kwargs)
@@ -25,30 +25,25 @@ def level_of(config: CampaignConfig) -> str:
 def make_verifier(
     config: CampaignConfig, elemental_ev_per_atom: Mapping[str, float] | None, settings: Settings | None = None
 ) -> ProcessVerifier:
-    """Relaxation in child processes with the campaign's calculator; trajectories, if wanted, go to the home."""
+    """Return the campaign's verifier; its trajectories, if wanted, go to the home."""
     from gnome_lite.verify.verifier import ProcessVerifier
 
     return ProcessVerifier(config.verify, elemental_ev_per_atom, settings.home / "trajectories" if settings else None)
 
 
-def make_higher_levels(config: CampaignConfig, settings: Settings) -> tuple[HigherLevel, ...]:
-    """The levels of the ladder above the campaign's own.
+def make_higher_level(name: str, config: CampaignConfig, settings: Settings) -> HigherLevel:
+    """Return a level above the campaign's own, with its results log in the home.
 
     Raises:
-        CalculatorError: if one is unknown or cannot be had here.
-        LevelMismatchError: if two names stand for one level of theory.
+        CalculatorError: if the calculator is unknown or cannot be had here.
+        LevelMismatchError: if it is of the campaign's own level.
     """
-    return tuple(make_higher_level(name, config, settings) for name in config.verify.levels[1:])
-
-
-def make_higher_level(name: str, config: CampaignConfig, settings: Settings) -> HigherLevel:
-    """One level above the first, with what was computed of it so far in the home."""
     from gnome_lite.verify.verifier import ProcessVerifier
 
     verifier = ProcessVerifier(config.verify.at(name), None, settings.home / "trajectories")
     if verifier.level == level_of(config):
         raise LevelMismatchError(
-            f"{name} and {config.verify.calculator} are both of level {verifier.level}: a ladder needs other levels"
+            f"{name} and {config.verify.calculator} are both of level {verifier.level}: name another calculator"
         )
     results_log = settings.home / "levels" / f"{verifier.level.replace(':', '_')}.jsonl"
     return HigherLevel(name, verifier, config.verify.level.get(name, Level()), results_log)
@@ -72,7 +67,7 @@ def check_calculators(config: CampaignConfig) -> None:
 
 
 def require_range(config: CampaignConfig) -> None:
-    """Every element of the space must be one that each calculator knows."""
+    """Raise CalculatorError if a calculator does not know an element of the space."""
     from gnome_lite.verify.calculators import max_z
 
     for name in (config.verify.calculator, *config.verify.levels[1:]):
@@ -85,5 +80,5 @@ def require_range(config: CampaignConfig) -> None:
 
 
 def elements_of(config: CampaignConfig) -> set[str]:
-    """Where chemical systems are named they alone are the space, as for the gate."""
+    """Return the elements of the space: those of its chemical systems, where any are named."""
     return {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)

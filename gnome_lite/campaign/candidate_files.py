@@ -19,6 +19,7 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.formats import extxyz_frame, json_line
 from gnome_lite.core.records import Candidate
+from gnome_lite.generate.sift import Compare, Tally, sift
 from gnome_lite.pipeline import CandidateStream, Gate, Progress
 
 FORMATS: dict[str, Callable[[Crystal, Mapping[str, Any]], str]] = {
@@ -30,18 +31,25 @@ FORMATS: dict[str, Callable[[Crystal, Mapping[str, Any]], str]] = {
 
 
 class PositionedStream(CandidateStream, Protocol):
+    """A stream that can be taken up again at a position."""
+
     @property
     def position(self) -> Any: ...
 
 
 @dataclass(slots=True)
 class Progressed:
-    """How far a file is.
+    """Progress of a file.
 
     Attributes:
-        made: candidates made, [those refused by the gate or not wanted included].
-        causes: refused, by cause.
-        done: the stream is exhausted or the count reached.
+        call: everything the stream depends on.
+        position: where in the stream the file ends.
+        size: bytes of the file that are whole.
+        written: candidates in it.
+        made: candidates made, those refused by the gate or not wanted included.
+        causes: candidates refused by the gate, by cause.
+        skipped: parents and compositions left out by the generators, by cause.
+        done: whether the stream is exhausted or the count reached.
     """
 
     call: dict[str, Any]
@@ -60,7 +68,7 @@ def write_candidates(
     stream_from: Callable[[Any], PositionedStream],
     gate: Gate,
     count: int,
-    wanted: Callable[[Candidate], bool],
+    unwanted: Compare,
     progress: Progress,
 ) -> Progressed:
     """Write, or go on writing, candidates that pass the gate.
@@ -68,10 +76,10 @@ def write_candidates(
     Args:
         path: its suffix is one of FORMATS.
         call: everything the stream depends on, as plain JSON; a file begun with another call is not touched.
-        stream_from: the stream from a position (None = its start).
+        stream_from: gives the stream from a position (None = its start).
         gate: refuses crystals.
-        count: so many are written, if there are as many; for none there will be no file.
-        wanted: a last condition.
+        count: number of candidates to write, if there are as many; where there is none, no file is left.
+        unwanted: names the reason against each candidate, None where it is wanted.
         progress: told after each chunk.
 
     Raises:
@@ -87,26 +95,21 @@ def write_candidates(
     with path.open("r+b" if path.exists() else "wb") as file:
         file.truncate(state.size)
         file.seek(state.size)
-        for chunk in stream:
-            refused = gate.causes(chunk.crystals)
-            state.made += len(chunk)
-            passed = [chunk.candidate(i) for i, cause in enumerate(refused) if not cause]
-            taken = [c for c in passed if wanted(c)][: count - state.written]
+        tally = Tally(state.made, Counter(state.causes), 0, state.written)
+        for part in sift(stream, gate, unwanted, tally, count):
+            taken = [part.kept.candidate(i) for i in range(len(part.kept))]
             file.write("".join(render(c.crystal, _facts(c)) for c in taken).encode())
             file.flush()
             os.fsync(file.fileno())
-            state.causes = dict(Counter(state.causes) + Counter(c for c in refused if c))
-            state.skipped = dict(stream.skipped)
-            state.size, state.written, state.position = file.tell(), state.written + len(taken), stream.position
+            state.made, state.causes, state.skipped = tally.made, dict(tally.refused), dict(stream.skipped)
+            state.size, state.written, state.position = file.tell(), tally.kept, stream.position
             state.done = state.written == count
             _save(path, state)
             progress("generate", state.written, count, f"{state.made} made")
-            if state.done:
-                break
     state.done, state.skipped = True, dict(stream.skipped)
     if state.written:
         _save(path, state)
-    else:  # an empty file would only be in the way of the next try
+    else:  # an empty file would keep the next try from starting
         path.unlink()
         _beside(path).unlink(missing_ok=True)
     return state

@@ -1,90 +1,190 @@
-"""Everything known before a round, and what a newly verified crystal is beside it."""
+"""The context of a campaign at its level: all phases, their hull, and indices that find crystals again.
+
+Built once and grown: each step reads from the store only what was verified since the last one, by any campaign, so
+that a round costs the same however much the store holds.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from gnome_lite.config import Generate
+from gnome_lite.campaign.engine import Direct
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.phases import PhaseSet, formation_energies
-from gnome_lite.core.records import Credibility, Verification
-from gnome_lite.pipeline import BuildHull, CrystalIndex, FurtherParents, Novelty
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Credibility, Verification, VerifiedBatch
+from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Verifier
 
 
-def index_of_known(novelty: Novelty, references: PhaseSet, verified: Sequence[Verification]) -> CrystalIndex:
-    """References and verified crystals, to be found by sameness."""
-    index = novelty.index()
-    for e in references.entries:
-        index.add(e.id, e.crystal)
-    for v in verified:
-        index.add(v.candidate_id, v.crystal)
-    return index
+class Seen(NamedTuple):
+    """The part of a verdict that rests on the relaxed crystal alone; fields as in `Verdict`."""
+
+    novel: bool
+    nearest_known: str | None
+    prototype: str
+    credibility: Credibility
 
 
-def near_hull(
-    generate: Generate,
-    build_hull: BuildHull,
-    references: PhaseSet,
-    verified: Sequence[Verification] = (),
-    further: FurtherParents | None = None,
-) -> tuple[CrystalBatch, list[str]]:
-    """Parents of candidates, with their ids: known and verified crystals near the hull and those further ones whose
-    energies nobody knows, as far as they are small enough."""
-    crystals = CrystalBatch.concatenate([references.crystals, CrystalBatch.from_crystals(v.crystal for v in verified)])
-    energies = np.concatenate([references.energies_ev, [v.energy_ev for v in verified]])
-    ids = [e.id for e in references.entries] + [v.candidate_id for v in verified]
-    e_form = formation_energies(crystals.counts, energies, references.elemental_ev_per_atom)
-    distances = build_hull(references, verified).distances(crystals.counts, e_form)
-    fit = (distances <= generate.parents_e_above_hull_max) & (crystals.n_atoms <= generate.max_atoms)
-    found, names = crystals.take(fit), [ids[i] for i in np.flatnonzero(fit)]
-    if further is None:
-        return found, names
-    small = further.crystals.n_atoms <= generate.max_atoms
-    return (
-        CrystalBatch.concatenate([found, further.crystals.take(small)]),
-        names + [further.ids[i] for i in np.flatnonzero(small)],
-    )
+@dataclass(slots=True, eq=False)
+class Context:
+    """A campaign under way.
 
+    Attributes:
+        stages: its parts.
+        engine: what runs its steps.
+    """
 
-class Surroundings:
-    """Known crystals, against which those of one round are judged one after another."""
+    stages: Stages
+    engine: Engine = field(default_factory=Direct)
+    _phases: PhaseSet | None = None
+    _hull: Hull | None = None
+    _in_hull: int = 0
+    _indexed: _Indexed | None = None
 
-    def __init__(self, novelty: Novelty, references: PhaseSet, verified: Sequence[Verification]) -> None:
-        self._novelty = novelty
-        self._index = index_of_known(novelty, references, verified)
-        fingerprints = _fingerprints(novelty, references)
-        fingerprints += novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for v in verified))
-        crystals = [(e.id, e.crystal) for e in references.entries] + [(v.candidate_id, v.crystal) for v in verified]
-        self._prototype_database = novelty.prototype_database(
-            (i, crystal, key) for (i, crystal), key in zip(crystals, fingerprints, strict=True)
-        )
-        self._by_formula: dict[str, list[tuple[str, float]]] = defaultdict(list)
-        for formula, e in zip(references.crystals.reduced_formulas(), references.entries, strict=True):
-            self._by_formula[formula].append((e.id, e.energy_ev_per_atom))
-        for v in verified:
-            self._by_formula[v.crystal.reduced_formula].append((v.candidate_id, v.energy_ev_per_atom))
+    @property
+    def level(self) -> str:
+        """Level of theory of the campaign's own verifier."""
+        return self.stages.verifier.level
 
-    def judge(self, v: Verification) -> tuple[bool, str | None, str, Credibility]:
-        """Whether a relaxed crystal is novel, the known one it equals or comes closest to in energy, its prototype and
-        its credibility.
+    def relax(self, verifier: Verifier, candidates: Sequence[Candidate]) -> Iterator[Verification]:
+        """Yield the outcome of each candidate as it ends, with the fingerprint of the relaxed crystal.
 
-        The crystal is known from then on; its prototype counts as new until the round is over.
+        The engine spreads the work in shards.
         """
-        (fingerprint,) = self._novelty.fingerprints(CrystalBatch.from_crystals([v.crystal]))
-        equal = self._index.find(v.crystal)
-        of_formula = self._by_formula[v.crystal.reduced_formula]
-        closest = min(of_formula, key=lambda known: abs(known[1] - v.energy_ev_per_atom), default=(None, 0.0))[0]
-        self._index.add(v.candidate_id, v.crystal)
-        of_formula.append((v.candidate_id, v.energy_ev_per_atom))
-        credibility = self._prototype_database.credibility(v.crystal, fingerprint)
-        return equal is None, equal or closest, self._novelty.prototype(fingerprint), credibility
+        size = self.engine.shard_size or max(1, len(candidates))
+        shards = [candidates[start : start + size] for start in range(0, len(candidates), size)]
+        for outcome in self.engine.map(verifier.verify, shards):
+            if outcome.ok:
+                (fingerprint,) = self.stages.novelty.fingerprints(CrystalBatch.from_crystals([outcome.crystal]))
+                outcome = replace(outcome, fingerprint=fingerprint)
+            yield outcome
+
+    def phases(self) -> PhaseSet:
+        """Return the reference phases and everything verified at this level by now, in the order it was read."""
+        if self._phases is None:
+            self._phases = self.stages.source.load()
+        known = self._phases
+        new = [i for i in self.stages.store.verified_ids(self.level) if i not in known]
+        if new:
+            found = self.stages.store.verified_batch(self.level, new)
+            self._phases = known.grow(found.ids, found.crystals, found.energies_ev, self._fingerprints(found))
+        return self._phases
+
+    def hull(self) -> Hull:
+        """Return the hull of `phases()`."""
+        phases = self.phases()
+        if self._hull is None:
+            self._hull = self.stages.build_hull(phases)
+            self._in_hull = len(phases)
+        for i in range(self._in_hull, len(phases)):
+            self._hull.add(phases.ids[i], phases.counts[i], float(phases.e_form_ev_per_atom[i]))
+        self._in_hull = len(phases)
+        return self._hull
+
+    def parents(self) -> tuple[CrystalBatch, list[str]]:
+        """Return parents of candidates with their ids: small phases near the hull, and further crystals without energy.
+
+        In the order of references, verified crystals by id, further crystals: whatever order these were read in.
+        """
+        stages, generate = self.stages, self.stages.config.generate
+        phases = self.phases()
+        distances = self.hull().distances(phases.counts, phases.e_form_ev_per_atom)
+        near = phases.near_hull(distances, generate.parents_e_above_hull_max, generate.max_atoms)
+        found = list(range(near.n_references)) + sorted(range(near.n_references, len(near)), key=near.ids.__getitem__)
+        further = stages.further_parents
+        small = np.flatnonzero(further.crystals.n_atoms <= generate.max_atoms)
+        return (
+            CrystalBatch.concatenate([near.crystals.take(np.array(found, np.int64)), further.crystals.take(small)]),
+            [near.ids[i] for i in found] + [further.ids[i] for i in small],
+        )
+
+    def index(self) -> CrystalIndex:
+        """Return an index of all phases, to which more can be added without changing this context."""
+        return self._indexed_but(()).index.fork()
+
+    def novelty_before(self, ids: Collection[str]) -> RoundNovelty:
+        """Return the novelty of the crystals `ids` of a round, judged beside all other phases."""
+        return RoundNovelty(self.stages.novelty, self._indexed_but(ids))
+
+    def _indexed_but(self, ids: Collection[str]) -> _Indexed:
+        if self._indexed is None:
+            self._indexed = _Indexed(self.stages.novelty)
+        self._indexed.grow(self.phases(), set(ids))
+        return self._indexed
+
+    def _fingerprints(self, found: VerifiedBatch) -> tuple[str, ...]:
+        """Fingerprints of verified crystals; those that an older store does not hold are worked out and stored."""
+        missing = [i for i, fingerprint in enumerate(found.fingerprints) if not fingerprint]
+        if not missing:
+            return found.fingerprints
+        made = dict(zip(missing, self.stages.novelty.fingerprints(found.crystals.take(missing)), strict=True))
+        self.stages.store.set_fingerprints({found.ids[i]: made[i] for i in missing}, self.level)
+        return tuple(made.get(i, fingerprint) for i, fingerprint in enumerate(found.fingerprints))
 
 
-def _fingerprints(novelty: Novelty, references: PhaseSet) -> list[str]:
-    """Of all references; worked out only where the source does not carry them."""
-    missing = [i for i, e in enumerate(references.entries) if not e.fingerprint]
-    computed = dict(zip(missing, novelty.fingerprints(references.crystals.take(missing)), strict=True))
-    return [e.fingerprint or computed[i] for i, e in enumerate(references.entries)]
+class _Indexed:
+    """Indices of phases: by sameness, by prototype, and by formula."""
+
+    def __init__(self, novelty: Novelty) -> None:
+        self._novelty = novelty
+        self._done: set[str] = set()
+        self.index: CrystalIndex = novelty.index()
+        self.prototypes: PrototypeDatabase = novelty.prototype_database()
+        self.by_formula: dict[str, list[tuple[str, float]]] = defaultdict(list)
+        self.references: set[str] = set()
+
+    def grow(self, phases: PhaseSet, but: set[str]) -> None:
+        """Add the phases that are not indexed yet, all but some."""
+        if len(self._done) == len(phases):
+            return
+        new = [i for i, name in enumerate(phases.ids) if name not in self._done and name not in but]
+        crystals, fingerprints = phases.crystals, list(phases.fingerprints)
+        missing = [i for i in new if not fingerprints[i]]
+        for i, found in zip(missing, self._novelty.fingerprints(crystals.take(missing)), strict=True):
+            fingerprints[i] = found
+        per_atom = phases.energies_ev / phases.crystals.n_atoms
+        for i in new:
+            name, crystal = phases.ids[i], crystals[i]
+            self.index.add(name, crystal)
+            self.prototypes.add(name, crystal, fingerprints[i])
+            self.by_formula[phases.formulas[i]].append((name, float(per_atom[i])))
+            self._done.add(name)
+            if i < phases.n_references:
+                self.references.add(name)
+
+
+class RoundNovelty:
+    """The novelty of the verified crystals of one round, judged one after another."""
+
+    def __init__(self, novelty: Novelty, before: _Indexed) -> None:
+        self._novelty, self._before = novelty, before
+        self._round = novelty.index()
+        self._of_round: dict[str, list[tuple[str, float]]] = defaultdict(list)
+
+    def judge(self, v: Verification, fingerprint: str) -> Seen:
+        """Return whether a relaxed crystal is novel, with its prototype and credibility.
+
+        The crystal is known from then on; its prototype counts as new until the round is over. Of several phases that
+        it equals, a reference comes first, then the verified one of the first id, then those of the round, so that
+        the answer does not depend on the order in which phases were read.
+
+        Args:
+            v: verification of the crystal.
+            fingerprint: fingerprint of the relaxed crystal.
+        """
+        matches = [m for m in self._before.index.matches(v.crystal) if m != v.candidate_id]
+        first = next((m for m in matches if m in self._before.references), min(matches, default=None))
+        equal = first or self._round.find(v.crystal)
+        formula = v.crystal.reduced_formula
+        before = [k for k in self._before.by_formula.get(formula, ()) if k[0] != v.candidate_id]
+        known = sorted(before, key=lambda k: (k[0] not in self._before.references, k[0])) + self._of_round[formula]
+        closest = min(known, key=lambda k: abs(k[1] - v.energy_ev_per_atom), default=(None, 0.0))[0]
+        self._round.add(v.candidate_id, v.crystal)
+        self._of_round[formula].append((v.candidate_id, v.energy_ev_per_atom))
+        credibility = self._before.prototypes.credibility(v.crystal, fingerprint)
+        return Seen(equal is None, equal or closest, self._novelty.prototype(fingerprint), credibility)

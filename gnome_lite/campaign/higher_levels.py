@@ -1,192 +1,184 @@
-"""Up the ladder: what survives at one level of theory is relaxed at the next, against that level's own hull.
+"""Survivors of one level of theory, verified and judged at the next, against that level's own hull.
 
 GNoME did so with r2SCAN on its PBE survivors, of which 84 % stayed stable (Merchant et al., Nature 624, 80, 2023).
-Nothing computed at a level below enters a hull above: the competing phases are computed anew, each once.
+No energy of a lower level enters a higher hull: the competing phases are computed anew, each once. Verifications and
+verdicts are ordinary rows of the store, with their level.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from gnome_lite.campaign.history import all_verified
-from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.phases import Phase, PhaseSet, formation_energies
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Verification
-from gnome_lite.pipeline import BuildHull, HigherLevel, HullVerdict, Progress, Stages, Verifier
+import numpy as np
+from numpy.typing import NDArray
+
+from gnome_lite.campaign.context import Context
+from gnome_lite.campaign.reevaluate import moved
+from gnome_lite.campaign.stages import HigherLevel
+from gnome_lite.core.crystals import MAX_Z
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Verdict, Verification
+from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Progress, Verifier
+from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.verify.results_log import relax_all
 
 COMPUTED_HERE = "computed here"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Phases:
-    """Known phases of some chemical systems at one level.
-
-    Attributes:
-        entries: relaxed there; ids are those of the level below.
-        failed: those that could not be, by cause. Each may be missing from the hull.
-    """
-
-    entries: tuple[Phase, ...]
-    failed: Mapping[str, int]
-
-    def of(self, system: str) -> PhaseSet | None:
-        """Those of one chemical system, as its reference set; None if an element has none."""
-        inside = [e for e in self.entries if _within(e.crystal.chemical_system, system)]
-        elements = {e.crystal.chemical_system for e in inside} & set(system.split("-"))
-        return PhaseSet.make(inside) if elements == set(system.split("-")) else None
-
-
-def competing_phases(
-    below: PhaseSet,
-    verified: Sequence[Verification],
-    systems: Iterable[str],
-    within_ev_per_atom: float,
-    build_hull: BuildHull,
-) -> list[Phase]:
-    """Known phases of some chemical systems, elements included, near the hull of their own level.
-
-    Args:
-        below: references of the level that the phases are known at.
-        verified: crystals verified at that level.
-        systems: chemical systems such as "Al-Ni".
-        within_ev_per_atom: furthest distance above that hull.
-    """
-    found = [v for v in verified if v.ok]
-    hull = build_hull(below, found)
-    known = [*below.entries]
-    known += [Phase(v.candidate_id, v.crystal, v.energy_ev, v.level, "verified", "") for v in found]
-    batch = CrystalBatch.from_crystals(e.crystal for e in known)
-    e_form = formation_energies(batch.counts, [e.energy_ev for e in known], below.elemental_ev_per_atom)
-    near = hull.distances(batch.counts, e_form) <= within_ev_per_atom
-    wanted = sorted(set(systems))
-    return [
-        e
-        for e, is_near in zip(known, near, strict=True)
-        if is_near and any(_within(e.crystal.chemical_system, system) for system in wanted)
-    ]
-
-
-def phases_at(verifier: Verifier, known: Sequence[Phase], results_log: Path, progress: Progress) -> Phases:
-    """Relax known phases at another level, each once: what the results log holds is not computed again."""
-    candidates = [Candidate(e.id, e.crystal, e.id, "ladder", "", 0) for e in known]
-    outcomes = relax_all(candidates, verifier, results_log, progress)
-    entries = tuple(
-        Phase(e.id, v.crystal, v.energy_ev, v.level, f"{COMPUTED_HERE}, from {e.source}", e.licence)
-        for e in known
-        if (v := outcomes[e.id]).ok
-    )
-    return Phases(entries, Counter(str(v.failure) for v in outcomes.values() if v.failure))
-
-
-def climb(stages: Stages, round: int) -> dict[str, Any]:
-    """Survivors of each level, verified and judged at the next; figures by level, with the standing of each crystal."""
-    store, name = stages.store, stages.config.name
-    references = stages.source.load()
-    below = all_verified(stages)
-    crystals = {v.candidate_id: v for v in below}
-    standing = {
-        i: (v.e_above_hull_ev_per_atom, v.decomposition_ev_per_atom)
-        for i, v in store.verdicts(name, round).items()
-        if v.novel
-    }
+def levels(context: Context, round: int) -> dict[str, Any]:
+    """Verify and judge survivors of each level at the next, cheapest first; return figures by level."""
+    store, name = context.stages.store, context.stages.config.name
+    standing = {i: v for i, v in store.verdicts(name, round).items() if v.novel}
+    below = context.level
     figures: dict[str, Any] = {}
-    for higher in stages.higher_levels:
-        wanted = [i for i in _survivors(standing, higher) if i in crystals]
-        _verify(stages, round, higher, [crystals[i] for i in wanted])
-        mine = [v for v in store.verifications(higher.verifier.level) if v.candidate_id in wanted]
-        good = {v.candidate_id: v for v in mine if v.ok}
-        systems = sorted({v.crystal.chemical_system for v in good.values()})
-        known = competing_phases(references, below, systems, higher.settings.competing_max, stages.build_hull)
-        phases = phases_at(higher.verifier, [e for e in known if e.id not in good], higher.results_log, stages.progress)
-        judged = judge_at(phases, list(good.values()), stages.build_hull)
-        figures[higher.name] = _figures(higher, mine, phases, judged, [i for i in wanted if i in good])
-        # What climbs on starts from this level's crystals; the competing phases keep those of the first level.
-        crystals = good
-        standing = {i: (v.e_above_hull_ev_per_atom, v.decomposition_ev_per_atom) for i, v in judged.items()}
+    for higher in context.stages.higher_levels:
+        survivors = _survivors(standing, higher)
+        _verify(context, round, higher, below, standing, survivors)
+        mine = store.verifications(higher.verifier.level, ids=survivors)
+        good = [v for v in mine if v.ok]
+        systems = {v.crystal.chemical_system for v in good}
+        known = competing_phases(context.phases(), context.hull(), systems, higher.settings.competing_max)
+        others = [p for p in known if p.id not in {v.candidate_id for v in good}]
+        phases, failed = phases_at(higher.verifier, others, higher.results_log, context.stages.progress)
+        judged = judge_at(phases, good, context.stages.build_hull)
+        before = store.verdicts(name, round, level=higher.verifier.level)
+        # The first verdict at a level takes novelty and prototype from the level below.
+        now = {
+            i: moved(before[i], place)
+            if i in before
+            else replace(standing[i], level=higher.verifier.level, **asdict(place))
+            for i, place in judged.items()
+        }
+        figures[higher.name] = {
+            "level": higher.verifier.level,
+            "verified": len(mine),
+            "failed": sum(not v.ok for v in mine),
+            "phases": len(phases),
+            "phases_failed": dict(failed),
+            "judged": len(now),
+            "stable": sum(v.stable for v in now.values()),
+        }
+        new = [v for i, v in now.items() if v is not before.get(i)]
+        store.add_verdicts(name, round, new, figures[higher.name], level=higher.verifier.level)
+        # What survives here starts from this level's crystals at the next one.
+        standing, below = now, higher.verifier.level
     return {"levels": figures}
 
 
-def judge_at(phases: Phases, verified: Sequence[Verification], build_hull: BuildHull) -> dict[str, HullVerdict]:
-    """Distances and products at one level, by candidate id; of a system without all its elements there is none."""
+def competing_phases(phases: PhaseSet, hull: Hull, systems: Iterable[str], within_ev_per_atom: float) -> list[Phase]:
+    """Return the phases of some chemical systems, elements included, near the hull of their own level.
+
+    Args:
+        phases: phases of one level.
+        hull: their hull.
+        systems: chemical systems such as "Al-Ni".
+        within_ev_per_atom: furthest distance above that hull.
+    """
+    near = phases.near_hull(hull.distances(phases.counts, phases.e_form_ev_per_atom), within_ev_per_atom)
+    wanted = sorted(set(systems))
+    return [p for p in near if any(_within(p.crystal.chemical_system, system) for system in wanted)]
+
+
+def phases_at(
+    verifier: Verifier, phases: Sequence[Phase], results_log: Path, progress: Progress
+) -> tuple[list[Phase], Mapping[str, int]]:
+    """Relax phases at another level, each once: what the results log holds is not computed again.
+
+    Returns:
+        The phases at that level, with the ids of the level below; and the number of those that could not be relaxed,
+        by cause. Each of these may be missing from the hull.
+    """
+    candidates = [Candidate(p.id, p.crystal, p.id, "ladder", "", 0) for p in phases]
+    outcomes = relax_all(candidates, verifier, results_log, progress)
+    made = [
+        replace(p, crystal=v.crystal, energy_ev=v.energy_ev, level=v.level, source=f"{COMPUTED_HERE}, from {p.source}")
+        for p in phases
+        if (v := outcomes[p.id]).ok
+    ]
+    return made, Counter(str(v.failure) for v in outcomes.values() if v.failure)
+
+
+def of_system(phases: Sequence[Phase], system: str) -> PhaseSet | None:
+    """Return the phases of one chemical system as a set; None if an element has none."""
+    inside = [p for p in phases if _within(p.crystal.chemical_system, system)]
+    elements = {p.crystal.chemical_system for p in inside} & set(system.split("-"))
+    return PhaseSet.make([replace(p, fingerprint="") for p in inside]) if elements == set(system.split("-")) else None
+
+
+def judge_at(
+    phases: Sequence[Phase], verified: Sequence[Verification], build_hull: BuildHull
+) -> dict[str, HullVerdict]:
+    """Return places on the hulls of one level, by candidate id; a system without all its elements has none."""
     verdicts: dict[str, HullVerdict] = {}
     for system in sorted({v.crystal.chemical_system for v in verified}):
-        references = phases.of(system)
+        references = of_system(phases, system)
         if references is None:
             continue
         inside = [v for v in verified if _within(v.crystal.chemical_system, system)]
-        hull = build_hull(references, inside)
+        hull = build_hull(references.add(inside))
         ids = [v.candidate_id for v in inside if v.crystal.chemical_system == system]
         verdicts |= zip(ids, hull.verdicts(ids), strict=True)
     return verdicts
 
 
-def _survivors(standing: Mapping[str, tuple[float, float]], higher: HigherLevel) -> list[str]:
-    """Ids on or near the hull of the level below, the one that pushes it down furthest first, of all rounds so far."""
+def most_promising(
+    context: Context, level: str, below: str, standing: Mapping[str, Verdict], ids: Sequence[str]
+) -> list[str]:
+    """Order survivors by the decomposition energy expected at a level, lowest first.
+
+    It is the decomposition energy at the level below plus the difference between the two levels at similar
+    compositions so far, by a residual GP as in the networks' error model. Without any outcome the level below decides.
+    """
+    store, name = context.stages.store, context.stages.config.name
+    judged = {i: v for i, v in store.verdicts(name, level=level).items() if i in standing}
+    known = {v.candidate_id: v.crystal.counts for v in store.verifications(below, ids=[*judged, *ids])}
+    difference = [v.decomposition_ev_per_atom - standing[i].decomposition_ev_per_atom for i, v in judged.items()]
+    learnt = ResidualGP.fitted(_stacked(known, judged), np.array(difference))
+    shift = dict(zip(ids, learnt(_stacked(known, ids)).tolist(), strict=True))
+    return sorted(ids, key=lambda i: (standing[i].decomposition_ev_per_atom + shift[i], i))
+
+
+def _stacked(counts: Mapping[str, NDArray[np.int64]], ids: Iterable[str]) -> NDArray[np.int64]:
+    return np.array([counts[i] for i in ids], dtype=np.int64).reshape(-1, MAX_Z + 1)
+
+
+def _survivors(standing: Mapping[str, Verdict], higher: HigherLevel) -> list[str]:
+    """Return ids on or near the hull of the level below, of all rounds so far; lowest decomposition energy first."""
     limit = max(higher.settings.e_above_hull_max, STABLE_EV_PER_ATOM)
-    near = [i for i, (above, _) in standing.items() if above <= limit]
-    return sorted(near, key=lambda i: (standing[i][1], i))
+    near = [i for i, v in standing.items() if v.e_above_hull_ev_per_atom <= limit]
+    return sorted(near, key=lambda i: (standing[i].decomposition_ev_per_atom, i))
 
 
-def _verify(stages: Stages, round: int, higher: HigherLevel, survivors: Sequence[Verification]) -> None:
+def _verify(
+    context: Context,
+    round: int,
+    higher: HigherLevel,
+    below: str,
+    standing: Mapping[str, Verdict],
+    survivors: Sequence[str],
+) -> None:
     """Relax survivors that this level has not seen, as many as the budget allows; each is committed as it ends.
 
     Which they are is committed first: after a kill the same ones are finished, and the budget is not spent twice.
     """
-    store, name, key = stages.store, stages.config.name, f"to {higher.name}"[:32]
-    done = {v.candidate_id for v in store.verifications(higher.verifier.level)}
-    plan = store.done(name, round, key)
-    if plan is None:
-        fresh = [v.candidate_id for v in survivors if v.candidate_id not in done]
-        plan = {"ids": fresh[: higher.settings.budget]}
-        store.finish(name, round, key, plan)
-    chosen = set(plan["ids"]) - done
-    pending = [
-        Candidate(v.candidate_id, v.crystal, v.candidate_id, "ladder", "", round)
-        for v in survivors
-        if v.candidate_id in chosen
-    ]
-    for n_done, outcome in enumerate(higher.verifier.verify(pending), 1):
+    stages, store, name, level = context.stages, context.stages.store, context.stages.config.name, higher.verifier.level
+    done = {v.candidate_id for v in store.verifications(level, ids=survivors)}
+    if store.done(name, round, f"acquire {level}") is None:
+        new = most_promising(context, level, below, standing, [i for i in survivors if i not in done])
+        store.add_selection(name, round, new[: higher.settings.budget], [], {}, level=level)
+    chosen = [c.id for c, _ in store.selected(name, round, level=level) if c.id not in done]
+    crystals = {v.candidate_id: v.crystal for v in store.verifications(below, ids=chosen)}
+    pending = [Candidate(i, crystals[i], i, "ladder", "", round) for i in chosen]
+    for n_done, outcome in enumerate(context.relax(higher.verifier, pending), 1):
         store.add_verification(name, round, outcome)
         note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-        stages.progress(f"climb to {higher.name}", n_done, len(pending), note)
-
-
-def _figures(
-    higher: HigherLevel,
-    mine: Sequence[Verification],
-    phases: Phases,
-    judged: Mapping[str, HullVerdict],
-    order: Sequence[str],
-) -> dict[str, Any]:
-    stable = [i for i, v in judged.items() if v.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM]
-    formulas = {v.candidate_id: v.crystal.reduced_formula for v in mine}
-    return {
-        "level": higher.verifier.level,
-        "verified": len(mine),
-        "failed": sum(not v.ok for v in mine),
-        "phases": len(phases.entries),
-        "phases_failed": dict(phases.failed),
-        "judged": len(judged),
-        "stable": len(stable),
-        "standing": [
-            {
-                "id": i,
-                "formula": formulas[i],
-                "e_form_ev_per_atom": judged[i].e_form_ev_per_atom,
-                "e_above_hull_ev_per_atom": judged[i].e_above_hull_ev_per_atom,
-                "decomposition_ev_per_atom": judged[i].decomposition_ev_per_atom,
-            }
-            for i in order
-            if i in judged
-        ],
-    }
+        stages.progress(f"verify at {higher.name}", n_done, len(pending), note)
 
 
 def _within(inner: str, outer: str) -> bool:
-    """Whether a chemical system lies inside another."""
+    """Return whether a chemical system lies inside another."""
     return set(inner.split("-")) <= set(outer.split("-"))

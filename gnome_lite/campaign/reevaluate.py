@@ -7,31 +7,29 @@ the store. Energies in eV/atom.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
+from gnome_lite.campaign.context import Seen
 from gnome_lite.core.errors import LevelMismatchError, StoreError
-from gnome_lite.core.phases import PhaseSet, formation_energies
-from gnome_lite.core.records import Credibility, Verdict, Verification
-from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, Store, silent
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Verdict, Verification
+from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, silent
+from gnome_lite.store.database import SqlStore
 
 MOVED_EV_PER_ATOM = 1e-8
 """Less than this is the rounding of sums in another order."""
-
-Seen = tuple[bool, str | None, str, Credibility]
-"""Whether a crystal is novel, the nearest known one, its prototype and its credibility, as in `Verdict`."""
 
 REFERENCES, VERIFICATIONS = "other references", "crystals verified since"
 
 
 @dataclass(frozen=True, slots=True)
 class Reevaluation:
-    """What issuing verdicts again has changed.
+    """The changes that a re-evaluation made.
 
     Attributes:
-        standing: verdicts of the campaign.
-        affected: those whose system's hull has changed, or whose novelty may have.
+        standing: number of verdicts of the campaign.
+        affected: number of those whose system's hull has changed, or whose novelty may have.
         moved: (before, now) of each that was re-issued.
     """
 
@@ -46,116 +44,41 @@ class Reevaluation:
 
     @property
     def gained(self) -> int:
-        """Now on the hull, and not before."""
+        """Number of crystals that are on the hull now and were not before."""
         return sum(now.stable and not before.stable for before, now in self.moved)
 
     @property
     def lost(self) -> int:
-        """On the hull before, and no longer."""
+        """Number of crystals that were on the hull before and are not now."""
         return sum(before.stable and not now.stable for before, now in self.moved)
 
 
 def affected(hull: Hull, standing: Mapping[str, Verdict], candidate_ids: Sequence[str]) -> list[str]:
-    """Of crystals that are entries of the hull: those without a verdict, or whose system's hull is another one now."""
+    """Return the hull's entries without a verdict, or whose system's hull is another one now."""
     now = dict(zip(candidate_ids, hull.hull_ids(candidate_ids), strict=True))
     return [i for i in candidate_ids if i not in standing or standing[i].hull_id != now[i]]
 
 
-def has_moved(before: Verdict, now: HullVerdict) -> bool:
-    """Whether a verdict says something else than before: energies, or the phases it would decompose into."""
+def first_verdict(candidate_id: str, place: HullVerdict, level: str, seen: Seen) -> Verdict:
+    """Return the verdict of a crystal that had none, from its place on the hull and its novelty."""
+    return Verdict(candidate_id, **asdict(place), level=level, **seen._asdict())
+
+
+def moved(before: Verdict, now: HullVerdict) -> Verdict:
+    """Return the verdict with its new place on the hull; `before` itself where neither energies nor products moved."""
     energies = (
         (before.e_form_ev_per_atom, now.e_form_ev_per_atom),
         (before.e_above_hull_ev_per_atom, now.e_above_hull_ev_per_atom),
         (before.decomposition_ev_per_atom, now.decomposition_ev_per_atom),
     )
-    products = {entry for entry, _, _ in before.products} != {entry for entry, _, _ in now.products}
-    return products or any(abs(a - b) > MOVED_EV_PER_ATOM for a, b in energies)
-
-
-def first_verdict(candidate_id: str, place: HullVerdict, level: str, seen: Seen) -> Verdict:
-    """The verdict of a crystal that had none, from its place on the hull and what it looks like."""
-    novel, nearest_known, prototype, credibility = seen
-    return Verdict(
-        candidate_id,
-        place.e_form_ev_per_atom,
-        place.e_above_hull_ev_per_atom,
-        place.decomposition_ev_per_atom,
-        place.products,
-        place.hull_id,
-        level,
-        novel,
-        nearest_known,
-        prototype,
-        credibility,
-    )
-
-
-def moved_to(before: Verdict, now: HullVerdict) -> Verdict:
-    """The verdict with another place on the hull; what the crystal itself is stays as it was seen."""
-    return replace(
-        before,
-        e_form_ev_per_atom=now.e_form_ev_per_atom,
-        e_above_hull_ev_per_atom=now.e_above_hull_ev_per_atom,
-        decomposition_ev_per_atom=now.decomposition_ev_per_atom,
-        products=now.products,
-        hull_id=now.hull_id,
-    )
-
-
-class StandingVerdicts:
-    """A campaign's verdicts, kept up to date crystal by crystal: the hull is built once and grows."""
-
-    def __init__(self, store: Store, campaign: str, references: PhaseSet, build_hull: BuildHull) -> None:
-        """From everything verified at the level of the references.
-
-        Raises:
-            MissingReferenceError: if an element has no reference energy.
-        """
-        self._store, self._campaign = store, campaign
-        self._elemental, self._level = references.elemental_ev_per_atom, references.level
-        self._hull = build_hull(references, [v for v in store.verifications(references.level) if v.ok])
-        self._standing = store.verdicts(campaign)
-
-    def add(self, round: int, verification: Verification, seen: Seen) -> list[Verdict]:
-        """Store an outcome, its verdict and those that it moves, all or nothing; after an error begin anew.
-
-        Args:
-            seen: what the crystal itself looks like.
-
-        Returns:
-            The verdicts issued, none for a failure.
-
-        Raises:
-            LevelMismatchError: if it is of another level.
-            MissingReferenceError: if one of its elements has no reference energy.
-        """
-        v = verification
-        if v.level != self._level:
-            raise LevelMismatchError(
-                f"{v.candidate_id} is verified at level {v.level}, the references are of {self._level}: "
-                "one hull holds one level"
-            )
-        counts = v.crystal.counts
-        e_form = formation_energies(counts[None], [v.energy_ev], self._elemental)[0] if v.ok else math.nan
-        if not v.ok:
-            self._store.add_verification(self._campaign, round, v)
-            return []
-        ids = [i for i in self._hull.add(v.candidate_id, counts, float(e_form)) if i in self._standing]
-        issued: list[Verdict] = []
-        for i, found in zip([v.candidate_id, *ids], self._hull.verdicts([v.candidate_id, *ids]), strict=True):
-            if i == v.candidate_id:
-                issued.append(first_verdict(i, found, self._level, seen))
-            elif has_moved(self._standing[i], found):
-                issued.append(moved_to(self._standing[i], found))
-        self._standing |= {verdict.candidate_id: verdict for verdict in issued}
-        figures = {"standing": len(self._standing), "affected": len(ids), "moved": len(issued) - 1}
-        hull_id = self._hull.id
-        self._store.reissue_verdicts(self._campaign, issued, VERIFICATIONS, hull_id, figures, verified=(round, v))
-        return issued
+    same_products = {entry for entry, _, _ in before.products} == {entry for entry, _, _ in now.products}
+    if same_products and all(abs(a - b) <= MOVED_EV_PER_ATOM for a, b in energies):
+        return before
+    return replace(before, **asdict(now))
 
 
 def reevaluate(
-    store: Store,
+    store: SqlStore,
     campaign: str,
     known_as: str,
     references: PhaseSet,
@@ -166,8 +89,13 @@ def reevaluate(
     """Issue a campaign's verdicts again where they have moved.
 
     Args:
-        known_as: id of the reference set that the campaign went by so far.
-        references: what its sources hold now.
+        store: store of the campaign.
+        campaign: its name.
+        known_as: id of the reference set of its verdicts so far.
+        references: reference phases of its sources as they are now.
+        build_hull: builds the hull of the references and all verified crystals.
+        novelty: tells which crystals are the same.
+        progress: told how many verdicts are affected and moved.
 
     Raises:
         LevelMismatchError: if the references are of another level than the campaign's verdicts.
@@ -185,54 +113,37 @@ def reevaluate(
                 f"{references.level}: one hull holds one level"
             )
         verified = {v.candidate_id: v for v in store.verifications(references.level) if v.ok}
-        hull = build_hull(references, list(verified.values()))
+        hull = build_hull(references.add(list(verified.values())))
         ids = sorted(standing)
         again = affected(hull, standing, ids)
-        progress("reverdict", 0, len(again), f"{len(again)} of {len(ids)} affected")
-        now = dict(standing)
-        for i, found in zip(again, hull.verdicts(again), strict=True):
-            if has_moved(standing[i], found):
-                now[i] = moved_to(standing[i], found)
+        progress("re-evaluate", 0, len(again), f"{len(again)} of {len(ids)} affected")
+        places = zip(again, hull.verdicts(again), strict=True)
+        now = standing | {i: moved(standing[i], place) for i, place in places}
         other_references = references.id != known_as
         if other_references:
             now = _seen_again(novelty, references, verified, now)
-        moved = tuple((standing[i], now[i]) for i in ids if now[i] != standing[i])
-        outcome = Reevaluation(
-            campaign,
-            references.level,
-            REFERENCES if other_references else VERIFICATIONS,
-            references.id,
-            hull.id,
-            len(ids),
-            len(again),
-            moved,
-        )
-        figures = {"standing": len(ids), "affected": len(again), "moved": len(moved), "hull": hull.id}
-        figures |= {"entries": dict(hull.census), "licences": references.licences}
-        store.reissue_verdicts(
-            campaign,
-            [new for _, new in moved],
-            outcome.cause,
-            hull.id,
-            figures,
-            references if other_references else None,
-        )
-        progress("reverdict", len(again), len(again), f"{len(moved)} moved")
-    return outcome
+        changed = tuple((standing[i], now[i]) for i in ids if now[i] != standing[i])
+        cause = REFERENCES if other_references else VERIFICATIONS
+        figures = {"standing": len(ids), "affected": len(again), "moved": len(changed), "hull": hull.id}
+        figures |= {"entries": dict(hull.census), "licences": references.licence_counts}
+        new, new_references = [verdict for _, verdict in changed], references if other_references else None
+        store.reissue_verdicts(campaign, new, cause, hull.id, figures, new_references)
+        progress("re-evaluate", len(again), len(again), f"{len(changed)} moved")
+    return Reevaluation(campaign, references.level, cause, references.id, hull.id, len(ids), len(again), changed)
 
 
 def _seen_again(
     novelty: Novelty, references: PhaseSet, verified: Mapping[str, Verification], verdicts: Mapping[str, Verdict]
 ) -> dict[str, Verdict]:
-    """Verdicts with their novelty beside other references: a crystal that is among them now is not novel."""
+    """Return verdicts with their novelty beside other references: a crystal that is among them now is not novel."""
     formulas = {i: verified[i].crystal.reduced_formula for i in verdicts}
     index, wanted = novelty.index(), set(formulas.values())
     known: dict[str, list[tuple[str, float]]] = {}
-    for formula, e in zip(references.crystals.reduced_formulas(), references.entries, strict=True):
+    for formula, phase in zip(references.formulas, references, strict=True):
         if formula in wanted:
-            index.add(e.id, e.crystal)
-            known.setdefault(formula, []).append((e.id, e.energy_ev_per_atom))
-    still_there = {e.id for e in references.entries} | verified.keys()
+            index.add(phase.id, phase.crystal)
+            known.setdefault(formula, []).append((phase.id, phase.energy_ev_per_atom))
+    still_there = set(references.ids) | verified.keys()
     out: dict[str, Verdict] = {}
     for i, v in verdicts.items():
         equal = index.find(verified[i].crystal)

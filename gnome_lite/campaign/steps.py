@@ -1,43 +1,41 @@
 """The steps of a round: each reads the store, does one thing, commits, and returns a few figures as JSON.
 
-A step may be run again after a kill and then writes the same rows: what it draws comes from the
-campaign's seed, the round and the step's name alone. Energies in eV or eV/atom throughout.
+A step may be run again after a kill and then writes the same rows: what it draws comes from the campaign's seed, the
+round and the step alone. Energies in eV or eV/atom throughout.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gnome_lite.campaign.context import Surroundings, index_of_known, near_hull
-from gnome_lite.campaign.higher_levels import climb
-from gnome_lite.campaign.history import all_verified, outcomes_of, past_predictions
-from gnome_lite.campaign.reevaluate import affected, first_verdict, has_moved, moved_to
-from gnome_lite.config import Selection
-from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.campaign.acquisition import scores_of
+from gnome_lite.campaign.context import Context
+from gnome_lite.campaign.higher_levels import levels
+from gnome_lite.campaign.history import prediction_history, training_sets
+from gnome_lite.campaign.reevaluate import affected, first_verdict, moved
+from gnome_lite.campaign.round_report import report
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.errors import LevelMismatchError
-from gnome_lite.core.metrics import calibration_error
-from gnome_lite.core.phases import formation_energies
-from gnome_lite.core.records import CandidatePool, Prediction, RoundReport, TrainingSet, Verdict
-from gnome_lite.pipeline import Outlook, Screen, Stages
+from gnome_lite.core.records import CandidatePool, Verdict
+from gnome_lite.generate.sift import Tally, sift
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
 
-Step = Callable[[Stages, int], dict[str, Any]]
+Step = Callable[[Context, int], dict[str, Any]]
 
 
-def prepare(stages: Stages) -> dict[str, Any]:
-    """Load the known crystals, check their level, have a base model."""
-    references = stages.source.load()
-    if references.level != stages.verifier.level:
+def prepare(context: Context) -> dict[str, Any]:
+    """Load the reference phases, check their level, and store the base model."""
+    stages, references = context.stages, context.stages.source.load()
+    if references.level != context.level:
         raise LevelMismatchError(
-            f"references are of level {references.level}, the verifier of {stages.verifier.level}: "
+            f"references are of level {references.level}, the verifier of {context.level}: "
             "choose sources and verify.calculator of one level"
         )
     stages.store.begin(stages.config, references)
@@ -48,55 +46,43 @@ def prepare(stages: Stages) -> dict[str, Any]:
     return {"references": len(references), "level": references.level, "model": model.id}
 
 
-def generate(stages: Stages, round: int) -> dict[str, Any]:
-    """Candidates of this round: made, gated, and stripped of what is already known."""
-    config, references = stages.config, stages.source.load()
-    verified = all_verified(stages)
-    parents, parent_ids = near_hull(config.generate, stages.build_hull, references, verified, stages.further_parents)
-    index = index_of_known(stages.novelty, references, verified)
-    seen: set[str] = set()
+def generate(context: Context, round: int) -> dict[str, Any]:
+    """Make the candidates of this round: those that pass the gate and equal no known crystal."""
+    stages, config = context.stages, context.stages.config
+    parents, parent_ids = context.parents()
+    index, looked_up = context.index(), set[str]()
+
+    def compare(pool: CandidatePool) -> Sequence[str | None]:
+        formulas = set(pool.crystals.reduced_formulas()) - looked_up
+        for stored in stages.store.candidates_with_formulas(formulas).values():
+            for c in stored:
+                index.add(c.id, c.crystal)
+        looked_up.update(formulas)
+        return index.admit(pool.crystals.content_ids, pool.crystals)
+
+    tally = Tally()
     kept: list[CandidatePool] = []
     probability: dict[str, float] = {}
     likelier: dict[str, CandidatePool] = {}
-    causes: Counter[str] = Counter()
-    n_made = n_duplicates = n_kept = 0
-    stream = stages.candidates.stream(parents, parent_ids, round, _seed(stages, round, "generate"))
-    for chunk in stream:
-        n_made += len(chunk)
-        refused = stages.gate.causes(chunk.crystals)
-        causes.update(c for c in refused if c)
-        chunk = chunk.take([not c for c in refused])
-        formulas = chunk.crystals.reduced_formulas()
-        for stored in stages.store.candidates_with_formulas(set(formulas) - seen).values():
-            for c in stored:
-                index.add(c.id, c.crystal)
-        seen.update(formulas)
-        ids = [crystal.content_id for crystal in chunk.crystals]
-        equal = index.admit(ids, chunk.crystals)
-        fresh = [i for i, other in enumerate(equal) if other is None]
-        n_duplicates += len(chunk) - len(fresh)
-        fresh = fresh[: config.generate.candidates - n_kept]
-        weights = np.nan_to_num(chunk.probabilities, nan=-1.0).tolist()
-        probability |= {ids[i]: weights[i] for i in fresh}
-        for i, other in enumerate(equal):
-            if other in probability and weights[i] > probability[other]:
-                probability[other], likelier[other] = weights[i], chunk.take([i])
-        n_kept += len(fresh)
-        kept.append(chunk.take(np.array(fresh, dtype=np.int64)))
-        stages.progress("generate", n_kept, config.generate.candidates, f"{n_made} made")
-        if n_kept == config.generate.candidates:
-            break
+    stream = stages.candidates.stream(parents, parent_ids, round, _seed(context, round, "generate"))
+    for part in sift(stream, stages.gate, compare, tally, config.generate.candidates):
+        kept.append(part.kept)
+        probability |= dict(zip(part.kept.crystals.content_ids, _weights(part.kept), strict=True))
+        for i, (other, weight) in enumerate(zip(part.same_as, _weights(part.passed), strict=True)):
+            if other in probability and weight > probability[other]:
+                probability[other], likelier[other] = weight, part.passed.take([i])
+        stages.progress("generate", tally.kept, config.generate.candidates, f"{tally.made} made")
     pool = CandidatePool.concatenate(kept, round)
     # Two ways may lead to one crystal: it keeps the likelier one's provenance, whichever came first.
-    stay = [i for i, crystal in enumerate(pool.crystals) if crystal.content_id not in likelier]
+    stay = [i for i, name in enumerate(pool.crystals.content_ids) if name not in likelier]
     pool = CandidatePool.concatenate([pool.take(np.array(stay, dtype=np.int64)), *likelier.values()], round)
     figures = {
         "parents": len(parents),
-        "generated": n_made,
-        "gated": sum(causes.values()),
-        "gate_causes": dict(causes.most_common()),
-        "duplicates": n_duplicates,
-        "kept": n_kept,
+        "generated": tally.made,
+        "gated": sum(tally.refused.values()),
+        "gate_causes": dict(tally.refused.most_common()),
+        "duplicates": tally.duplicates,
+        "kept": tally.kept,
         "kept_by_generator": dict(Counter(pool.generators).most_common()),
         "skipped": {**stages.further_parents.skipped, **dict(stream.skipped.most_common())},
     }
@@ -104,101 +90,79 @@ def generate(stages: Stages, round: int) -> dict[str, Any]:
     return figures
 
 
-def predict(stages: Stages, round: int) -> dict[str, Any]:
-    """Formation energy, spread, distance to the known hull and P(stable) of every unverified candidate."""
-    config, store = stages.config, stages.store
-    candidates = store.unverified(config.name, round, stages.verifier.level, config.predict.carry_over)
-    model = store.model(config.name, round)
-    crystals = CrystalBatch.from_crystals(c.crystal for c in candidates)
-    hull = stages.build_hull(stages.source.load(), all_verified(stages))
-    ground = -hull.distances(crystals.counts, np.zeros(len(crystals)))
-    past = past_predictions(stages, round, model.id)
-    outlook = stages.predictor.outlook(model.id, hull.distances, past)
-    shift = outlook.shift(crystals.counts)
-    screen = _screen(config.select, crystals, ground, shift, outlook)
-    e_form, spread = stages.predictor.predict(model.id, crystals, stages.progress, screen)
-    distance = e_form - ground
-    p_stable = outlook.p_stable(distance + shift, spread)
-    gain = outlook.expected_improvement(distance + shift, spread)
-    predictions = [
-        Prediction(c.id, float(e), float(s), float(d), float(p), model.id, float(g))
-        for c, e, s, d, p, g in zip(candidates, e_form, spread, distance, p_stable, gain, strict=True)
-        if np.isfinite([e, s, d, p, g]).all()
-    ]
+def predict(context: Context, round: int) -> dict[str, Any]:
+    """Rank every unverified candidate: formation energy, spread, distance to the known hull, P(stable)."""
+    stages, name = context.stages, context.stages.config.name
+    candidates = stages.store.unverified(name, round, context.level, stages.config.predict.carry_over)
+    model = stages.store.model(name, round)
+    history = prediction_history(context, round)
+    predictions = stages.predictor.rank(
+        model.id, candidates, context.hull(), history, stages.acquisition, stages.progress, context.engine
+    )
     figures = {"predicted": len(predictions), "unpredictable": len(candidates) - len(predictions), "model": model.id}
-    store.add_predictions(config.name, round, predictions, figures)
+    stages.store.add_predictions(name, round, predictions, figures)
     return figures
 
 
-def select(stages: Stages, round: int) -> dict[str, Any]:
-    """Which candidates to verify, and a random control from the same pool."""
-    pool = stages.store.predictions(stages.config.name, round)
-    scores = {
-        "p_stable": np.array([p.p_stable for _, p in pool]),
-        "e_above_hull": np.array([p.e_above_hull_ev_per_atom for _, p in pool]),
-        "expected_improvement": np.array([p.expected_improvement_ev_per_atom or 0.0 for _, p in pool]),
-        "spread": np.array([p.spread_ev_per_atom for _, p in pool]),
-        "probability": np.array([c.probability for c, _ in pool]),
-        "formula": np.array([c.crystal.reduced_formula for c, _ in pool], dtype=object),
-        "system": np.array([c.crystal.chemical_system for c, _ in pool], dtype=object),
-        "generator": np.array([c.generator for c, _ in pool], dtype=object),
-    }
-    chosen, control = stages.select(scores, np.random.default_rng(_seed(stages, round, "select")))
-    screened = int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum())
-    expected = float(scores["p_stable"][chosen].mean()) if len(chosen) else None
+def acquire(context: Context, round: int) -> dict[str, Any]:
+    """Choose what to verify, and a random control from the same pool."""
+    stages, name = context.stages, context.stages.config.name
+    pool = stages.store.predictions(name, round)
+    # The label keeps the draws of campaigns that an earlier version began.
+    rng = np.random.default_rng(_seed(context, round, "select"))
+    scores = scores_of(pool)
+    chosen, control = stages.acquisition.select(scores, rng)
     figures = {
-        "screened": screened,
+        "screened": int((scores["e_above_hull"] <= stages.config.select.e_above_hull_max).sum()),
         "chosen": len(chosen),
         "control": len(control),
-        "expected_hit_rate": expected,
+        "expected_hit_rate": float(scores["p_stable"][chosen].mean()) if len(chosen) else None,
     }
     ids = [c.id for c, _ in pool]
-    stages.store.add_selection(stages.config.name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures)
+    stages.store.add_selection(name, round, [ids[i] for i in chosen], [ids[i] for i in control], figures)
     return figures
 
 
-def verify(stages: Stages, round: int) -> dict[str, Any]:
+def verify(context: Context, round: int) -> dict[str, Any]:
     """Relax what was selected; each outcome is committed as it ends, so none is ever done twice."""
-    store, name = stages.store, stages.config.name
+    stages, store, name = context.stages, context.stages.store, context.stages.config.name
     selected = [c for c, _ in store.selected(name, round)]
-    done = {v.candidate_id for v in store.verifications(stages.verifier.level)}
-    pending = [c for c in selected if c.id not in done]
-    n_done = len(selected) - len(pending)
+    outcomes = store.outcomes(name, round)
+    done = {v.candidate_id for v in outcomes}
+    pending, n_done = [c for c in selected if c.id not in done], len(done)
     limit_s = stages.config.select.budget_s or float("inf")
-    spent_s = sum(v.seconds for v in outcomes_of(stages, round))
-    # A verifier takes the dearest first; where not all may be reached, rank goes before.
+    spent_s = sum(v.seconds for v in outcomes)
+    # A verifier takes the largest crystals first; where the time may not be enough for all, rank goes before.
     at_once = len(pending) if stages.config.select.budget_s is None else RANKED_AT_ONCE
     while pending and spent_s < limit_s:
-        for outcome in stages.verifier.verify(pending[:at_once]):
+        for outcome in context.relax(stages.verifier, pending[:at_once]):
             store.add_verification(name, round, outcome)
             n_done += 1
             spent_s += outcome.seconds
             note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
             stages.progress("verify", n_done, len(selected), note)
         pending = pending[at_once:]
-    outcomes = outcomes_of(stages, round)
+    outcomes = store.outcomes(name, round)
     causes = Counter(str(v.failure) for v in outcomes if v.failure)
     return {"verified": len(outcomes), "failed": sum(causes.values()), "failures": dict(causes)}
 
 
-def judge(stages: Stages, round: int) -> dict[str, Any]:
-    """Verdicts of the crystals just verified, and again of earlier ones that these have moved."""
-    store, name, references = stages.store, stages.config.name, stages.source.load()
-    known = all_verified(stages)
-    hull = stages.build_hull(references, known)
-    mine = {v.candidate_id: v for v in store.verifications(stages.verifier.level, name) if v.ok}
-    rank = {c.id: i for i, (c, _) in enumerate(store.selected(name, round))}
+def judge(context: Context, round: int) -> dict[str, Any]:
+    """Give verdicts to the crystals just verified, and again to earlier ones that these have moved."""
+    stages, store, name = context.stages, context.stages.store, context.stages.config.name
+    mine = {v.candidate_id: v for v in store.outcomes(name, round) if v.ok}
     before = store.verdicts(name, round - 1)
-    earlier = [v for v in known if v.candidate_id not in rank]
-    surroundings = Surroundings(stages.novelty, references, earlier)
-    again = affected(hull, before, sorted(mine, key=lambda i: (rank.get(i, -1), i)))
+    hull, phases = context.hull(), context.phases()
+    novelty = context.novelty_before(mine)
+    again = affected(hull, before, [*sorted(i for i in before if i not in mine), *mine])
     verdicts: dict[str, Verdict] = {}
-    for done, (i, part) in enumerate(zip(again, hull.verdicts(again), strict=True), 1):
+    for done, (i, place) in enumerate(zip(again, hull.verdicts(again), strict=True), 1):
+        at = phases.index(i)
         if i not in before:
-            verdicts[i] = first_verdict(i, part, stages.verifier.level, surroundings.judge(mine[i]))
-        elif has_moved(before[i], part):
-            verdicts[i] = moved_to(before[i], part)
-        stages.progress("judge", done, len(again), mine[i].crystal.reduced_formula)
+            verdicts[i] = first_verdict(i, place, context.level, novelty.judge(mine[i], phases.fingerprints[at]))
+        elif (now := moved(before[i], place)) is not before[i]:
+            verdicts[i] = now
+        stages.progress("judge", done, len(again), phases.formulas[at])
     standing = before | verdicts
     stable = [v for v in standing.values() if v.stable]
     figures = {
@@ -209,25 +173,21 @@ def judge(stages: Stages, round: int) -> dict[str, Any]:
         "novel": sum(v.novel for v in stable),
         "hull": hull.id,
         "entries": dict(hull.census),
-        "licences": references.licences,
+        "licences": phases.references.licence_counts,
     }
     store.add_verdicts(name, round, list(verdicts.values()), figures)
     return figures
 
 
-def learn(stages: Stages, round: int) -> dict[str, Any]:
-    """Retrain on references and all verified crystals, relaxed and unrelaxed."""
-    store, name, references = stages.store, stages.config.name, stages.source.load()
-    origin = store.model(name, round) if stages.config.predict.retrain_from == "last" else store.base_model(name)
+def learn(context: Context, round: int) -> dict[str, Any]:
+    """Retrain on the known phases and what this campaign has verified, unless it never retrains."""
+    stages, name = context.stages, context.stages.config.name
+    if stages.config.predict.retrain == "never":
+        return {"model": stages.store.model(name, round).id}
+    last = stages.config.predict.retrain_from == "last"
+    origin = stages.store.model(name, round) if last else stages.store.base_model(name)
     assert origin is not None, "prepare records the base model"
-    verified = all_verified(stages)
-    inputs = {c.id: c.crystal for r in range(1, round + 1) for c, _ in store.selected(name, r)}
-    relaxed = CrystalBatch.from_crystals(v.crystal for v in verified)
-    e_form = formation_energies(relaxed.counts, [v.energy_ev for v in verified], references.elemental_ev_per_atom)
-    with_input = [i for i, v in enumerate(verified) if v.candidate_id in inputs]
-    unrelaxed = CrystalBatch.from_crystals(inputs[verified[i].candidate_id] for i in with_input)
-    known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-    new = TrainingSet(CrystalBatch.concatenate([relaxed, unrelaxed]), np.concatenate([e_form, e_form[with_input]]))
+    known, new = training_sets(context, round)
     model = stages.predictor.retrain(origin, known, new, stages.config.seed + round, stages.progress)
     figures = {
         "model": model.id,
@@ -235,102 +195,23 @@ def learn(stages: Stages, round: int) -> dict[str, Any]:
         "holdout_mae_ev_per_atom": model.holdout_mae_ev_per_atom,
         "promoted": model.promoted,
     }
-    store.add_model(name, round, model, figures)
+    stages.store.add_model(name, round, model, figures)
     return figures
 
 
-def report(stages: Stages, round: int) -> dict[str, Any]:
-    """The round's figures, from what the store holds."""
-    store, name = stages.store, stages.config.name
-    steps = {step: store.done(name, round, step) or {} for step in (s.__name__ for s in steps_of(stages))}
-    verdicts = store.verdicts(name, round)
-    role = {c.id: r for c, r in store.selected(name, round)}
-    predicted = {c.id: p for c, p in store.predictions(name, round)}
-    outcomes = outcomes_of(stages, round)
-    judged = [verdicts[v.candidate_id] for v in outcomes if v.candidate_id in verdicts]
-    hits = {v.candidate_id for v in judged if v.stable and v.novel}
-    new_prototypes = {v.prototype for v in judged if v.candidate_id in hits and v.credibility.new_prototype}
-    generator = {c.id: c.generator for c, _ in store.selected(name, round)}
-    by_generator = {
-        g: {
-            "kept": steps["generate"]["kept_by_generator"].get(g, 0),
-            "verified": sum(generator[v.candidate_id] == g for v in outcomes),
-            "hits": sum(generator[i] == g for i in hits),
-        }
-        for g in sorted({*steps["generate"]["kept_by_generator"], *generator.values()})
-    }
-    tried = Counter(role[v.candidate_id] for v in outcomes)
-    won = Counter(role[i] for i in hits)
-    hit_rate = won["chosen"] / tried["chosen"] if tried["chosen"] else None
-    control = won["control"] / tried["control"] if tried["control"] else None
-    errors = [abs(predicted[v.candidate_id].e_form_ev_per_atom - v.e_form_ev_per_atom) for v in judged]
-    outcome = RoundReport(
-        round=round,
-        generated=steps["generate"]["generated"],
-        gated=steps["generate"]["gated"],
-        duplicates=steps["generate"]["duplicates"],
-        screened=steps["select"]["screened"],
-        verified=len(outcomes),
-        control=tried["control"],
-        failed=sum(not v.ok for v in outcomes),
-        stable=sum(v.stable for v in judged),
-        novel=sum(v.novel for v in judged),
-        hits=len(hits),
-        hit_rate=hit_rate,
-        control_hit_rate=control,
-        daf=hit_rate / control if hit_rate is not None and control else None,
-        mae_ev_per_atom=float(np.mean(errors)) if errors else None,
-        calibration_error=calibration_error(
-            np.array([predicted[v.candidate_id].p_stable for v in judged]), np.array([v.stable for v in judged])
-        ),
-        ordering_suspects=sum(v.ordering_suspect for v in judged),
-        failures=steps["verify"]["failures"],
-        gate_causes=steps["generate"]["gate_causes"],
-        model_id=steps["predict"]["model"],
-        hull_id=steps["judge"]["hull"],
-        seconds={step: figures["seconds"] for step, figures in steps.items() if "seconds" in figures},
-        new_prototypes=len(new_prototypes - {""}),
-        by_generator=by_generator,
-        skipped=steps["generate"]["skipped"],
-        expected_hit_rate=steps["select"].get("expected_hit_rate"),
-        kept=steps["generate"]["kept"],
-    )
-    store.add_report(name, outcome)
-    return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}
-
-
-STEPS: tuple[Step, ...] = (generate, predict, select, verify, judge, learn, report)
+STEPS: tuple[Step, ...] = (generate, predict, acquire, verify, judge, learn, report)
 """The order of a round."""
 
 
 def steps_of(stages: Stages) -> tuple[Step, ...]:
-    """The order of a round; with a ladder, the survivors climb it before the report."""
-    return (*STEPS[:-1], climb, report) if stages.higher_levels else STEPS
+    """Return the steps of a round; with higher levels of theory, survivors are verified there before the report."""
+    return (*STEPS[:-1], levels, report) if stages.higher_levels else STEPS
 
 
-def _seed(stages: Stages, round: int, step: str) -> tuple[int, int, int]:
-    return stages.config.seed, round, zlib.crc32(step.encode())
+def _seed(context: Context, round: int, label: str) -> tuple[int, int, int]:
+    return context.stages.config.seed, round, zlib.crc32(label.encode())
 
 
-def _screen(
-    config: Selection,
-    crystals: CrystalBatch,
-    hull_ev_per_atom: NDArray[np.float64],
-    shift_ev_per_atom: NDArray[np.float64],
-    outlook: Outlook,
-) -> Screen | None:
-    """What the predictor may know of the selection that follows; None where it ranks by something else."""
-    if config.strategy != "p_stable":
-        return None
-    _, compositions = np.unique(crystals.reduced_formulas(), return_inverse=True)
-    # Of those picked some may be drawn for the control, and the next in rank take their places.
-    picked = config.budget + config.control
-    return Screen(
-        hull_ev_per_atom,
-        shift_ev_per_atom,
-        compositions,
-        picked,
-        config.per_composition,
-        config.e_above_hull_max,
-        outlook,
-    )
+def _weights(pool: CandidatePool) -> list[float]:
+    """Return the generator's probabilities, -1 where it has none, [n]."""
+    return [float(p) for p in np.nan_to_num(pool.probabilities, nan=-1.0)]

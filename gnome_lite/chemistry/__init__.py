@@ -1,0 +1,1 @@
+"""Chemistry that needs no model: radii, oxidation states, distances, volumes, symmetry, sanity of crystals."""

@@ -1,4 +1,4 @@
-"""Whether a composition can be neutral at all, for very many compositions at once."""
+"""Charge balance of very many compositions at once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ ALLOYING_METALLOIDS = ("B", "Si", "Ge", "As", "Sb", "Te")
 
 
 def charge_balanced(counts: NDArray[np.int64], relaxed: bool = False) -> NDArray[np.bool_]:
-    """Whether oxidation states can make each composition neutral.
+    """Return whether oxidation states can make each composition neutral.
 
     Strict: states common in the ICSD, cations more electropositive than anions, up to two cations of mixed valence
     (Fe3O4). Relaxed, as GNoME generates compositions: any of SMACT's states, 0 for metals, and up to two elements at
     any value between theirs (Li15Si4; NaCl5 and most alloys too). Pure elements pass under both.
 
     Args:
-        counts: atoms by atomic number, [n, MAX_Z + 1].
+        counts: atoms by atomic number, [n, MAX_Z + 1]; the result is [n].
         relaxed: GNoME's rule.
-
-    Returns:
-        Boolean mask, [n].
     """
     which = States.RELAXED if relaxed else States.COMMON
     balanced = np.zeros(len(counts), dtype=bool)
@@ -42,11 +39,11 @@ def charge_balanced(counts: NDArray[np.int64], relaxed: bool = False) -> NDArray
 
 
 def is_alloy(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each composition [n, MAX_Z + 1] is of metals, with metalloids or without, [n]: charges say little there.
+    """Return whether each composition [n, MAX_Z + 1] is of metals, with metalloids or without, [n].
 
-    TiAl, and also FeSi and NiSb, whose bonds are not ionic.
+    Charges say little about TiAl, nor about FeSi and NiSb, whose bonds are not ionic.
     """
-    metalloid, nonmetal = np.zeros(MAX_Z + 1, dtype=bool), np.zeros(MAX_Z + 1, dtype=bool)
+    metalloid, nonmetal = np.zeros((2, MAX_Z + 1), dtype=bool)
     nonmetal[[atomic_number(e) for e in ANIONS]] = True
     metalloid[[atomic_number(e) for e in ALLOYING_METALLOIDS]] = True
     present = counts > 0

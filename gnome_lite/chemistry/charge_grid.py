@@ -1,7 +1,7 @@
 """All combinations of oxidation states that some elements can show together, whatever their amounts.
 
-One grid an element set: a composition is balanced, or assigned its states, by one matrix product with it. An option of
-an element is one state, or a range of states for mixed valence.
+There is one grid for each set of elements: a composition is balanced, or assigned its states, by one matrix product
+with it. An option of an element is one state, or a range of states for mixed valence.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.chemistry.states import State, electronegativities, smact_states, states
+from gnome_lite.chemistry.states import electronegativities, smact_states, states
 from gnome_lite.core.crystals import atomic_number, symbol
 
 ANIONS = ("H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I")
@@ -28,13 +28,13 @@ INVERSION_PENALTY = 3.0
 MIXED_PENALTY = 2.3
 """Cost of mixed valence in log-probability: a factor of ten."""
 MAX_MIXED = 2
-"""So many elements may take a value between their states (GNoME)."""
+"""Most elements that may take a value between their states (GNoME)."""
 CHUNK_SUMS = 1_000_000
 """Sums of charges worked out at once (about 10 MB)."""
 
 
 class States(StrEnum):
-    """Which oxidation states are admitted.
+    """The oxidation states that are admitted.
 
     Attributes:
         KNOWN: all that the ICSD shows; cations may be of mixed valence between neighbouring states.
@@ -68,7 +68,7 @@ class ChargeGrid:
     n_mixed: NDArray[np.int64]
 
     def balances(self, atoms: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether some combination makes each composition neutral, [t], of atoms [t, k]."""
+        """Return whether some combination makes each composition neutral, [t], of atoms [t, k]."""
         balanced = np.zeros(len(atoms), dtype=bool)
         # Sums of small integers are exact in floating point, where the product runs in BLAS.
         low, high = self.low.T.astype(np.float32), self.high.T.astype(np.float32)
@@ -81,7 +81,7 @@ class ChargeGrid:
 
 @lru_cache(maxsize=1 << 15)
 def charge_grid(elements: tuple[int, ...], which: States) -> ChargeGrid:
-    """The grid of some atomic numbers; empty if one of them has no oxidation state."""
+    """Return the grid of some atomic numbers; empty if one of them has no oxidation state."""
     low, high = (np.empty((1, 0), dtype=np.int64) for _ in range(2))
     log_likelihood, n_mixed = np.zeros(1), np.zeros(1, dtype=np.int64)
     for z in elements:
@@ -93,19 +93,18 @@ def charge_grid(elements: tuple[int, ...], which: States) -> ChargeGrid:
         low = np.column_stack([low[branch], first[option]])
         high = np.column_stack([high[branch], last[option]])
         log_likelihood = log_likelihood[branch] + options[option, 2]
-    keep = np.ones(len(low), dtype=bool)
     if which is States.RELAXED:
-        keep &= (high > 0).any(axis=1) & (low < 0).any(axis=1)
+        keep = (high > 0).any(axis=1) & (low < 0).any(axis=1)
     else:
         penalty, forbidden = _electronegativity_rule(np.array(elements), low, high)
-        log_likelihood, keep = log_likelihood - penalty, keep & ~forbidden
+        log_likelihood, keep = log_likelihood - penalty, ~forbidden
     return ChargeGrid(low[keep], high[keep], log_likelihood[keep], n_mixed[keep])
 
 
 def _electronegativity_rule(
     z: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Cost of anions less electronegative than cations, and which combinations are upside down, [g] each."""
+    """Return the cost of anions less electronegative than cations, and which combinations are forbidden, [g] each."""
     x = np.broadcast_to(electronegativities()[z], low.shape)
     metalloid = np.isin(z, [atomic_number(e) for e in METALLOIDS])
     most_cation = np.where(high > 0, x, -np.inf).max(axis=1, initial=-np.inf)
@@ -117,16 +116,14 @@ def _electronegativity_rule(
 
 @lru_cache(maxsize=512)
 def _options(z: int, which: States) -> tuple[Option, ...]:
-    """Single states, and ranges for mixed valence."""
+    """Return the single states of an element, and ranges for mixed valence."""
     if which is States.RELAXED:
         charges = smact_states(z)
         if charges and symbol(z) not in ANIONS:
             charges = tuple(sorted({*charges, 0}))
         spread = [(charges[0], charges[-1], 0.0)] if len(charges) > 1 else []
         return tuple([(q, q, 0.0) for q in charges] + spread)
-    usable: list[State] = [s for s in states()[z] if s.charge > 0 or symbol(z) in ANIONS]
-    if which is States.COMMON:
-        usable = [s for s in usable if s.common]
+    usable = [s for s in states()[z] if (s.charge > 0 or symbol(z) in ANIONS) and (s.common or which is States.KNOWN)]
     single = [(s.charge, s.charge, math.log(s.share)) for s in usable]
     # Cations only: or every excess of oxygen would pass as part peroxide.
     cationic = [s for s in usable if s.charge > 0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,33 +15,16 @@ RADIOACTIVE = frozenset({43, 61, *range(84, MAX_Z + 1)})
 
 NEAR_IDENTICAL: tuple[tuple[str, ...], ...] = (
     ("La", "Ce", "Pr", "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Y"),
-    ("Zr", "Hf"),
-    ("Nb", "Ta"),
-    ("Mo", "W"),
-    ("Tc", "Re"),
-    ("Ru", "Os"),
-    ("Rh", "Ir"),
-    ("Pd", "Pt"),
-)
+    ("Zr", "Hf"), ("Nb", "Ta"), ("Mo", "W"), ("Tc", "Re"), ("Ru", "Os"), ("Rh", "Ir"), ("Pd", "Pt"),
+)  # fmt: skip
 """Elements so alike in size and chemistry that an ordered arrangement of two of them in one crystal is most often an
 artefact of a solid solution (Cheetham & Seshadri, Chem. Mater. 2024, doi 10.1021/acs.chemmater.4c00643): the
 lanthanides with Y, and the 4d/5d pairs that the lanthanide contraction makes equally large."""
 
 
-def is_radioactive(numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each atomic number is in `RADIOACTIVE`, any shape."""
-    return _mask(RADIOACTIVE)[numbers]
-
-
 def merged(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Atomic numbers with near-identical elements replaced by the first of their group, any shape."""
+    """Return atomic numbers with near-identical elements replaced by the first of their group, any shape."""
     table = np.arange(MAX_Z + 1)
     for group in NEAR_IDENTICAL:
         table[[atomic_number(e) for e in group]] = atomic_number(group[0])
     return table[numbers]
-
-
-def _mask(which: Iterable[int]) -> NDArray[np.bool_]:
-    mask = np.zeros(MAX_Z + 1, dtype=bool)
-    mask[list(which)] = True
-    return mask

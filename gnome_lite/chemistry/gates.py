@@ -25,13 +25,11 @@ class PreGate:
     """Refuses crystals outside the space, too large, too dense or too dilute, that overlap or cannot be neutral."""
 
     def __init__(self, gates: Gates, space: Space, max_atoms: int) -> None:
-        self._gates = gates
-        self._max_atoms = max_atoms
-        self._space = space
+        self._gates, self._space, self._max_atoms = gates, space, max_atoms
         self._systems = element_masks(space)
 
     def causes(self, crystals: CrystalBatch) -> list[str]:
-        """The first cause for which each crystal is refused, "" where it passes, [n]."""
+        """Return the first cause for which each crystal is refused, "" where it passes, [n]."""
         refused = np.full(len(crystals), "", dtype=object)
         if not len(crystals):
             return []
@@ -52,7 +50,7 @@ class PreGate:
             left = np.flatnonzero(refused == "")
             neutral = charge_balanced(counts[left], relaxed=self._gates.charge_balance == "relaxed")
             _mark(refused, left[~(neutral | is_alloy(counts[left]))], CHARGE)
-        # Dearest last, and only where the cell is known to be one.
+        # The most expensive test comes last, and only for sane cells.
         left = np.flatnonzero(refused == "")
         close = min_distance_ratios(crystals.take(left), self._gates.min_distance_ratio)
         _mark(refused, left[np.isfinite(close)], TOO_CLOSE)
@@ -60,7 +58,7 @@ class PreGate:
 
 
 def element_masks(space: Space) -> NDArray[np.bool_]:
-    """Elements of each chemical system that candidates may lie in, bool [m, MAX_Z + 1].
+    """Return the elements of each chemical system that candidates may lie in, bool [m, MAX_Z + 1].
 
     One row, all of `space.elements`, if no chemical systems are named; radioactive elements only if allowed;
     none that CHGNet does not know.
@@ -76,7 +74,7 @@ def element_masks(space: Space) -> NDArray[np.bool_]:
 
 
 def in_space(present: NDArray[np.bool_], systems: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether the elements present [n, MAX_Z + 1] all lie in one of the systems [m, MAX_Z + 1], [n]."""
+    """Return whether the elements present [n, MAX_Z + 1] all lie in one of the systems [m, MAX_Z + 1], [n]."""
     outside = present.astype(np.int32) @ ~systems.T
     return np.asarray((outside == 0).any(axis=1))
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.charge_grid import States, charge_grid
-from gnome_lite.chemistry.radii import MAX_CHARGE, ionic_radii_ang
+from gnome_lite.chemistry.radii import ionic_radii_ang
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.core.crystals import Crystal
 
@@ -38,7 +38,7 @@ class Assignment:
 
 
 def oxidation_states(crystal: Crystal) -> NDArray[np.int64] | None:
-    """Formal charge of each site, int64 [n_atoms], summing to zero; None where there is no such assignment."""
+    """Return the formal charge of each site, int64 [n_atoms], summing to zero; None where none can be assigned."""
     assignments = _most_likely(_composition(crystal.counts))
     if assignments is None:
         return None
@@ -55,15 +55,14 @@ def oxidation_states(crystal: Crystal) -> NDArray[np.int64] | None:
 
 
 def cause_of_no_states(crystal: Crystal) -> str:
-    """Why `oxidation_states` is None, in a few words that can be counted; "" where it is not None."""
-    assignments = _most_likely(_composition(crystal.counts))
-    if assignments is None:
+    """Return why `oxidation_states` is None, in a few words that can be counted; "" where it is not None."""
+    if _most_likely(_composition(crystal.counts)) is None:
         return "no neutral oxidation states"
     return "" if oxidation_states(crystal) is not None else "mixed valence on equivalent sites"
 
 
 def mean_charges(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """Mean formal charge of each element of one composition [MAX_Z + 1] (index = Z); None where it has none."""
+    """Return the mean formal charge of each element of a composition [MAX_Z + 1] (index = Z); None if it has none."""
     assignments = _most_likely(_composition(counts))
     if assignments is None:
         return None
@@ -74,13 +73,12 @@ def mean_charges(counts: NDArray[np.int64]) -> NDArray[np.float64] | None:
 
 
 def _composition(counts: NDArray[np.int64]) -> Composition:
-    present = np.flatnonzero(counts)
-    return tuple((int(z), int(counts[z])) for z in present)
+    return tuple((int(z), int(counts[z])) for z in np.flatnonzero(counts))
 
 
 @lru_cache(maxsize=1 << 16)
 def _most_likely(composition: Composition) -> tuple[Assignment, ...] | None:
-    """The neutral assignment of highest likelihood, with at most one element of mixed valence."""
+    """Return the neutral assignment of highest likelihood, with at most one element of mixed valence."""
     if len(composition) == 1:
         return None
     elements, atoms = (np.array(column) for column in zip(*composition, strict=True))
@@ -101,7 +99,7 @@ def _most_likely(composition: Composition) -> tuple[Assignment, ...] | None:
 
 
 def _sites_of_higher_charge(crystal: Crystal, charges: NDArray[np.int64], a: Assignment) -> NDArray[np.int64] | None:
-    """Sites of element a.z that carry a.high: whole orbits, those of the largest bond valence; None if none fit."""
+    """Return the sites of element a.z that carry a.high: whole orbits of the largest bond valence; None if none fit."""
     sites = np.flatnonzero(crystal.numbers == a.z)
     wanted = len(sites) - a.n_low
     found = symmetry(crystal, SYMPREC_ANG)
@@ -124,16 +122,15 @@ def _sites_of_higher_charge(crystal: Crystal, charges: NDArray[np.int64], a: Ass
 
 
 def _bond_valences(crystal: Crystal, charges: NDArray[np.int64], sites: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum over anions of exp((r_cation + r_anion - d) / 0.37 Å) for some cation sites (Brown), [len(sites)].
+    """Return the sum over anions of exp((r_cation + r_anion - d) / 0.37 Å) for some cation sites (Brown), [len(sites)].
 
-    Only compared between sites of one element, so that the prefactor does not matter.
+    They are compared between sites of one element only, so the prefactor does not matter.
     """
     from vesin import NeighborList
 
     i, j, d = NeighborList(cutoff=4.0, full_list=True).compute(
         points=crystal.cart_coords, box=crystal.lattice, periodic=True, quantities="ijd"
     )
-    radii = ionic_radii_ang()[crystal.numbers, np.clip(charges, -MAX_CHARGE, MAX_CHARGE) + MAX_CHARGE]
-    to_anion = charges[j] < 0
-    strength = np.exp((radii[i] + radii[j] - d) / 0.37) * to_anion
+    radii = ionic_radii_ang(crystal.numbers, charges)
+    strength = np.exp((radii[i] + radii[j] - d) / 0.37) * (charges[j] < 0)
     return np.asarray(np.bincount(i, strength, minlength=len(crystal))[sites], dtype=np.float64)

@@ -6,7 +6,6 @@ so that neighbours replace one another in known crystals more often than element
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import numpy as np
@@ -24,17 +23,9 @@ ORDER = (
 
 @lru_cache(maxsize=1)
 def modified_pettifor() -> NDArray[np.int64]:
-    """Number of each element on the scale, 1..103, int64 [MAX_Z + 1] (index = Z; 0 for the elements beyond Lr)."""
+    """Return the number of each element on the scale, 1..103, int64 [MAX_Z + 1] (index = Z; 0 beyond Lr)."""
     scale = np.zeros(MAX_Z + 1, dtype=np.int64)
     for number, element in enumerate(ORDER.split(), start=1):
         scale[atomic_number(element)] = number
     scale.flags.writeable = False
     return scale
-
-
-def distance(z1: int, z2: int) -> float:
-    """Places between two elements on the scale; 0 for the same, inf where one of two is not on it."""
-    a, b = (int(modified_pettifor()[z]) for z in (z1, z2))
-    if z1 == z2:
-        return 0.0
-    return float(abs(a - b)) if a and b else math.inf

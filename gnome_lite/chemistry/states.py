@@ -1,4 +1,4 @@
-"""Which oxidation states each element shows, and how often: counts over the ICSD, as pymatgen ships them."""
+"""Oxidation states of each element and how often they occur: counts over the ICSD, as pymatgen ships them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class State:
 
 @lru_cache(maxsize=1)
 def states() -> tuple[tuple[State, ...], ...]:
-    """States of each element by ascending charge, [MAX_Z + 1] (index = Z; noble gases have none).
+    """Return the states of each element by ascending charge, [MAX_Z + 1] (index = Z; noble gases have none).
 
     Elements that the count does not cover (Au, Pt, Os, actinides...) get pymatgen's common states in equal shares
     and, as rare ones, all the states it lists.
@@ -69,7 +69,7 @@ def states() -> tuple[tuple[State, ...], ...]:
 
 @lru_cache(maxsize=1)
 def electronegativities() -> NDArray[np.float64]:
-    """Pauling electronegativity of each element, float64 [MAX_Z + 1] (index = Z; 2.0 where none is known)."""
+    """Return the Pauling electronegativity of each element, float64 [MAX_Z + 1] (index = Z; 2.0 if unknown)."""
     from pymatgen.core import Element
 
     values = np.full(MAX_Z + 1, 2.0)
@@ -84,7 +84,7 @@ def electronegativities() -> NDArray[np.float64]:
 
 @lru_cache(maxsize=MAX_Z + 1)
 def smact_states(z: int) -> tuple[int, ...]:
-    """Oxidation states of an element in SMACT's original list, ascending: the one GNoME's compositions came from.
+    """Return an element's oxidation states in SMACT's original list, which GNoME's compositions came from, ascending.
 
     Davies et al., Chem 1, 617 (2016), doi 10.1016/j.chempr.2016.09.010. Empty where it has none.
     """

@@ -12,11 +12,9 @@ from gnome_lite.core.crystals import Crystal
 if TYPE_CHECKING:
     from moyopy import MoyoDataset
 
-_REMARK = "primitive-cell symmetry operations"
-
 
 def symmetry(crystal: Crystal, symprec_ang: float) -> MoyoDataset | None:
-    """Space group, Wyckoff letters, orbits and standard cells; None where moyopy finds none (it needs a sane cell)."""
+    """Return space group, Wyckoff letters, orbits and standard cells; None where moyopy finds none."""
     from moyopy import Cell, MoyoDataset
 
     log = logging.getLogger("moyo")
@@ -36,10 +34,10 @@ def symmetry(crystal: Crystal, symprec_ang: float) -> MoyoDataset | None:
 
 
 def symmetrised(crystal: Crystal, symprec_ang: float) -> Crystal | None:
-    """The conventional cell with the symmetry that a loose tolerance finds made exact; None where none is found.
+    """Return the conventional cell with the symmetry at a loose tolerance made exact; None where none is found.
 
-    Of spglib: at 0.3 Å moyopy 0.21 does not end on some crystals whose near-symmetries make no group, and takes all
-    memory meanwhile; nothing can stop it from within the process.
+    spglib is used: at 0.3 Å moyopy 0.21 does not end on some crystals whose near-symmetries make no group, and takes
+    all memory meanwhile; nothing can stop it from within the process.
     """
     import spglib
 
@@ -52,11 +50,11 @@ def symmetrised(crystal: Crystal, symprec_ang: float) -> Crystal | None:
 
 
 def primitive(dataset: MoyoDataset) -> Crystal:
-    """The symmetrised standard primitive cell."""
+    """Return the symmetrised standard primitive cell."""
     cell = dataset.prim_std_cell
     return Crystal.make(cell.numbers, np.array(cell.positions), np.array(cell.basis))
 
 
 def _not_the_remark(record: logging.LogRecord) -> bool:
     """Drop the warning moyo gives for every supercell that is less symmetric than its crystal."""
-    return _REMARK not in record.getMessage()
+    return "primitive-cell symmetry operations" not in record.getMessage()

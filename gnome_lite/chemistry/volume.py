@@ -1,4 +1,4 @@
-"""How large a cell a composition wants: from its parent's cell, or from radii alone.
+"""Estimated cell volumes: from its parent's cell, or from radii alone.
 
 Measured on 7,140 crystals of the Materials Project (CC BY 4.0; mp20, validation part): an ionic crystal's volume from
 another of the same structure type has a median error of 6 % (17 % if the parent's is taken as it is); from radii
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.oxidation import mean_charges
-from gnome_lite.chemistry.radii import MAX_CHARGE, covalent_radii_ang, ionic_radii_ang
+from gnome_lite.chemistry.radii import covalent_radii_ang, ionic_radii_ang
 from gnome_lite.core.crystals import MAX_Z, atomic_number, symbol
 
 AVOGADRO_ANG3_PER_CM3_MOL = 1.0 / 0.602214076
@@ -29,14 +29,14 @@ NON_METALS = {"H": -1, "N": -3, "O": -2, "F": -1, "S": -2, "Cl": -1, "Se": -2, "
 
 
 def bond_length_ang(z: NDArray[np.int64], charges: NDArray[np.int64], atoms: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean cation radius plus mean anion radius, Å, [...].
+    """Return the mean cation radius plus mean anion radius, Å, [...].
 
     Args:
         z: atomic number of each species, [..., k].
         charges: its charge, [..., k]; positive and negative ones must both occur.
         atoms: atoms of each species in the cell, [k].
     """
-    r = ionic_radii_ang()[z, np.clip(charges, -MAX_CHARGE, MAX_CHARGE) + MAX_CHARGE]
+    r = ionic_radii_ang(z, charges)
     cations, anions = np.where(charges > 0, atoms, 0), np.where(charges < 0, atoms, 0)
     return (r * cations).sum(-1) / cations.sum(-1) + (r * anions).sum(-1) / anions.sum(-1)
 
@@ -49,9 +49,9 @@ def estimate_volume(
     charges: NDArray[np.int64],
     atoms: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Volume of a parent's cell after its species are replaced, Å^3, [...]: scaled by the cubed bond length.
+    """Return the volume of a parent's cell after its species are replaced, Å^3, [...]: scaled by the cubed bond length.
 
-    The idea of reference lattice scaling (Chu et al., Comput. Mater. Sci. 146 (2018) 184).
+    This is reference lattice scaling (Chu et al., Comput. Mater. Sci. 146 (2018) 184).
 
     Args:
         parent_volume_ang3: volume of the parent's cell.
@@ -66,18 +66,13 @@ def estimate_volume(
 
 
 def volume_from_radii(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Volume of a cell from its composition alone, Å^3.
+    """Return the volume of each cell from its composition alone, Å^3, [n], of atoms by atomic number [n, MAX_Z + 1].
 
-    Args:
-        counts: atoms by atomic number, [n, MAX_Z + 1].
-
-    Returns:
-        Volumes, [n]. Elements: their molar volume; neutral ionic compositions: ionic radii;
-        others: contracted molar volumes, ions for the elements that are gases.
+    Elements: their molar volume; neutral ionic compositions: ionic radii; others: contracted molar volumes, ions for
+    the elements that are gases.
     """
     unique, inverse = np.unique(counts, axis=0, return_inverse=True)
-    volumes = np.array([_volume(row) for row in unique])
-    return volumes[inverse.ravel()] if len(counts) else np.empty(0)
+    return np.array([_volume(row) for row in unique], dtype=np.float64)[inverse.ravel()]
 
 
 def _volume(counts: NDArray[np.int64]) -> float:
@@ -87,20 +82,17 @@ def _volume(counts: NDArray[np.int64]) -> float:
     if len(z) == 1:
         return float(n @ elemental)
     charges = mean_charges(counts)
-    radii = ionic_radii_ang()
     if charges is None:
-        ions = [
-            IONIC_PACKING * radii[k, NON_METALS[symbol(k)] + MAX_CHARGE] ** 3 if symbol(k) in NON_METALS else v
-            for k, v in zip(z, elemental * ALLOY_CONTRACTION, strict=True)
-        ]
-        return float(n @ np.array(ions))
-    r = radii[z, np.clip(np.rint(charges[z]).astype(np.int64), -MAX_CHARGE, MAX_CHARGE) + MAX_CHARGE]
+        anions = np.array([NON_METALS.get(symbol(k), 0) for k in z])
+        ions = IONIC_PACKING * ionic_radii_ang(z, anions) ** 3
+        return float(n @ np.where(anions < 0, ions, elemental * ALLOY_CONTRACTION))
+    r = ionic_radii_ang(z, charges[z])
     return float(IONIC_PACKING * n.sum() * (n @ r**1.5 / n.sum()) ** 2)
 
 
 @lru_cache(maxsize=1)
 def elemental_volumes_ang3() -> NDArray[np.float64]:
-    """Volume per atom of each pure element, Å^3, float64 [MAX_Z + 1] (index = Z)."""
+    """Return the volume per atom of each pure element, Å^3, float64 [MAX_Z + 1] (index = Z)."""
     from pymatgen.core import Element
 
     volumes = COVALENT_PACKING * covalent_radii_ang() ** 3

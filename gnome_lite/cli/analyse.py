@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gnome_lite.cli.common import Home, References, console, known_of, split_list
+from gnome_lite.cli.common import (
+    FORMAT,
+    Home,
+    References,
+    Temperature,
+    phases_of,
+    print_json,
+    print_line,
+    split_list,
+)
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
     from gnome_lite.analysis.gases import Gas
-    from gnome_lite.analysis.known import Known
-    from gnome_lite.analysis.phases import Phases
     from gnome_lite.analysis.reactions import Reaction
-    from gnome_lite.core.crystals import Crystal
-
-
-class Format(StrEnum):
-    TEXT = "text"
-    JSON = "json"
+    from gnome_lite.core.phases import PhaseSet
 
 
 def analyse(
     crystals: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids (or their beginnings), or formulas.")],
     gas: Annotated[str | None, typer.Option(metavar="O2,CO2,H2O", help="React with these. Default: all known.")] = None,
-    temperature: Annotated[
-        float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
-    ] = None,
+    temperature: Temperature = None,
     campaign: Campaign = None,
     references: References = None,
-    format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TEXT,
+    format: Annotated[Literal["text", "json"], FORMAT] = "text",
     home: Home = None,
 ) -> None:
     """Decomposition, reactions with air, chemical-potential range and bonds of single crystals.
@@ -41,21 +39,21 @@ def analyse(
     Of verified crystals and references of one level; a formula means its lowest phase.
     """
     from gnome_lite.analysis.gases import gases_of
+    from gnome_lite.analysis.lookup import find_phase
 
-    known = known_of(home, campaign, references)
-    phases = known.phases()
+    phases = phases_of(home, campaign, references)
     gases = gases_of(phases, split_list(gas), temperature)
-    found = [facts(known, phases, phases.find(text), gases, temperature) for text in crystals]
-    if format is Format.JSON:
-        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+    analyses = [_analysis(phases, find_phase(phases, text), gases, temperature) for text in crystals]
+    if format == "json":
+        print_json(analyses)
         return
-    for one in found:
+    for one in analyses:
         _print(one)
 
 
-def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
-    """Everything that is printed, plain."""
-    from dataclasses import asdict
+def _analysis(phases: PhaseSet, index: int, gases: list[Gas], temperature_k: float | None) -> dict[str, Any]:
+    """Return everything that is printed of one crystal, as JSON can hold it."""
+    from ase.data import atomic_masses
 
     from gnome_lite.analysis.chemical_potentials import stability_range
     from gnome_lite.analysis.dimensionality import dimensionality
@@ -65,51 +63,45 @@ def facts(known: Known, phases: Phases, index: int, gases: list[Gas], temperatur
     from gnome_lite.chemistry.symmetry import symmetry
     from gnome_lite.core.crystals import CrystalBatch
 
-    crystal = _crystal(known, phases.ids[index])
-    found = symmetry(crystal, 0.1)
+    crystal = phases.crystals[index]
     novelty = make_novelty()
     (fingerprint,) = novelty.fingerprints(CrystalBatch.from_crystals([crystal]))
     region = stability_range(phases, index)
-    number = int(found.number) if found is not None else None
+    group = symmetry(crystal, 0.1)
+    number = int(group.number) if group is not None else None
+    formula = phases.formulas[index]
+    (dft,) = dft_correction(phases, [phases.ids[index]])
     into, chemical = decomposition(phases, index), None
-    (outlook,) = dft_correction(known, [phases.ids[index]])
-    if (
-        into is not None
-        and into.equation.products == ((phases.formulas[index], 1),)
-        and len(phases.elements(index)) > 1
-    ):
+    if into is not None and into.equation.products == ((formula, 1),) and len(phases.elements(index)) > 1:
         chemical = decomposition(phases, index, polymorphs=False)
+    potentials = None
+    if region is not None:
+        limits = zip(region.elements, region.lowest_ev.tolist(), region.highest_ev.tolist(), strict=True)
+        potentials = {
+            "range": {element: [low, high] for element, low, high in limits},
+            "corners": [dict(zip(region.elements, corner.tolist(), strict=True)) for corner in region.corners],
+            "bounded_by": list(region.bounded_by),
+        }
     return {
         "id": phases.ids[index],
-        "formula": phases.formulas[index],
+        "formula": formula,
         "level": phases.level,
-        "known": bool(phases.known[index]),
+        "known": index < phases.n_references,
         "e_form_ev_per_atom": float(phases.e_form_ev_per_atom[index]),
-        "by_dft": None if outlook is None else asdict(outlook),
+        "by_dft": None if dft is None else asdict(dft),
         "space_group": symbol_of(number) if number is not None else None,
         "space_group_number": number,
         "point_group": point_group(number) if number is not None else None,
         "crystal_system": crystal_system(number) if number is not None else None,
         "prototype": novelty.prototype(fingerprint) or None,
         "dimensionality": dimensionality(crystal),
-        "density_g_per_cm3": _density(crystal),
+        "density_g_per_cm3": float(atomic_masses[crystal.numbers].sum() / crystal.volume * 1.66053907),
         "decomposition": _plain(into),
         "decomposition_without_polymorphs": _plain(chemical),
         "temperature_k": temperature_k,
         "gas_shifts_ev": {g.formula: g.shift_ev for g in gases},
-        "with_gas": {
-            g.formula: _plain(with_gas(phases, index, g, gases)) for g in gases if g.formula != phases.formulas[index]
-        },
-        "chemical_potentials_ev": None
-        if region is None
-        else {
-            "range": {
-                e: [float(low), float(high)]
-                for e, low, high in zip(region.elements, region.lowest_ev, region.highest_ev, strict=True)
-            },
-            "corners": [dict(zip(region.elements, corner.tolist(), strict=True)) for corner in region.corners],
-            "bounded_by": list(region.bounded_by),
-        },
+        "with_gas": {g.formula: _plain(with_gas(phases, index, g, gases)) for g in gases if g.formula != formula},
+        "chemical_potentials_ev": potentials,
     }
 
 
@@ -128,62 +120,47 @@ def _plain(reaction: Reaction | None) -> dict[str, Any] | None:
 
 
 def _print(one: dict[str, Any]) -> None:
-    out = console()
-
-    def say(text: str, style: str | None = None) -> None:
-        out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-    say(f"{one['id']}  {one['formula']}", style="bold")
-    say(f"at level {one['level']}, 0 K; energies of a surrogate unless that level is one of DFT")
-    group = f"{one['space_group']} ({one['space_group_number']}), point group {one['point_group']}"
-    bonds = {0: "molecules", 1: "chains", 2: "layers", 3: "a framework"}.get(one["dimensionality"], "not found")
-    say(f"{group if one['space_group'] else 'no space group found'}, {one['crystal_system'] or 'no crystal system'}")
-    say(f"prototype {one['prototype'] or 'not found'}")
-    say(f"bonds: {bonds} (dimensionality {one['dimensionality']}); density {one['density_g_per_cm3']:.2f} g/cm^3")
-    say("\nFormation energy, eV/atom", style="bold")
-    say(f"{one['e_form_ev_per_atom']:+.4f}  at level {one['level']}")
+    print_line(f"{one['id']}  {one['formula']}", style="bold")
+    print_line(f"at level {one['level']}, 0 K; energies of a surrogate unless that level is one of DFT")
+    group = "no space group found"
+    if one["space_group"]:
+        group = f"{one['space_group']} ({one['space_group_number']}), point group {one['point_group']}"
+    dimensionality, density = one["dimensionality"], one["density_g_per_cm3"]
+    bonds = {0: "molecules", 1: "chains", 2: "layers", 3: "a framework"}.get(dimensionality, "not found")
+    print_line(f"{group}, {one['crystal_system'] or 'no crystal system'}")
+    print_line(f"prototype {one['prototype'] or 'not found'}")
+    print_line(f"bonds: {bonds} (dimensionality {dimensionality}); density {density:.2f} g/cm^3")
+    print_line("\nFormation energy, eV/atom", style="bold")
+    print_line(f"{one['e_form_ev_per_atom']:+.4f}  at level {one['level']}")
     dft = one["by_dft"]
     if dft is not None:
         energy = f"{dft['e_form_ev_per_atom']:+.4f} ± {dft['spread_ev_per_atom']:.4f}"
-        say(f"{energy}  corrected to {dft['target']} by {dft['model_id']}")
-        say(f"P(DFT-stable) {dft['p_stable']:.2f} among the known phases")
-    say("\nDecomposition, eV/atom (negative = downhill)", style="bold")
+        print_line(f"{energy}  corrected to {dft['target']} by {dft['model_id']}")
+        print_line(f"P(DFT-stable) {dft['p_stable']:.2f} among the known phases")
+    print_line("\nDecomposition, eV/atom (negative = downhill)", style="bold")
     for name in ("decomposition", "decomposition_without_polymorphs"):
         reaction = one[name]
         if reaction is not None:
             polymorph = reaction["equation"] == f"{one['formula']} -> {one['formula']}"
             note = f"  (its polymorph {reaction['product_ids'][0]})" if polymorph else ""
-            say(f"{reaction['energy_ev_per_atom']:+.4f}  {reaction['equation']}{note}")
+            print_line(f"{reaction['energy_ev_per_atom']:+.4f}  {reaction['equation']}{note}")
     if one["decomposition"] is None:
-        say("no other phase of this element is known")
+        print_line("no other phase of this element is known")
     at = f" at {one['temperature_k']:g} K in air" if one["temperature_k"] else ", gases as their crystals at 0 K"
-    say(f"\nIn excess of a gas{at}, eV a formula unit", style="bold")
+    print_line(f"\nIn excess of a gas{at}, eV a formula unit", style="bold")
     for formula, reaction in one["with_gas"].items():
         if reaction is None:
-            say(f"{formula:<4}nothing known can be made of it")
+            print_line(f"{formula:<4}nothing known can be made of it")
             continue
         least = "" if reaction["downhill"] else "  (nothing downhill; this is the least uphill)"
         beware = "  (no product with the gas' elements is known)" if not reaction["phases_with_gas"] else ""
-        say(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")
+        print_line(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")
     if not one["with_gas"]:
-        say("no energies of gases at this level: `gnome-lite seed gases` makes them")
-    say("\nChemical potentials at which it is stable, eV (0 = the element)", style="bold")
+        print_line("no energies of gases at this level: `gnome-lite seed gases` makes them")
+    print_line("\nChemical potentials at which it is stable, eV (0 = the element)", style="bold")
     region = one["chemical_potentials_ev"]
     if region is None:
-        say("none: it is above the hull")
+        print_line("none: it is above the hull")
         return
     for element, (low, high) in region["range"].items():
-        say(f"{element:<3}{low:+.3f} to {high:+.3f}")
-
-
-def _crystal(known: Known, phase_id: str) -> Crystal:
-    for e in known.references.entries:
-        if e.id == phase_id:
-            return e.crystal
-    return next(v.crystal for v in known.verified if v.candidate_id == phase_id)
-
-
-def _density(crystal: Crystal) -> float:
-    from ase.data import atomic_masses
-
-    return float(atomic_masses[crystal.numbers].sum() / crystal.volume * 1.66053907)
+        print_line(f"{element:<3}{low:+.3f} to {high:+.3f}")

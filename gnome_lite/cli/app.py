@@ -30,38 +30,32 @@ from gnome_lite.cli import (
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, add_help_option=False)
 def root(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and Prefect's logs.")] = False,
+    # Typer's own option, where it is not given, imports pydantic: half of the time that `query --help` takes.
+    show_help: Annotated[bool, typer.Option("--help", "-h", help="Show this message and exit.")] = False,
 ) -> None:
-    if context.invoked_subcommand is None:
+    """Show the help, where no command or `--help` is given."""
+    if show_help or context.invoked_subcommand is None:
         typer.echo(context.get_help())
+        raise typer.Exit
 
 
-app.command(name="init")(run.init)
-app.command(name="run")(run.run)
+for command in (
+    run.init, run.run, generate.generate, query.query, show.show, analyse.analyse, synthesis.synthesis, match.match,
+    plot.plot, reevaluate.reevaluate, export.export, release.release, predict.predict, train.train,
+    references.references, finetune.finetune, status.status,
+):  # fmt: skip
+    app.command()(command)
 app.add_typer(seed.app, name="seed")
-app.command(name="generate")(generate.generate)
-app.command(name="query")(query.query)
-app.command(name="show")(show.show)
-app.command(name="analyse")(analyse.analyse)
-app.command(name="synthesis")(synthesis.synthesis)
-app.command(name="match")(match.match)
-app.command(name="plot")(plot.plot)
-app.command(name="reverdict")(reevaluate.reevaluate)
-app.command(name="export")(export.export)
-app.command(name="release")(release.release)
-app.command(name="predict")(predict.predict)
-app.command(name="train")(train.train)
-app.command(name="references")(references.references)
-app.command(name="finetune")(finetune.finetune)
-app.command(name="status")(status.status)
 app.add_typer(benchmark.app, name="benchmark")
 
 

@@ -1,17 +1,16 @@
-"""`benchmark`: what a campaign is worth, measured where the answer is known: replays and rediscovery."""
+"""`benchmark`: how much a campaign finds where the answer is known: replays and rediscovery."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of, split_list
+from gnome_lite.cli.common import Home, config_of, console, say, settings_of, show_progress, split_list
 from gnome_lite.cli.rediscover import rediscover
 
-app = typer.Typer(help="Does a campaign learn? Where the answer is known: replays, rediscovery.", no_args_is_help=True)
+app = typer.Typer(help="Test campaigns where the answer is known.", no_args_is_help=True)
 
 app.command()(rediscover)
 
@@ -19,87 +18,87 @@ DEFAULT_STRATEGIES = "perfect,random,ion_exchange,composition,greedy,p_stable,ex
 
 
 @app.command()
-def labelled(
-    out: Annotated[Path, typer.Option(help="Directory of universe.parquet.")] = Path("data/replay"),
+def pool(
+    out: Annotated[Path, typer.Option(help="Directory for universe.parquet.")] = Path("data/replay"),
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to verify.")] = 5050,
-    seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the candidates.")] = 0,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml. Default: the default campaign.")] = None,
     home: Home = None,
 ) -> None:
-    """Make a labelled pool: a campaign's candidates, all of them verified. Hours; a killed build goes on."""
-    from gnome_lite.assemble import make_verifier
-    from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.labelled_pool import LabelledPool
+    """Make a labelled pool: a campaign's candidates, all of them verified.
+
+    It takes hours; a killed build continues where it stopped.
+    """
+    from gnome_lite.assemble import assemble, make_verifier
+    from gnome_lite.evaluation.labelled_pool import LabelledPool, plan_pool
     from gnome_lite.evaluation.pool_files import write_pool
-    from gnome_lite.evaluation.pool_plan import plan_pool
-    from gnome_lite.evaluation.replay_setup import assemble_pool
-    from gnome_lite.report.progress import progress_on
+    from gnome_lite.evaluation.replay_setup import UNIVERSE
+    from gnome_lite.store.database import SqlStore
     from gnome_lite.verify.results_log import relax_all
 
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     settings = settings_of(home)
-    parts = assemble_pool(config, settings)
-    with progress_on(sys.stderr) as progress:
-        planned, made = plan_pool(candidates, seed, parts, progress)
-        with make_verifier(config, parts.references.elemental_ev_per_atom) as verifier:
+    with show_progress() as progress:
+        stages = assemble(config, settings, progress, SqlStore.in_memory())
+        references = stages.source.load()
+        planned, made = plan_pool(candidates, seed, stages)
+        with make_verifier(config, references.elemental_ev_per_atom) as verifier:
             outcomes = relax_all(planned, verifier, settings.home / "universe" / "ledger.jsonl", progress)
-    closed = LabelledPool.make([(c, outcomes[c.id]) for c in planned], parts.references.id)
-    write_pool(out / "universe.parquet", closed)
-    for name, figure in {"id": closed.id, "level": closed.level, **closed.census(), **made, "out": out}.items():
+    labelled = LabelledPool.make([(c, outcomes[c.id]) for c in planned], references.id)
+    write_pool(out / UNIVERSE, labelled)
+    for name, figure in {"id": labelled.id, "level": labelled.level, **labelled.census(), **made, "out": out}.items():
         typer.echo(f"{name}: {figure}")
 
 
 @app.command()
 def replay(
-    labelled: Annotated[
+    pool: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Of universe.parquet; its references.parquet, if it has one, is the seed."),
+        typer.Option(metavar="DIR", help="Labelled pool (and its own references, if any). Default: the shipped one."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1)] = 6,
-    budget: Annotated[int, typer.Option(min=1, help="Verifications a round.")] = 50,
-    seeds: Annotated[int, typer.Option(min=1, help="Replays of each kind: other draws, other parts of it.")] = 5,
-    strategies: Annotated[str, typer.Option(metavar="A,B")] = DEFAULT_STRATEGIES,
-    retrain: Annotated[str, typer.Option(metavar="A,B", help="Of frozen, none, base, continue.")] = "none",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each replay.")] = 6,
+    budget: Annotated[int, typer.Option(min=1, help="Verifications in each round.")] = 50,
+    seeds: Annotated[int, typer.Option(min=1, help="Replays of each strategy, each on another part of the pool.")] = 5,
+    strategies: Annotated[str, typer.Option(metavar="A,B", help="Strategies to compare.")] = DEFAULT_STRATEGIES,
+    retrain: Annotated[str, typer.Option(metavar="A,B", help="Any of frozen, none, base, continue.")] = "none",
     known: Annotated[
-        float,
-        typer.Option(min=0.01, max=1, help="Share of the references that networks begin with, trained anew."),
+        float, typer.Option(min=0.01, max=1, help="Share of the references that the networks are first trained on.")
     ] = 1.0,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every figure of every round here.")] = None,
-    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw the figures here, as PNG.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Run what was run before, too.")] = False,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures of every round here.")] = None,
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Write plots (PNG) here.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Repeat replays that are kept from earlier calls.")] = False,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for its predict and select sections.")] = None,
     home: Home = None,
 ) -> None:
-    """Run whole campaigns with a table as their verifier, strategies side by side, and print medians over the seeds.
+    """Run campaigns on a labelled pool and compare strategies.
 
-    Each replay is kept as it ends: run again, only what is new is run.
+    The pool's outcomes stand in for relaxations; medians over the seeds are printed. Each finished replay is kept,
+    and is not run again by a later call.
     """
     from json import dumps
 
-    from gnome_lite.config import CampaignConfig
-    from gnome_lite.evaluation.replay_runs import as_json, make_plans, run_replays
+    from gnome_lite.evaluation.plans import make_plans
+    from gnome_lite.evaluation.replay_runs import as_json, run_replays
     from gnome_lite.evaluation.replay_setup import open_replay
-    from gnome_lite.report.figures import save
-    from gnome_lite.report.progress import progress_on
     from gnome_lite.report.replay_figures import replay_figures, replay_table
 
     plans = make_plans(split_list(strategies), split_list(retrain), seeds, budget, rounds)
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     settings = settings_of(home)
     for place in (json.parent if json is not None else None, plots):
         if place is not None:
             place.mkdir(parents=True, exist_ok=True)  # before hours are spent
     kept = settings.home / "replay" / "results.jsonl"
-    with progress_on(sys.stderr) as progress:
-        truth, networks = open_replay(config, settings, labelled, progress, known)
-        predict = config.predict.model_dump(mode="json")
-        replays = run_replays(truth, plans, networks, config.select, predict, kept, again, progress)
+    with show_progress() as progress:
+        truth, networks = open_replay(config, settings, pool, progress, known)
+        training = config.model_dump(mode="json", include={"predict", "expert"})
+        replays = run_replays(truth, plans, networks, config.select, training, kept, again, progress)
     if json is not None:
-        what = {"universe": truth.labelled.id, "references": truth.references.id, "model": networks.base.id}
+        what = {"pool": truth.labelled.id, "references": truth.references.id, "model": networks.base.id}
         json.write_text(dumps({**what, "replays": as_json(replays)}, indent=1) + "\n", encoding="utf-8")
     if plots is not None:
         for name, figure in replay_figures(replays).items():
-            save(figure, plots / f"{name}.png")
+            figure.savefig(plots / f"{name}.png")
     console().print(replay_table(replays))
     say(
         f"labelled pool {truth.labelled.id}: {len(truth)} candidates, {int(truth.stable.sum())} truly stable "

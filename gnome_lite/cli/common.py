@@ -1,17 +1,22 @@
-"""What several commands share: where the store is, and consoles."""
+"""What several commands share: options, the store and its phases, and what is printed where."""
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gnome_lite.analysis.known import Known
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.core.phases import PhaseSet
+    from gnome_lite.pipeline import Progress
     from gnome_lite.settings import Settings
     from gnome_lite.store.database import SqlStore
 
@@ -22,19 +27,35 @@ Home = Annotated[
 References = Annotated[
     Path | None, typer.Option("--references", metavar="DIR", help="A release, in place of the campaign's references.")
 ]
+Temperature = Annotated[
+    float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
+]
+CampaignFile = Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")]
+FORMAT = typer.Option("--format", "-f", help="Of the output.")
 PIPE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: wide enough to cut nothing."""
 
 
 def settings_of(home: Path | None) -> Settings:
-    """Settings from the environment, with another home if one was named."""
+    """Return the settings from the environment, with another home if one is named."""
     from gnome_lite.settings import Settings
 
     return Settings(home=home) if home is not None else Settings()
 
 
+def config_of(campaign: Path | None) -> CampaignConfig:
+    """Return the settings of a campaign file; without a file, of the bundled campaign.
+
+    Raises:
+        ConfigError: naming the file and the setting.
+    """
+    from gnome_lite.config import CampaignConfig
+
+    return CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+
+
 def store_of(home: Path | None) -> SqlStore:
-    """The store that exists there.
+    """Return the store of a home.
 
     Raises:
         StoreError: if there is none.
@@ -44,29 +65,130 @@ def store_of(home: Path | None) -> SqlStore:
     return open_store(settings_of(home))
 
 
-def known_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> Known:
-    """Everything known at the level of a campaign or a release.
+def phases_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> PhaseSet:
+    """Return all phases at the level of a campaign or a release.
 
     Raises:
         GnomeLiteError: if it cannot be had.
     """
-    from gnome_lite.assemble import open_known
+    from gnome_lite.assemble import open_phases
 
-    return open_known(settings_of(home), campaign, references)
+    return open_phases(settings_of(home), campaign, references)
+
+
+def split_list(text: str | None) -> tuple[str, ...]:
+    """Return the parts of a list such as "Li,O" (spaces allowed)."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def split_system(system: str) -> tuple[str, ...]:
+    """Return the different elements of a chemical system such as "Li-Fe-O", in its order.
+
+    Raises:
+        ConfigError: if one of them is no element.
+    """
+    from gnome_lite.core.crystals import atomic_number
+    from gnome_lite.core.errors import ConfigError
+
+    elements = tuple(dict.fromkeys(part.strip() for part in system.split("-")))
+    try:
+        for element in elements:
+            atomic_number(element)
+    except ValueError as error:
+        raise ConfigError(f"chemical system {system!r}: {error}; write e.g. Mg-O") from error
+    return elements
+
+
+def show_progress() -> AbstractContextManager[Progress]:
+    """Return a context in which progress is shown on stderr."""
+    from gnome_lite.report.progress import progress_on
+
+    return progress_on(sys.stderr)
+
+
+@contextmanager
+def local_prefect(settings: Settings, debug: bool) -> Iterator[None]:
+    """Run a Prefect server, whose flows show their progress on stderr, for the length of a command."""
+    from flows.local import local_server, prepare_environment
+
+    prepare_environment(settings, debug)
+    with show_progress() as progress:
+        progress("prefect", 0, 0, "starting")
+        from flows.discovery import showing
+
+        with local_server(), showing(progress):
+            yield
 
 
 def console() -> Console:
-    """Rich on stdout: colours and the width of a terminal, plain and wide elsewhere."""
+    """Return Rich on stdout: colours and the width of a terminal, plain and wide elsewhere."""
     from rich.console import Console
 
     return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
-def split_list(text: str | None) -> tuple[str, ...]:
-    """Symbols from "Li,O" (spaces allowed)."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+def print_line(text: str, style: str | None = None) -> None:
+    """Print text on stdout as it is."""
+    console().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_table(
+    names: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = (), wrapped: Sequence[str] = ()
+) -> None:
+    """Print rows of cells under their columns' names.
+
+    Args:
+        names: of the columns.
+        rows: one cell a column each.
+        right: columns that are aligned to the right.
+        wrapped: columns whose cells may take several lines.
+    """
+    from rich.table import Table
+
+    table = Table(header_style="bold", pad_edge=False, box=None)
+    for name in names:
+        justify: Any = "right" if name in right else "left"
+        table.add_column(name, justify=justify, no_wrap=name not in wrapped, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    print(json.dumps(value, indent=1))
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows as CSV; the items of a list are joined by "; "."""
+    import csv
+
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: "; ".join(v) if isinstance(v, list) else v for k, v in row.items()})
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return counts as text, e.g. "too close 3, not balanced 1"."""
+    return ", ".join(f"{name} {n}" for name, n in counts.items())
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number with fixed digits, "-" for None; never "-0.000"."""
+    return "-" if value is None else f"{value:.{digits}f}".replace(f"-{0:.{digits}f}", f"{0:.{digits}f}")
+
+
+def yes_no(value: bool | None) -> str:
+    """Return "yes", "no", or "-" for None."""
+    return "-" if value is None else "yes" if value else "no"
+
+
+def plural(n: int) -> str:
+    """Return a number of crystals in words, e.g. "1 crystal"."""
+    return f"{n} crystal{'' if n == 1 else 's'}"
 
 
 def say(text: str) -> None:
-    """A line for the person, not for the pipe."""
+    """Print a message on stderr: for the person, not for the pipe."""
     print(text, file=sys.stderr)

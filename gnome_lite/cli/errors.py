@@ -10,10 +10,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from gnome_lite.core.errors import GnomeLiteError
+from gnome_lite.cli.old_commands import with_current_commands
+from gnome_lite.core.errors import GnomeLiteError, OldNameWarning
 
 if TYPE_CHECKING:
     import typer
@@ -21,26 +21,31 @@ if TYPE_CHECKING:
 OK, DEFECT, BAD_INPUT, STOPPED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """What every command knows of how it was called (`typer.Context.obj`)."""
-
-    debug: bool
-
-
 def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
-    """Run the app, turn every exception into a line and an exit code."""
-    from typer.exceptions import Abort, TyperException
+    """Run the app; turn every exception into a line and an exit code, and a name of an older version into a notice.
 
+    Args:
+        app: its commands find in `typer.Context.obj` whether `--debug` was given.
+        arguments: words of the command line; default: those of this process.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
     words = given[: given.index("--")] if "--" in given else given
     debug = "--debug" in words
     rest = [w for w in words if w != "--debug"] + given[len(words) :]
-    if not debug:
-        # Libraries warn about what a user of this program can do nothing about; our own warnings are output.
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings():
+        if not debug:
+            # Libraries warn about what a user of this program can do nothing about; our own warnings are output.
+            warnings.simplefilter("ignore")
+        warnings.simplefilter("default", OldNameWarning)
+        warnings.showwarning = _show_warning
+        return _run(app, with_current_commands(rest), debug)
+
+
+def _run(app: typer.Typer, words: Sequence[str], debug: bool) -> int:
+    from typer.exceptions import Abort, TyperException
+
     try:
-        code = app(rest, prog_name="gnome-lite", standalone_mode=False, obj=Invocation(debug))
+        code = app(words, prog_name="gnome-lite", standalone_mode=False, obj=debug)
         sys.stdout.flush()
         if code == STOPPED:  # Typer turns Ctrl-C into this code
             raise KeyboardInterrupt
@@ -62,6 +67,19 @@ def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return _tell(f"{kind} (a defect: run again with --debug and report it)", DEFECT, debug)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Take the place of `warnings.showwarning`: a notice names no line of our source."""
+    ours = issubclass(category, OldNameWarning)
+    print(f"notice: {message}" if ours else f"{filename}:{lineno}: {category.__name__}: {message}", file=sys.stderr)
 
 
 def _tell(message: str, code: int, debug: bool, prefix: str = "error: ") -> int:

@@ -1,4 +1,4 @@
-"""`finetune`: CHGNet on kept trajectories, or on what the ladder computed at one level."""
+"""`finetune`: train CHGNet further, on trajectories or on all that a home has computed at one level."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from gnome_lite.cli.common import Home, say, settings_of
 
 if TYPE_CHECKING:
     from gnome_lite.settings import Settings
-    from gnome_lite.verify.chgnet.fine_tuning import Errors
     from gnome_lite.verify.trajectories import Frame
 
 
@@ -45,35 +44,30 @@ def finetune(
         raise ConfigError("name files of labelled crystals, or --level LEVEL of this home: one of the two")
     if format not in ("table", "json"):
         raise ConfigError(f"--format {format}: choose from table, json")
-    frames = _of_home(settings_of(home), level) if level is not None else _of_files(labelled or [])
-    from gnome_lite.verify.chgnet import fine_tuning as room
+    from gnome_lite.verify.chgnet.fine_tuning import finetune as train
+    from gnome_lite.verify.trajectories import read_trajectories
 
+    frames = _of_home(settings_of(home), level) if level is not None else read_trajectories(labelled or [])
     say(f"{len(frames)} labelled crystals, level {frames[0].level or 'not stated'}; training from CHGNet {base}")
-    tuned = room.finetune(frames, out, base, epochs, learning_rate, seed=seed)
+    tuned = train(frames, out, base, epochs, learning_rate, seed=seed)
     if format == "json":
         typer.echo(json.dumps(asdict(tuned)))
         return
     typer.echo(f"{tuned.n_train} trained on, {tuned.n_validation} to choose by, {tuned.n_holdout} held out")
-    for name, found in (("before", tuned.before), ("elements refitted", tuned.shifted), ("after", tuned.after)):
-        typer.echo(f"{name:18s} {_said(found)}")
+    for name, errors in (("before", tuned.before), ("elements refitted", tuned.shifted), ("after", tuned.after)):
+        typer.echo(
+            f"{name:18s} {1000 * errors.energy_ev_per_atom:8.1f} meV/atom  "
+            f"{1000 * errors.force_ev_per_ang:6.1f} meV/Å  {1000 * errors.stress_ev_per_ang3:6.2f} meV/Å^3"
+        )
     typer.echo(f"level {tuned.level}, written to {tuned.path}")
 
 
-def _said(errors: Errors) -> str:
-    return (
-        f"{1000 * errors.energy_ev_per_atom:8.1f} meV/atom  {1000 * errors.force_ev_per_ang:6.1f} meV/Å  "
-        f"{1000 * errors.stress_ev_per_ang3:6.2f} meV/Å^3"
-    )
-
-
-def _of_files(paths: list[Path]) -> list[Frame]:
-    from gnome_lite.verify.trajectories import read_trajectories
-
-    return read_trajectories(paths)
-
-
 def _of_home(settings: Settings, level: str) -> list[Frame]:
-    """Kept trajectories, verified crystals and competing phases of a level; forces only where a trajectory has them."""
+    """Return trajectories, verified crystals and competing phases of a level; forces only where a trajectory has them.
+
+    Raises:
+        SourceError: if there are none.
+    """
     import numpy as np
 
     from gnome_lite.assemble import open_store
@@ -81,19 +75,17 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
     from gnome_lite.verify.results_log import read_results
     from gnome_lite.verify.trajectories import Frame, read_trajectories
 
-    found: list[Frame] = []
     folder = settings.home / "trajectories" / level.replace(":", "_")
-    if folder.is_dir():
-        found += read_trajectories([folder])
+    frames = read_trajectories([folder]) if folder.is_dir() else []
     traced = {path.stem for path in folder.glob("*")}
     computed = list(read_results(settings.home / "levels" / f"{level.replace(':', '_')}.jsonl"))
     with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` computed
         computed += open_store(settings).verifications(level)
     for v in {v.candidate_id: v for v in computed if v.ok and v.candidate_id not in traced}.values():
         unknown = np.full((len(v.crystal), 3), np.nan)
-        found.append(Frame(v.crystal, v.energy_ev, unknown, np.full((3, 3), np.nan), level))
-    if not found:
+        frames.append(Frame(v.crystal, v.energy_ev, unknown, np.full((3, 3), np.nan), level))
+    if not frames:
         raise SourceError(
             f"{settings.home} has computed nothing at level {level}: `gnome-lite status` names its levels"
         )
-    return found
+    return frames

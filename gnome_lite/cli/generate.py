@@ -1,75 +1,80 @@
-"""`generate`: candidates alone, without a campaign: gated crystals by any mix of generators, as one file."""
+"""`generate`: candidates without a campaign: gated crystals by any mix of generators, in one file."""
 
 from __future__ import annotations
 
-import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import say, split_list
+from gnome_lite.cli.common import config_of, counted, say, show_progress, split_list
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.crystals import CrystalBatch
-
-DEFAULT_COUNT = 1000
 
 
 def generate(
     out: Annotated[Path, typer.Argument(help="File to write: .extxyz or .ndjson.")],
-    campaign: Annotated[Path | None, typer.Option(help="campaign.toml with space, mix and gates.")] = None,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for space, generators and gates.")] = None,
     parents: Annotated[
-        list[Path] | None, typer.Option(help="Parents: CIF, POSCAR, extxyz, JSON. Default: the bundled crystals.")
+        list[Path] | None, typer.Option(help="Crystals to vary: CIF, POSCAR, extxyz, JSON. Default: the bundled ones.")
     ] = None,
-    mix: Annotated[str | None, typer.Option(help='Generators and shares, e.g. "substitution=4,partial=1".')] = None,
+    mix: Annotated[str | None, typer.Option(help='Generators and weights, e.g. "substitution=4,partial=1".')] = None,
     elements: Annotated[str | None, typer.Option(help='Elements allowed, e.g. "Li,Fe,O".')] = None,
     formula: Annotated[str | None, typer.Option(help="Only this composition, e.g. LiFePO4.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="Candidates wanted.")] = DEFAULT_COUNT,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another sample.")] = 0,
+    count: Annotated[int, typer.Option(min=1, help="Candidates wanted.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Generate candidates that pass the gates. The same call goes on with a file that was left unfinished.
+    """Generate candidates that pass the gates.
 
-    They are not compared with known crystals, nor with one another: a campaign does that.
+    They are compared neither with known crystals nor with one another: a campaign does that. The same call continues a
+    file that was left unfinished.
     """
     from gnome_lite.assemble import make_gate, make_mix
     from gnome_lite.campaign.candidate_files import write_candidates
     from gnome_lite.core.crystals import reduced_formula
     from gnome_lite.core.errors import ConfigError
-    from gnome_lite.report.progress import progress_on
 
-    config = _config(campaign, mix, elements, formula, seed)
-    crystals, ids = _parents(config, parents or [])
+    base = config_of(campaign)
     wanted_counts = _counts(formula)
+    config = _config(base, mix, elements, wanted_counts, seed)
+    crystals, ids = _parents(config, parents or [])
     wanted = reduced_formula(wanted_counts) if wanted_counts is not None else None
     generators = make_mix(config, wanted_counts)
     call: dict[str, Any] = {
         "config": config.model_dump(mode="json"), "parents": [str(p) for p in parents or []],
         "formula": wanted, "count": count,
     }  # fmt: skip
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         state = write_candidates(
             out,
             call,
             lambda position: generators.stream(crystals, ids, 0, (config.seed,), position),
             make_gate(config),
             count,
-            lambda c: wanted is None or c.crystal.reduced_formula == wanted,
+            lambda pool: [
+                None if wanted in (None, formula) else "another formula" for formula in pool.crystals.reduced_formulas()
+            ],
             progress,
         )
     if not state.written:
         why = ", ".join({**state.causes, **state.skipped}) or "no generator could make any"
         raise ConfigError(f"no candidates{f' of {wanted}' if wanted else ''}: {why}; widen the space, mix or gates")
-    _say_counts("refused", state.causes)
-    _say_counts("left out", state.skipped)
+    for what, counts in (("refused", state.causes), ("left out", state.skipped)):
+        if counts:
+            say(f"{what}: {counted(dict(Counter(counts).most_common()))}")
     say(f"{state.written} candidates of {state.made} made, in {out}")
 
 
 def _config(
-    campaign: Path | None, mix: str | None, elements: str | None, formula: str | None, seed: int
+    base: CampaignConfig, mix: str | None, elements: str | None, counts: NDArray[np.int64] | None, seed: int
 ) -> CampaignConfig:
-    """The campaign's settings with those of the command line over them.
+    """Return the campaign's settings with those of the command line in their place.
 
     Raises:
         ConfigError: naming the setting.
@@ -77,22 +82,18 @@ def _config(
     from pydantic import ValidationError
 
     from gnome_lite.config import CampaignConfig, explain
+    from gnome_lite.core.crystals import symbol
     from gnome_lite.core.errors import ConfigError
 
-    base = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
-    plain = base.model_dump()
-    plain["seed"] = seed
+    plain = base.model_dump() | {"seed": seed}
     if mix is not None:
         plain["generate"]["mix"] = _shares(mix)
     if elements is not None:
         plain["space"] |= {"elements": split_list(elements), "chemical_systems": ()}
-    counts = _counts(formula)
     if counts is not None:
-        from gnome_lite.core.crystals import symbol
-
         system = [symbol(z) for z in counts.nonzero()[0]]
-        plain["space"] |= {"elements": system, "chemical_systems": ()}
-        plain["space"] |= {"min_elements": len(system), "max_elements": len(system)}
+        plain["space"] |= {"elements": system, "chemical_systems": (), "min_elements": len(system)}
+        plain["space"]["max_elements"] = len(system)
     try:
         return CampaignConfig.model_validate(plain)
     except ValidationError as error:
@@ -100,6 +101,7 @@ def _config(
 
 
 def _shares(text: str) -> dict[str, float]:
+    """Return the weight of each generator from text such as "substitution=4,partial"."""
     from gnome_lite.core.errors import ConfigError
 
     shares: dict[str, float] = {}
@@ -112,8 +114,8 @@ def _shares(text: str) -> dict[str, float]:
     return shares
 
 
-def _counts(formula: str | None) -> Any:
-    """Atoms of one formula unit, [MAX_Z + 1], None for no formula.
+def _counts(formula: str | None) -> NDArray[np.int64] | None:
+    """Return the atoms of each element in one formula unit, [MAX_Z + 1], or None for no formula.
 
     Raises:
         ConfigError: if it is no formula.
@@ -130,25 +132,20 @@ def _counts(formula: str | None) -> Any:
 
 
 def _parents(config: CampaignConfig, files: list[Path]) -> tuple[CrystalBatch, list[str]]:
-    """The user's crystals, or the bundled ones near the hull."""
+    """Return the user's crystals, or the bundled ones near the hull, and their ids."""
     from gnome_lite.core.crystals import CrystalBatch
 
     if files:
         from gnome_lite.sources.files import read_crystals
 
-        found = [crystal for path in files for crystal in read_crystals(path)]
-        return CrystalBatch.from_crystals(c.crystal for c in found), [c.name for c in found]
+        parents = [crystal for path in files for crystal in read_crystals(path)]
+        return CrystalBatch.from_crystals(c.crystal for c in parents), [c.name for c in parents]
     from gnome_lite.assemble import load_references
     from gnome_lite.stability.hull import build_hull
 
     references = load_references()
-    hull = build_hull(references, ())
+    hull = build_hull(references)
     distances = hull.distances(references.crystals.counts, references.e_form_ev_per_atom)
     near = distances <= config.generate.parents_e_above_hull_max
     near &= references.crystals.n_atoms <= config.generate.max_atoms
-    return references.crystals.take(near), [e.id for e, n in zip(references.entries, near, strict=True) if n]
-
-
-def _say_counts(what: str, counts: dict[str, int]) -> None:
-    if counts:
-        say(f"{what}: " + ", ".join(f"{cause} {n}" for cause, n in sorted(counts.items(), key=lambda kv: -kv[1])))
+    return references.crystals.take(near), [i for i, n in zip(references.ids, near, strict=True) if n]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, store_of
-from gnome_lite.cli.query import Campaign, Chemsys, Elements, Format, number, yes_no
+from gnome_lite.cli.common import (
+    FORMAT,
+    Home,
+    counted,
+    number,
+    print_csv,
+    print_json,
+    print_table,
+    say,
+    split_list,
+    store_of,
+    yes_no,
+)
+from gnome_lite.cli.query import Campaign, Chemsys, Elements, Format
 
 if TYPE_CHECKING:
     from gnome_lite.report.reported_matches import Match, Share
@@ -24,7 +34,7 @@ def match(
     elements: Elements = None,
     chemsys: Chemsys = None,
     campaign: Campaign = None,
-    format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TABLE,
+    format: Annotated[Format, FORMAT] = "table",
     home: Home = None,
 ) -> None:
     """Compare verified crystals with made compounds: predicted ones that exist are evidence that the loop works.
@@ -34,7 +44,6 @@ def match(
     and not counted.
     """
     from gnome_lite.assemble import make_novelty
-    from gnome_lite.cli.common import split_list
     from gnome_lite.report.reported_matches import match_reported
     from gnome_lite.sources.reported import read_reported
     from gnome_lite.store.query import Query
@@ -43,20 +52,20 @@ def match(
     found = store_of(home).query(Query(elements=split_list(elements), chemical_system=chemsys, campaign=campaign))
     result = match_reported(compounds, found, make_novelty())
     rows = [_row(m) for m in result.matches]
-    if format is Format.TABLE:
-        _print(result.matches)
-    elif format is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, list(_COLUMNS), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(row | {"made": "; ".join(row["made"])} for row in rows)
-    elif format is Format.JSON:
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
-    else:
-        sys.stdout.write("".join(json.dumps(row) + "\n" for row in rows))
+    if format == "csv":
+        print_csv(_COLUMNS, rows)
+    elif format == "json":
+        print_json(rows)
+    elif format == "ndjson":
+        for row in rows:
+            print(json.dumps(row))
+    elif rows:
+        names = ("id", "formula", "space group", "above hull", "novel", "suspect", "recognised by", "made")
+        print_table(names, map(_cells, rows), right=["above hull"], wrapped=names)
     structures = sum(m.crystal is not None for m in compounds)
     say(f"{len(compounds)} made compounds read, {structures} with a structure")
     if skipped:
-        say("left out: " + ", ".join(f"{cause} {n}" for cause, n in skipped.most_common()))
+        say(f"left out: {counted(dict(skipped.most_common()))}")
     say(f"novel and stable: {_share(result.novel_stable)}")
     say(f"novel, above the hull: {_share(result.novel_unstable)}")
     say(f"in the reference set already: {_share(result.known)}")
@@ -75,7 +84,7 @@ def _row(m: Match) -> dict[str, Any]:
 
 
 def _share(share: Share) -> str:
-    """Counts, and the share of crystals that were recognised as made."""
+    """Return counts in words, with the share of crystals that are recognised as made."""
     rate = f" ({share.made / share.crystals:.0%})" if share.crystals else ""
     return (
         f"{share.made} of {share.crystals} made{rate}: {share.structure} by structure, {share.space_group} by formula "
@@ -83,18 +92,6 @@ def _share(share: Share) -> str:
     )
 
 
-def _print(matches: tuple[Match, ...]) -> None:
-    from rich.table import Table
-
-    if not matches:
-        return
-    table = Table(header_style="bold", pad_edge=False, box=None)
-    for name in ("id", "formula", "space group", "above hull", "novel", "suspect", "recognised by", "made"):
-        table.add_column(name, justify="right" if name == "above hull" else "left", overflow="fold")
-    for m in matches:
-        c = m.crystal
-        table.add_row(
-            c.id, c.formula, c.space_group or "-", number(c.e_above_hull_ev_per_atom), yes_no(c.novel),
-            yes_no(c.ordering_suspect), m.by.value, ", ".join(m.names),
-        )  # fmt: skip
-    console().print(table)
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    id, formula, group, above, novel, suspect, by, names = row.values()
+    return id, formula, group or "-", number(above), yes_no(novel), yes_no(suspect), by, ", ".join(names)

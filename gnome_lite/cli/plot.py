@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, References, known_of, say
+from gnome_lite.cli.common import Home, References, phases_of, say, split_system
 from gnome_lite.cli.query import Campaign
 
 
@@ -19,26 +19,21 @@ def plot(
     home: Home = None,
 ) -> None:
     """Draw the hull of known and found crystals."""
-    from gnome_lite.core.crystals import atomic_number
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.report.hull_figures import hull_figure
+    from gnome_lite.stability.hull import build_hull
 
-    elements = tuple(dict.fromkeys(part.strip() for part in system.split("-")))
-    try:
-        for element in elements:
-            atomic_number(element)
-    except ValueError as error:
-        raise ConfigError(f"{system!r}: {error}") from error
+    elements = split_system(system)
     if len(elements) not in (2, 3):
         raise ConfigError(f"a hull of {system!r} cannot be drawn: name two or three elements, e.g. Li-Fe-O")
     place = out if out is not None else Path(f"{'-'.join(elements)}.png")
     kinds = (".png", ".svg", ".pdf")
     if place.suffix.lower() not in kinds:
         raise ConfigError(f"cannot draw {place}: name a file that ends in {', '.join(kinds)}")
-    known = known_of(home, campaign, references)
-    drawn = known.hull().system(elements)
-    found = {v.candidate_id for v in known.verified} - {e.id for e in known.references.entries}
-    figure = hull_figure(drawn, found, f"{'-'.join(elements)} at level {known.level}")
+    phases = phases_of(home, campaign, references)
+    drawn = build_hull(phases).system(elements)
+    found = set(phases.ids[phases.n_references :])
+    figure = hull_figure(drawn, found, f"{'-'.join(elements)} at level {phases.level}")
     figure.savefig(place)
     typer.echo(place)
     say(f"{len(drawn.ids)} crystals, {int(drawn.on_hull.sum())} on the hull, {len(found & set(drawn.ids))} found here")

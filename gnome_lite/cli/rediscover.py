@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of, split_list
+from gnome_lite.cli.common import Home, console, say, settings_of, show_progress, split_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +48,14 @@ def rediscover(
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.evaluation.rediscovery_campaigns import arm_config, run_arm
     from gnome_lite.evaluation.rediscovery_setup import prepare_rediscovery
-    from gnome_lite.report.progress import progress_on
 
-    place = home if home is not None else settings_of(None).home / "rediscovery"
     chosen = _arms(arms)
+    place = home if home is not None else settings_of(None).home / "rediscovery"
     if budget < rounds:
         raise ConfigError(f"a budget of {budget} verifications in {rounds} rounds: give fewer rounds")
     if json_file is not None and not json_file.parent.is_dir():  # before hours are spent
         raise ConfigError(f"cannot write {json_file}: there is no directory {json_file.parent}")
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         task = prepare_rediscovery(entries, parents or [], place, progress)
         configs = [arm_config(arm, task, budget, rounds, max_atoms) for arm in chosen]
         say(f"{'-'.join(task.elements)}: {len(task.hidden)} crystals hidden, {_with_parent(task)} with a parent")
@@ -67,13 +66,21 @@ def rediscover(
             say(f"arm {arm}: {config.rounds} rounds of {config.select.budget}, in {place / arm}")
             results.append(run_arm(arm, task, config, progress))
     if json_file is not None:
-        _write(json_file, task, results)
-    out = console()
-    out.print(_summary(task, results))
-    out.print(_crystals(task, results))
+        figures = {
+            "system": "-".join(task.elements),
+            "hidden": len(task.hidden),
+            "with_parent": _with_parent(task),
+            "leaks": list(task.leaks),
+            "not_given": list(task.not_given),
+            "arms": [r.as_json() for r in results],
+        }
+        json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for table in (_summary(task, results), _crystals(task, results)):
+        console().print(table)
 
 
 def _arms(text: str) -> list[Arm]:
+    """Return the arms that are named, in their usual order."""
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.evaluation.rediscovery_campaigns import ARMS
 
@@ -89,12 +96,11 @@ def _with_parent(task: Rediscovery) -> int:
 
 
 def _summary(task: Rediscovery, results: Sequence[ArmResult]) -> Table:
+    """Return the counts of each arm, one row a count."""
     from rich.table import Table
 
-    table = Table(
-        title=f"{len(task.hidden)} hidden crystals of {'-'.join(task.elements)}, {_with_parent(task)} with a parent"
-    )
-    table.add_column("")
+    hidden = f"{len(task.hidden)} hidden crystals of {'-'.join(task.elements)}"
+    table = Table("", title=f"{hidden}, {_with_parent(task)} with a parent")
     for result in results:
         table.add_column(result.arm, justify="right")
     figures = [r.as_json() for r in results]
@@ -117,13 +123,11 @@ def _summary(task: Rediscovery, results: Sequence[ArmResult]) -> Table:
 
 
 def _crystals(task: Rediscovery, results: Sequence[ArmResult]) -> Table:
+    """Return the outcome of each hidden crystal in each arm, one row a crystal."""
     from rich.table import Table
 
-    table = Table(
-        title="Found at verification number (distance to the hull, predicted and verified, meV/atom), or why not"
-    )
-    for name in ("hidden", "atoms", "parents"):
-        table.add_column(name)
+    title = "Found at verification number (distance to the hull, predicted and verified, meV/atom), or why not"
+    table = Table("hidden", "atoms", "parents", title=title)
     for result in results:
         table.add_column(result.arm, overflow="fold")
     for i, h in enumerate(task.hidden):
@@ -136,17 +140,3 @@ def _crystals(task: Rediscovery, results: Sequence[ArmResult]) -> Table:
         leak = " (in the seed)" if h.id in task.leaks else ""
         table.add_row(f"{h.crystal.reduced_formula} {h.id}{leak}", str(len(h.crystal)), str(len(h.parents)), *cells)
     return table
-
-
-def _write(path: Path, task: Rediscovery, results: Sequence[ArmResult]) -> None:
-    import json
-
-    figures = {
-        "system": "-".join(task.elements),
-        "hidden": len(task.hidden),
-        "with_parent": _with_parent(task),
-        "leaks": list(task.leaks),
-        "not_given": list(task.not_given),
-        "arms": [r.as_json() for r in results],
-    }
-    path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of
+from gnome_lite.cli.common import (
+    Home,
+    config_of,
+    counted,
+    print_table,
+    say,
+    settings_of,
+    show_progress,
+    split_system,
+)
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
@@ -36,72 +44,59 @@ def references(
     The file can stand in `sources.files` of a campaign at that level.
     """
     from gnome_lite.assemble import load_references, make_higher_level, require_range
-    from gnome_lite.campaign.higher_levels import competing_phases, phases_at
+    from gnome_lite.campaign.higher_levels import competing_phases, of_system, phases_at
     from gnome_lite.core.errors import CalculatorError, MissingReferenceError
-    from gnome_lite.report.progress import progress_on
     from gnome_lite.sources.reference_files import write_references
     from gnome_lite.stability.hull import build_hull
 
-    wanted = _system(system)
+    wanted = "-".join(sorted(split_system(system)))
     settings = settings_of(home)
     config = _config(wanted, level, campaign, _arguments(set_ or []), single_point)
     require_range(config)
     higher = make_higher_level(level, config, settings)
     below = load_references(config, settings)
-    known = competing_phases(below, [], [wanted], within, build_hull)
-    if set(wanted.split("-")) - {e.crystal.chemical_system for e in known}:
-        missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
+    known = competing_phases(below, build_hull(below), [wanted], within)
+    missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
+    if missing:
         raise MissingReferenceError(f"no known crystal of {', '.join(missing)}: add one to the campaign's sources")
-    with progress_on(sys.stderr) as progress:
-        phases = phases_at(higher.verifier, known, higher.results_log, progress)
-    made = phases.of(wanted)
+    with show_progress() as progress:
+        phases, failed = phases_at(higher.verifier, known, higher.results_log, progress)
+    made = of_system(phases, wanted)
     if made is None:
-        causes = ", ".join(f"{cause} {n}" for cause, n in phases.failed.items())
-        raise CalculatorError(f"an element of {wanted} has no energy at level {higher.verifier.level}: {causes}")
+        raise CalculatorError(
+            f"an element of {wanted} has no energy at level {higher.verifier.level}: {counted(failed)}"
+        )
     path = out if out is not None else Path(f"{wanted}-{level.replace(':', '_')}.parquet")
-    write_references(path, made.entries)
+    write_references(path, made)
     _table(made, below)
-    if phases.failed:
-        say(f"left out: {', '.join(f'{cause} {n}' for cause, n in phases.failed.items())}")
+    if failed:
+        say(f"left out: {counted(failed)}")
     say(f"reference set {made.id} at level {made.level}: {len(made)} phases written to {path}")
 
 
-def _system(text: str) -> str:
-    from gnome_lite.core.crystals import atomic_number
-    from gnome_lite.core.errors import ConfigError
-
-    elements = sorted(set(text.split("-")))
-    try:
-        for element in elements:
-            atomic_number(element)
-    except ValueError as error:
-        raise ConfigError(f"chemical system {text!r}: {error}; write e.g. Mg-O") from error
-    return "-".join(elements)
-
-
 def _arguments(words: list[str]) -> dict[str, Any]:
-    """Keyword arguments; each value is TOML, or else plain text."""
+    """Return the calculator's keyword arguments; each value is TOML, or else plain text."""
     from gnome_lite.core.errors import ConfigError
 
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not (key and equals):
             raise ConfigError(f"--set {word}: write KEY=VALUE, e.g. --set ecut_ev=500")
         try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
+            arguments[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
-            found[key] = value
-    return found
+            arguments[key] = value
+    return arguments
 
 
 def _config(
     system: str, level: str, campaign: Path | None, arguments: dict[str, Any], single_point: bool
 ) -> CampaignConfig:
-    """The campaign's own configuration, or the bundled one, with this level on its ladder."""
-    from gnome_lite.config import CampaignConfig, Level
+    """Return the campaign's settings with this level above its first."""
+    from gnome_lite.config import Level
 
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     settings = config.verify.level.get(level, Level())
     changed: dict[str, Any] = {"calculator_kwargs": {**settings.calculator_kwargs, **arguments}}
     if single_point:
@@ -113,24 +108,19 @@ def _config(
 
 
 def _table(made: PhaseSet, below: PhaseSet) -> None:
-    """Each phase at both levels."""
+    """Print each phase with its formation energy and volume at both levels."""
     import numpy as np
-    from rich.table import Table
 
     from gnome_lite.stability.hull import build_hull
 
-    inside = {e.id: (e, float(f)) for e, f in zip(below.entries, below.e_form_ev_per_atom, strict=True)}
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("phase", "formula", "sites"):
-        table.add_column(name, no_wrap=True)
-    for name in ("formed with", "above hull", f"formed with, {below.level}", "Å^3/atom", f"Å^3/atom, {below.level}"):
-        table.add_column(name, justify="right", no_wrap=True)
-    distances = np.maximum(build_hull(made, []).distances(made.crystals.counts, made.e_form_ev_per_atom), 0.0)
-    for e, form, above in zip(made.entries, made.e_form_ev_per_atom, distances, strict=True):
-        old, old_form = inside[e.id]
+    at_first = {e.id: (e, float(f)) for e, f in zip(below, below.e_form_ev_per_atom, strict=True)}
+    distances = np.maximum(build_hull(made).distances(made.crystals.counts, made.e_form_ev_per_atom), 0.0)
+    rows = []
+    for e, form, above in zip(made, made.e_form_ev_per_atom, distances, strict=True):
+        old, old_form = at_first[e.id]
         n = len(e.crystal)
-        volumes = (f"{e.crystal.volume / n:.2f}", f"{old.crystal.volume / n:.2f}")
-        table.add_row(
-            e.id, e.crystal.reduced_formula, str(n), f"{form:+.3f}", f"{above:.3f}", f"{old_form:+.3f}", *volumes
-        )
-    console().print(table)
+        energies = f"{form:+.3f}", f"{above:.3f}", f"{old_form:+.3f}"
+        volumes = f"{e.crystal.volume / n:.2f}", f"{old.crystal.volume / n:.2f}"
+        rows.append((e.id, e.crystal.reduced_formula, str(n), *energies, *volumes))
+    numbers = ("formed with", "above hull", f"formed with, {below.level}", "Å^3/atom", f"Å^3/atom, {below.level}")
+    print_table(("phase", "formula", "sites", *numbers), rows, right=numbers)

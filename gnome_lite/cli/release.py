@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import Home, known_of, say, store_of
+from gnome_lite.cli.common import Home, phases_of, say, show_progress, store_of
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
@@ -28,22 +27,21 @@ def release(
     if check:
         from gnome_lite.sources.release_reader import check_files
 
-        n = check_files(directory)
-        typer.echo(f"{directory}: {n} files as they were written")
+        typer.echo(f"{directory}: {check_files(directory)} files as they were written")
         return
     from gnome_lite.predict.train import in_training
-    from gnome_lite.report.progress import progress_on
     from gnome_lite.report.release_writer import write_release
-    from gnome_lite.store.query import Query
 
     store = store_of(home)
-    known = known_of(home, campaign)
-    crystals = store.query(Query(novel=None if all else True, campaign=campaign))
-    mine = [_facts(c) for c in store.status().campaigns if c.name in known.campaigns]
-    with progress_on(sys.stderr) as progress:
+    phases = phases_of(home, campaign)
+    wanted = {"novel": None if all else True, "campaign": campaign}
+    campaigns = [c for c in store.status().campaigns if c.reference_set_id == phases.id]
+    levels = sorted({at.level for c in campaigns for at in c.levels if campaign in (None, c.name)})
+    with show_progress() as progress:
         made = write_release(
-            directory, known, crystals, licence=licence, near_hull_ev_per_atom=near_hull,
-            in_training=in_training, campaigns=mine, progress=progress,
+            directory, phases, store.query(**wanted), licence=licence, near_hull_ev_per_atom=near_hull,
+            in_training=in_training, campaigns=[_facts(c) for c in campaigns], progress=progress,
+            other_levels=[c for level in levels for c in store.query(**wanted, level=level)],
         )  # fmt: skip
     for name in (*made.files, "SHA256SUMS"):
         typer.echo(directory / name)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, settings_of
-from gnome_lite.cli.errors import Invocation
+from gnome_lite.cli.common import (
+    CampaignFile,
+    Home,
+    config_of,
+    local_prefect,
+    print_line,
+    settings_of,
+    show_progress,
+)
 from gnome_lite.core.errors import SourceError
 
 if TYPE_CHECKING:
@@ -33,25 +39,24 @@ def info(
     ] = None,
 ) -> None:
     """Describe the reference set: level, size, elements, sources and licences; draw and compare it if asked to."""
-    references = _references(data)
-    out = console()
+    from gnome_lite.sources.bundled_seed import SeedSource
 
-    def line(text: str) -> None:
-        out.print(text, highlight=False, markup=False, soft_wrap=True)
-
+    references = SeedSource(None if data is None else data / "references.parquet").load()
     crystals = references.crystals
     kinds = Counter(int(n) for n in (crystals.counts > 0).sum(axis=1))
     names = {1: "elements", 2: "binaries", 3: "ternaries", 4: "quaternaries"}
-    line(f"reference set {references.id}: {len(references)} entries at level {references.level}")
-    line(", ".join(f"{n} {names.get(k, f'with {k} elements')}" for k, n in sorted(kinds.items())))
-    line(f"{len(references.elemental_ev_per_atom)} elements: {' '.join(references.elemental_ev_per_atom)}")
-    from_where = Counter((source.split(":")[0], licence) for source, licence, n in references.sources for _ in range(n))
+    print_line(f"reference set {references.id}: {len(references)} entries at level {references.level}")
+    print_line(", ".join(f"{n} {names.get(k, f'with {k} elements')}" for k, n in sorted(kinds.items())))
+    print_line(f"{len(references.elemental_ev_per_atom)} elements: {' '.join(references.elemental_ev_per_atom)}")
+    from_where = Counter(
+        (source.split(":")[0], licence) for source, licence, n in references.source_counts for _ in range(n)
+    )
     for (source, licence), n in from_where.most_common():
-        line(f"{n:6d}  {source}  ({licence})")
+        print_line(f"{n:6d}  {source}  ({licence})")
     if compare is not None:
-        from gnome_lite.sources.compare import compare_elements, markdown, read_elemental_energies
+        from gnome_lite.sources.compare import elemental_table, read_elemental_energies
 
-        line("\n" + markdown(compare_elements(references, read_elemental_energies(compare))))
+        print_line("\n" + elemental_table(references.elemental_ev_per_atom, read_elemental_energies(compare)))
     if figure is not None:
         from gnome_lite.config import DEFAULT_ELEMENTS
         from gnome_lite.report.coverage import coverage_figure
@@ -64,7 +69,7 @@ def info(
             coverage_figure(sheet, title).savefig(figure)
         except (OSError, ValueError) as error:
             raise SourceError(f"cannot draw {figure}: {error}; name a PNG in a directory you can write") from error
-        line(f"drawn: {figure}")
+        print_line(f"drawn: {figure}")
     if labels:
         _beside_labels(references, labels)
 
@@ -77,36 +82,26 @@ def build(
     home: Home = None,
 ) -> None:
     """Make the reference set: relax elements, prototypes and compounds. Hours; a killed build goes on."""
-    from flows.local import local_server, prepare_environment
-
     settings = settings_of(home)
-    invocation = context.find_object(Invocation) or Invocation(debug=False)
-    prepare_environment(settings, invocation.debug)
-    from gnome_lite.report.progress import progress_on
-
-    with progress_on(sys.stderr) as progress:
-        progress("prefect", 0, 0, "starting")
-        from flows.discovery import showing
+    with local_prefect(settings, bool(context.obj)):
         from flows.seed_build import seeding
 
         results_log = (settings.home / "seed" / "ledger.jsonl").resolve()
-        with local_server(), showing(progress):
-            made = seeding(str(out), str(results_log), compounds)
+        made = seeding(str(out), str(results_log), compounds)
     for name, figure in made.items():
         typer.echo(f"{name}: {figure}")
 
 
 @app.command()
 def gases(
-    campaign: Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")] = None,
+    campaign: CampaignFile = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: in the home's references.")] = None,
     home: Home = None,
 ) -> None:
     """Relax dry ice and ice with the campaign's calculator: `analyse` needs them for reactions with CO2 and H2O."""
     from gnome_lite.assemble import level_of, make_molecules, molecules_file
-    from gnome_lite.config import CampaignConfig
 
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+    config = config_of(campaign)
     settings = settings_of(home)
     for entry in make_molecules(config, settings, out):
         name = entry.source.rpartition(": ")[2]
@@ -115,15 +110,14 @@ def gases(
 
 
 def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:
-    """How far formation energies are from those of the same structures elsewhere."""
+    """Print how far formation energies are from those of the same structures in tables."""
     import numpy as np
 
     from gnome_lite.assemble import make_novelty
-    from gnome_lite.report.progress import progress_on
     from gnome_lite.seed.statistics import compare_labels
     from gnome_lite.sources.labelled import read_labelled
 
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         for path in labels:
             found = compare_labels(references, read_labelled(path), make_novelty(), progress)
             off = 1000 * found.difference_ev_per_atom
@@ -134,9 +128,3 @@ def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:
                     f"median {np.median(off):+.0f}, mean absolute {np.abs(off).mean():.0f}"
                 )
             typer.echo(said)
-
-
-def _references(data: Path | None) -> PhaseSet:
-    from gnome_lite.sources.bundled_seed import SeedSource
-
-    return SeedSource(None if data is None else data / "references.parquet").load()

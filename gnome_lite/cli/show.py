@@ -1,4 +1,4 @@
-"""`show`: everything the store knows of one crystal, from its lineage to its last verdict."""
+"""`show`: everything the store knows of one crystal, from its lineage to its last verdict at each level."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, settings_of, store_of
-from gnome_lite.cli.query import number, yes_no
+from gnome_lite.cli.common import Home, console, number, print_line, settings_of, store_of, yes_no
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console
-
     from gnome_lite.core.crystals import Crystal
     from gnome_lite.core.records import Verdict
     from gnome_lite.store.lineage import CrystalHistory, IssuedVerdict
-    from gnome_lite.store.status import CampaignStatus
 
 
 def show(
@@ -26,151 +22,148 @@ def show(
     home: Home = None,
 ) -> None:
     """Print everything known of one crystal, with its lineage."""
-    store = store_of(home)
-    history = store.show(id)
-    campaigns = {c.name: c for c in store.status().campaigns}
-    out = console()
-    _heading(out, history, campaigns)
+    history = store_of(home).show(id)
+    _heading(history)
+    for verdict in history.standing.values():
+        _standing(verdict)
     if dft:
-        _by_dft(out, history, home)
-    _crystals(out, history)
-    _predictions(out, history)
-    _verdicts(out, history)
-    _lineage(out, history)
+        _by_dft(history, home)
+    _crystals(history)
+    _predictions(history)
+    _verdicts(history)
+    _lineage(history)
 
 
-def standing(verdict: IssuedVerdict, campaign: CampaignStatus | None) -> str:
-    """What a verdict means, in the words that keep it from meaning more."""
-    v = verdict.verdict
-    against = f"hull {v.hull_id}"
-    if campaign is not None:
-        against = f"reference set {campaign.reference_set_id} ({campaign.n_references} entries), {against}"
+def _meaning(verdict: IssuedVerdict) -> str:
+    """Return what a verdict means, in the words that keep it from meaning more."""
+    v, against = verdict.verdict, f"hull {verdict.verdict.hull_id or 'of that level'}"
+    if verdict.reference_set_id:
+        size = f" ({verdict.n_references} entries)" if verdict.n_references is not None else ""
+        against = f"reference set {verdict.reference_set_id}{size}, {against}"
     away = "" if v.stable else f", {1000 * v.e_above_hull_ev_per_atom:.1f} meV/atom above the hull,"
-    return f"{_word(v)}{away} at level {v.level} relative to {against}"
+    return f"surrogate-{'' if v.stable else 'un'}stable{away} at level {v.level} relative to {against}"
 
 
-def _word(verdict: Verdict) -> str:
-    return "surrogate-stable" if verdict.stable else "surrogate-unstable"
-
-
-def _heading(out: Console, history: CrystalHistory, campaigns: dict[str, CampaignStatus]) -> None:
-    _say(out, f"{history.candidate.id}  {history.formula}  ({history.chemical_system})", style="bold")
+def _heading(history: CrystalHistory) -> None:
+    print_line(f"{history.candidate.id}  {history.formula}  ({history.chemical_system})", style="bold")
     if not history.verdicts:
         failed = [v.verification for v in history.verifications if v.verification.failure is not None]
         why = f"verification failed: {failed[-1].failure} ({failed[-1].detail})" if failed else "not verified yet"
-        _say(out, f"no verdict; {why}")
+        print_line(f"no verdict; {why}")
         return
-    last = history.verdicts[-1]
-    v = last.verdict
-    _say(out, standing(last, campaigns.get(last.campaign)))
-    _say(out, "not a DFT or experimental verdict unless that level is one")
+    first, *higher = history.standing.values()
+    for verdict in (first, *higher):
+        print_line(_meaning(verdict))
+    print_line("not a DFT or experimental verdict unless that level is one")
+    v = first.verdict
     nearest = f"; nearest known: {v.nearest_known}" if v.nearest_known else ""
-    _say(out, f"novel: {yes_no(v.novel)}{nearest}; ordering suspect: {yes_no(v.ordering_suspect)}")
+    print_line(f"novel: {yes_no(v.novel)}{nearest}; ordering suspect: {yes_no(v.ordering_suspect)}")
     if v.prototype:
         like = f", as in {v.credibility.analogue}" if v.credibility.analogue else ""
         new = " (no crystal known before has it)" if v.credibility.new_prototype else ""
-        _say(out, f"prototype: {v.prototype}{new}{like}")
+        print_line(f"prototype: {v.prototype}{new}{like}")
     for flag in v.credibility.flags:
-        _say(out, f"beware: {flag}")
-    _section(out, "Energies, eV/atom")
-    _say(out, f"formation energy      {v.e_form_ev_per_atom:+.4f}")
-    _say(out, f"energy above hull     {v.e_above_hull_ev_per_atom:+.4f}")
-    _say(out, f"decomposition energy  {v.decomposition_ev_per_atom:+.4f}  (relative to all other phases)")
+        print_line(f"beware: {flag}")
+
+
+def _standing(issued: IssuedVerdict) -> None:
+    """Print the energies of a crystal at one level."""
+    v = issued.verdict
+    _section(f"Energies at {v.level}, eV/atom")
+    print_line(f"formation energy      {v.e_form_ev_per_atom:+.4f}")
+    print_line(f"energy above hull     {v.e_above_hull_ev_per_atom:+.4f}")
+    print_line(f"decomposition energy  {v.decomposition_ev_per_atom:+.4f}  (relative to all other phases)")
     if v.products:
         parts = " + ".join(f"{share:.3f} {formula} [{entry}]" for entry, formula, share in v.products)
-        _say(out, f"competing phases (fractions of atoms): {parts}")
+        print_line(f"competing phases (fractions of atoms): {parts}")
 
 
-def _by_dft(out: Console, history: CrystalHistory, home: Path | None) -> None:
-    """What a Δ-model makes of the verified crystal, where one is shipped for its level."""
-    from gnome_lite.assemble import dft_correction, open_known, shipped_delta
+def _by_dft(history: CrystalHistory, home: Path | None) -> None:
+    """Print the DFT-corrected formation energy of a verified crystal, where a Δ-model is shipped for its level."""
+    from gnome_lite.assemble import dft_correction, open_phases, shipped_delta
 
-    last = history.verdicts[-1] if history.verdicts else None
+    last = next(iter(history.standing.values()), None)
     if last is None or shipped_delta(last.verdict.level) is None:
         return
-    known = open_known(settings_of(home), last.campaign)
-    if known.level != last.verdict.level or history.candidate.id not in known:
+    phases = open_phases(settings_of(home), last.campaign)
+    if phases.level != last.verdict.level or history.candidate.id not in phases:
         return
-    (outlook,) = dft_correction(known, [history.candidate.id])
-    if outlook is not None:
-        energy = f"{outlook.e_form_ev_per_atom:+.4f} ± {outlook.spread_ev_per_atom:.4f}"
-        _say(out, f"corrected formation   {energy}  ({outlook.target})")
-        _say(out, f"P(DFT-stable) {outlook.p_stable:.2f} among the phases known, by {outlook.model_id}")
+    (corrected,) = dft_correction(phases, [history.candidate.id])
+    if corrected is not None:
+        energy = f"{corrected.e_form_ev_per_atom:+.4f} ± {corrected.spread_ev_per_atom:.4f}"
+        print_line(f"corrected formation   {energy}  ({corrected.target})")
+        print_line(f"P(DFT-stable) {corrected.p_stable:.2f} among the phases known, by {corrected.model_id}")
 
 
-def _crystals(out: Console, history: CrystalHistory) -> None:
+def _crystals(history: CrystalHistory) -> None:
     for issued in history.verifications:
         v = issued.verification
         state = f"failed: {v.failure} ({v.detail})" if v.failure is not None else "relaxed"
-        _section(out, f"Verification at {v.level}, campaign {issued.campaign}, round {issued.round}: {state}")
-        _say(
-            out,
+        _section(f"Verification at {v.level}, campaign {issued.campaign}, round {issued.round}: {state}")
+        print_line(
             f"energy {number(v.energy_ev if v.ok else None, 6)} eV, largest force {v.max_force_ev_per_ang:.4f} eV/Å, "
             f"{v.n_steps} steps, {v.seconds:.1f} s",
         )
         if issued.space_group_number is not None:
-            _say(out, f"space group {issued.space_group} ({issued.space_group_number})")
+            print_line(f"space group {issued.space_group} ({issued.space_group_number})")
         if v.ok:
-            _cell(out, v.crystal)
-    _section(out, f"As proposed in {', '.join(f'{c} round {r}' for c, r in history.campaigns)}")
-    _cell(out, history.candidate.crystal)
+            _cell(v.crystal)
+    _section(f"As proposed in {', '.join(f'{c} round {r}' for c, r in history.campaigns)}")
+    _cell(history.candidate.crystal)
 
 
-def _cell(out: Console, crystal: Crystal) -> None:
-    import numpy as np
-
+def _cell(crystal: Crystal) -> None:
+    """Print lattice parameters and fractional coordinates."""
     from gnome_lite.core.crystals import symbol
 
-    lengths = np.linalg.norm(crystal.lattice, axis=1)
-    unit = crystal.lattice / lengths[:, None]
-    angles = np.degrees(np.arccos(np.clip([unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]], -1, 1)))
-    _say(
-        out,
-        f"a b c {' '.join(f'{x:.4f}' for x in lengths)} Å, angles {' '.join(f'{x:.2f}' for x in angles)}°, "
+    a, b, c, alpha, beta, gamma = crystal.to_ase().cell.cellpar()
+    print_line(
+        f"a b c {a:.4f} {b:.4f} {c:.4f} Å, angles {alpha:.2f} {beta:.2f} {gamma:.2f}°, "
         f"volume {crystal.volume:.2f} Å^3, {len(crystal)} atoms",
     )
     for z, x in zip(crystal.numbers, crystal.frac_coords.round(5) % 1.0, strict=True):
-        _say(out, f"  {symbol(z):<2} {x[0]:9.5f} {x[1]:9.5f} {x[2]:9.5f}")
+        print_line(f"  {symbol(z):<2} {x[0]:9.5f} {x[1]:9.5f} {x[2]:9.5f}")
 
 
-def _predictions(out: Console, history: CrystalHistory) -> None:
+def _predictions(history: CrystalHistory) -> None:
     if history.predictions:
-        _section(out, "Predictions before verification, eV/atom")
-    roles = {(s.campaign, s.round): f"{s.role}, rank {s.rank + 1}" for s in history.selections}
-    verified = history.verdicts[-1].verdict if history.verdicts else None
+        _section("Predictions before verification, eV/atom")
+    roles = {(s.campaign, s.round): f"{s.role}, rank {s.rank + 1}" for s in history.selections if s.own}
+    last = next(iter(history.standing.values()), None)
+    verified = None if last is None else last.verdict
     for issued in history.predictions:
         p = issued.prediction
         error = ""
         if verified is not None:
             error = f", off by {1000 * (p.e_form_ev_per_atom - verified.e_form_ev_per_atom):+.0f} meV/atom"
         role = roles.get((issued.campaign, issued.round), "not chosen")
-        _say(
-            out,
+        print_line(
             f"{issued.campaign} round {issued.round}: formation {p.e_form_ev_per_atom:+.3f} "
             f"(spread {p.spread_ev_per_atom:.3f}{error}), hull {p.e_above_hull_ev_per_atom:+.3f}, "
             f"P(stable) {p.p_stable:.2f}, model {p.model_id}; {role}",
         )
 
 
-def _verdicts(out: Console, history: CrystalHistory) -> None:
+def _verdicts(history: CrystalHistory) -> None:
     if history.verdicts:
-        _section(out, "Verdicts, oldest first")
-    last: dict[str, Verdict] = {}
+        _section("Verdicts, oldest first")
+    last: dict[tuple[str, str], Verdict] = {}
     for issued in history.verdicts:
         v = issued.verdict
         cause = "" if issued.cause == "judged" else f", re-issued {issued.issued_at[:10]} for {issued.cause}"
-        _say(
-            out,
-            f"{issued.campaign} round {issued.round}{cause}: {_word(v)}, {v.e_above_hull_ev_per_atom:.4f} above "
-            f"hull {v.hull_id}, decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
+        print_line(
+            f"{issued.campaign} round {issued.round}{cause}: surrogate-{'' if v.stable else 'un'}stable, "
+            f"{v.e_above_hull_ev_per_atom:.4f} above hull {v.hull_id or '-'}, "
+            f"decomposition {v.decomposition_ev_per_atom:+.4f}, level {v.level}",
         )
-        if issued.campaign in last:
-            _say(out, f"  moved: {how_moved(last[issued.campaign], v)}")
-        last[issued.campaign] = v
+        key = issued.campaign, v.level
+        if key in last:
+            print_line(f"  moved: {_how_moved(last[key], v)}")
+        last[key] = v
 
 
-def how_moved(before: Verdict, now: Verdict) -> str:
-    """The difference of two verdicts of one crystal in words, energies in meV/atom."""
+def _how_moved(before: Verdict, now: Verdict) -> str:
+    """Return the difference of two verdicts of one crystal in words, energies in meV/atom."""
     said = []
     for name, old, new in (
         ("formation energy", before.e_form_ev_per_atom, now.e_form_ev_per_atom),
@@ -191,23 +184,19 @@ def how_moved(before: Verdict, now: Verdict) -> str:
     return "; ".join(said) or "by less than 0.05 meV/atom"
 
 
-def _lineage(out: Console, history: CrystalHistory) -> None:
+def _lineage(history: CrystalHistory) -> None:
     from rich.tree import Tree
 
-    _section(out, "Lineage")
+    _section("Lineage")
     steps = list(history.lineage)[::-1]
     names = [f"{a.id} {a.formula}" if a.formula else f"{a.id} (reference set)" for a in steps]
     changes = [a.change or "" for a in steps[1:]] + [history.candidate.change]
     root = branch = Tree(names[0] if names else "no parent", highlight=False)
     for name, change in zip([*names[1:], f"{history.candidate.id} {history.formula}"], changes, strict=False):
         branch = branch.add(f"{name}  by {change}" if change else name)
-    out.print(root, markup=False)
+    console().print(root, markup=False)
 
 
-def _section(out: Console, title: str) -> None:
-    _say(out, "")
-    _say(out, title, style="bold")
-
-
-def _say(out: Console, text: str, style: str | None = None) -> None:
-    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+def _section(title: str) -> None:
+    print_line("")
+    print_line(title, style="bold")

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, store_of
+from gnome_lite.cli.common import Home, counted, print_line, print_table, say, store_of
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from gnome_lite.core.records import Verification
-    from gnome_lite.store.database import SqlStore
-    from gnome_lite.store.status import CampaignStatus, RoundStatus
+    from gnome_lite.store.status import CampaignStatus
 
 
 def status(
@@ -27,112 +24,67 @@ def status(
     """Show campaigns, rounds and failures."""
     store = store_of(home)
     found = store.status()
-    out = console()
-    out.print(
+    print_line(
         f"store {found.name} (schema {found.schema_version}): "
-        f"{found.candidates} candidates, {found.verifications} verified",
-        highlight=False,
-        markup=False,
+        f"{found.candidates} candidates, {found.verifications} verified"
     )
-    quarantined: list[Verification] = []
+    failed: list[Verification] = []
     for campaign in found.campaigns:
-        _print_campaign(out, campaign)
+        _print_campaign(campaign)
         if failures:
-            quarantined += _print_failures(out, store, campaign)
+            levels = [campaign.level, *(at.level for at in campaign.levels)]
+            verified = [v for level in levels for v in store.verifications(level, campaign.name)]
+            failed += _print_failures([v for v in verified if v.failure is not None])
     if crystals is not None:
-        _write(crystals, quarantined)
+        _write(crystals, failed)
 
 
-def _print_campaign(out: Console, campaign: CampaignStatus) -> None:
-    from rich.table import Table
-
+def _print_campaign(campaign: CampaignStatus) -> None:
     wanted = int(campaign.config["rounds"])
     done = sum("report" in r.steps for r in campaign.rounds)
     state = "finished" if done >= wanted else f"round {done + 1} of {wanted} under way or stopped"
-    out.print(
+    print_line(
         f"\ncampaign {campaign.name}: {done} of {wanted} rounds, {state}\n"
         f"  begun {campaign.begun_at}, level {campaign.level}, "
-        f"reference set {campaign.reference_set_id} ({campaign.n_references} entries)",
-        highlight=False,
-        markup=False,
+        f"reference set {campaign.reference_set_id} ({campaign.n_references} entries)"
     )
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    columns = (
-        "round",
-        "candidates",
-        "predicted",
-        "selected",
-        "verified",
-        "failed",
-        "stable so far",
-        "novel",
-        "last step",
-    )
-    for name in columns:
-        table.add_column(name, justify="left" if name == "last step" else "right", no_wrap=True)
+    numbers = ("round", "candidates", "predicted", "selected", "verified", "failed", "stable so far", "novel")
+    rows = []
     for r in campaign.rounds:
         counts = (r.round, r.candidates, r.predicted, r.selected, r.verified, r.failed, r.stable, r.novel)
-        table.add_row(*map(str, counts), _last_step(r))
-    out.print(table)
-    _print_ladder(out, campaign)
+        rows.append((*map(str, counts), list(r.steps)[-1] if r.steps else "-"))
+    print_table((*numbers, "last step"), rows, right=numbers)
+    # How the crystals verified at higher levels stand there now; `query --level` lists them.
+    for at in campaign.levels:
+        phases_failed = sum((at.figures.get("phases_failed") or {}).values())
+        lacking = f"; {phases_failed} competing phases failed" if phases_failed else ""
+        print_line(
+            f"level {at.level}: {at.verified} of {at.selected} verified, {at.failed} failed, {at.stable} of "
+            f"{at.judged} on the hull there{lacking}"
+        )
     for round, model in campaign.models[-1:]:
         error = 1000 * model.holdout_mae_ev_per_atom
-        out.print(
-            f"model {model.id} after round {round}: {error:.0f} meV/atom on {model.n_holdout} held-out crystals",
-            highlight=False,
-            markup=False,
-        )
+        print_line(f"model {model.id} after round {round}: {error:.0f} meV/atom on {model.n_holdout} held-out crystals")
     if campaign.failures:
-        causes = ", ".join(f"{cause} {n}" for cause, n in campaign.failures.items())
-        out.print(f"failures: {causes}", highlight=False, markup=False)
+        print_line(f"failures: {counted(campaign.failures)}")
 
 
-def _last_step(r: RoundStatus) -> str:
-    return list(r.steps)[-1] if r.steps else "-"
-
-
-def _print_ladder(out: Console, campaign: CampaignStatus) -> None:
-    """How those that climbed stand at each level, in the last round that climbed."""
-    climbed = [r.steps["climb"]["levels"] for r in campaign.rounds if "climb" in r.steps]
-    for name, level in (climbed[-1] if climbed else {}).items():
-        lacking = f", {sum(level['phases_failed'].values())} competing phases failed" if level["phases_failed"] else ""
-        out.print(
-            f"ladder, {name}: {level['verified']} climbed, {level['failed']} failed, {level['stable']} of "
-            f"{level['judged']} still on the hull at level {level['level']} ({level['phases']} phases{lacking})",
-            highlight=False,
-            markup=False,
-        )
-        for c in level["standing"]:
-            above, form = c["e_above_hull_ev_per_atom"], c["e_form_ev_per_atom"]
-            words = f"  {c['id']}  {c['formula']:12s} {above:.4f} eV/atom above the hull, formed with {form:+.4f}"
-            out.print(words, highlight=False, markup=False)
-
-
-def _print_failures(out: Console, store: SqlStore, campaign: CampaignStatus) -> list[Verification]:
-    """Those in quarantine: never selected again, kept as far as they got."""
-    from rich.table import Table
-
-    climbed = [r.steps["climb"]["levels"] for r in campaign.rounds if "climb" in r.steps]
-    levels = dict.fromkeys([campaign.level, *(at["level"] for levels in climbed for at in levels.values())])
-    failed = [v for level in levels for v in store.verifications(level, campaign.name) if v.failure is not None]
+def _print_failures(failed: list[Verification]) -> list[Verification]:
+    """Print the failed verifications of a campaign, whose crystals are never selected again, and return them."""
     if not failed:
-        out.print("no failures", highlight=False)
+        print_line("no failures")
         return failed
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("id", "formula", "sites", "steps", "level", "cause", "detail"):
-        table.add_column(name, no_wrap=name != "detail", overflow="fold")
+    rows = []
     for v in failed:
         size, steps = str(len(v.crystal)), str(v.n_steps)
-        table.add_row(v.candidate_id, v.crystal.reduced_formula, size, steps, v.level, str(v.failure), v.detail)
-    out.print(table)
+        rows.append((v.candidate_id, v.crystal.reduced_formula, size, steps, v.level, str(v.failure), v.detail))
+    print_table(("id", "formula", "sites", "steps", "level", "cause", "detail"), rows, wrapped=["detail"])
     return failed
 
 
 def _write(path: Path, failed: list[Verification]) -> None:
-    """All of them as one extxyz file, each with its id, cause and detail."""
+    """Write them to one extxyz file, each with its id, cause and detail."""
     from ase.io import write
-
-    from gnome_lite.cli.common import say
 
     images = []
     for v in failed:

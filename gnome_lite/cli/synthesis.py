@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from dataclasses import asdict
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from gnome_lite.cli.common import Home, References, console, known_of, say, split_list
+from gnome_lite.cli.common import (
+    FORMAT,
+    Home,
+    References,
+    Temperature,
+    phases_of,
+    print_json,
+    print_table,
+    say,
+    split_list,
+)
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
     from gnome_lite.analysis.synthesis_routes import Synthesis
-
-
-class Format(StrEnum):
-    TABLE = "table"
-    JSON = "json"
 
 
 def synthesis(
@@ -30,13 +32,11 @@ def synthesis(
         float, typer.Option("--e-hull-max", metavar="EV", help="Of precursors, above the hull, eV/atom.")
     ] = 0.05,
     metals: Annotated[bool, typer.Option("--metals", help="Pure metals may be precursors, as for alloys.")] = False,
-    temperature: Annotated[
-        float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
-    ] = None,
+    temperature: Temperature = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many sets.")] = 10,
     campaign: Campaign = None,
     references: References = None,
-    format: Annotated[Format, typer.Option("--format", "-f", help="Of the output.")] = Format.TABLE,
+    format: Annotated[Literal["table", "json"], FORMAT] = "table",
     home: Home = None,
 ) -> None:
     """Rank sets of precursors by reaction energy and by how far the crystal lies below all that may form instead.
@@ -44,20 +44,21 @@ def synthesis(
     Precursors are phases of the reference set; CO2, H2O and O2 may be given off where their energies are known.
     """
     from gnome_lite.analysis.gases import gases_of
+    from gnome_lite.analysis.lookup import find_phase
     from gnome_lite.analysis.synthesis_routes import synthesis as find
 
-    known = known_of(home, campaign, references)
-    phases = known.phases()
+    phases = phases_of(home, campaign, references)
     taken_up = gases_of(phases, split_list(uptake), temperature) if uptake else []
     found = find(
-        phases, phases.find(crystal), gases_of(phases, (), temperature), taken_up, max_precursors=max_precursors,
+        phases, find_phase(phases, crystal), gases_of(phases, (), temperature), taken_up, max_precursors=max_precursors,
         e_above_hull_max=e_hull_max, metals=metals, limit=limit,
     )  # fmt: skip
-    if format is Format.JSON:
+    if format == "json":
         routes = [asdict(r) | {"equation": str(r.equation)} for r in found.routes]
-        sys.stdout.write(json.dumps(asdict(found) | {"routes": routes, "level": phases.level}, indent=1) + "\n")
+        print_json(asdict(found) | {"routes": routes, "level": phases.level})
         return
-    _print(found)
+    if found.routes:
+        _print(found)
     stands = "below" if found.inverse_hull_ev_per_atom >= 0 else "above"
     distance = 1000 * abs(found.inverse_hull_ev_per_atom)
     say(
@@ -72,18 +73,10 @@ def synthesis(
 
 
 def _print(found: Synthesis) -> None:
-    from rich.table import Table
-
-    if not found.routes:
-        return
-    table = Table(header_style="bold", pad_edge=False, box=None)
-    for name in ("reaction, eV/atom", "inverse hull, eV/atom", "rivals"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("strongest rival", no_wrap=True)
-    table.add_column("equation", overflow="fold")
+    numbers = ("reaction, eV/atom", "inverse hull, eV/atom", "rivals")
+    rows = []
     for r in found.routes:
         rival = "-" if r.strongest_rival is None else f"{r.strongest_rival[0]} ({r.strongest_rival[1]:+.3f})"
-        table.add_row(
-            f"{r.energy_ev_per_atom:+.4f}", f"{r.inverse_hull_ev_per_atom:+.4f}", str(r.rivals), rival, str(r.equation)
-        )
-    console().print(table)
+        energies = f"{r.energy_ev_per_atom:+.4f}", f"{r.inverse_hull_ev_per_atom:+.4f}"
+        rows.append((*energies, str(r.rivals), rival, str(r.equation)))
+    print_table((*numbers, "strongest rival", "equation"), rows, right=numbers, wrapped=["equation"])

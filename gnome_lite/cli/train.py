@@ -1,14 +1,13 @@
-"""`train`: an ensemble from nothing, on the bundled seed or on a user's labelled crystals, with its figures."""
+"""`train`: an ensemble from random weights, on the bundled seed or on labelled crystals of one's own, with plots."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import say
+from gnome_lite.cli.common import config_of, say, show_progress, split_system
 
 if TYPE_CHECKING:
     from gnome_lite.core.records import TrainingSet
@@ -19,34 +18,33 @@ def train(
         Path | None,
         typer.Argument(help="Directory of the ensemble. Default: data/models/base-LEVEL or composition-LEVEL."),
     ] = None,
-    pretrain: Annotated[bool, typer.Option("--pretrain", help="From nothing (a campaign retrains by itself).")] = False,
+    pretrain: Annotated[bool, typer.Option("--pretrain", help="Train from random weights.")] = False,
     labels: Annotated[
         list[Path] | None,
         typer.Option(help="CSV tables with columns cif, formation_energy_per_atom. Default: the bundled seed."),
     ] = None,
     level: Annotated[str | None, typer.Option(help="Level of theory of the labels, e.g. mp-GGA_GGA+U-MP2020.")] = None,
     compositions: Annotated[
-        bool, typer.Option("--compositions", help="Networks that read formulas: they screen those to search at random.")
+        bool, typer.Option("--compositions", help="Networks of formulas, which screen those of random search.")
     ] = False,
     delta: Annotated[
-        bool, typer.Option("--delta", help="The Δ-model: corrects CHGNet's formation energies to those of --labels.")
+        bool, typer.Option("--delta", help="The Δ-model, from CHGNet's formation energies to those of --labels.")
     ] = False,
     without: Annotated[
-        str | None, typer.Option(metavar="Fe-Li-O", help="Of the Δ-model: learn from no crystal within these elements.")
+        str | None, typer.Option(metavar="Fe-Li-O", help="Δ-model: leave out crystals within these elements.")
     ] = None,
-    campaign: Annotated[Path | None, typer.Option(help="campaign.toml with a predict section.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers.")] = 0,
+    campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for its predict and expert sections.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
 ) -> None:
-    """Train an ensemble. A killed training goes on when it is asked for again.
+    """Train an ensemble.
 
-    Formulas are split by their md5: 85 % are trained on, the others are the hold-out it is judged by. Beside the
-    weights stand history.png (loss by epoch) and, of networks that read structures, parity.png (the hold-out).
+    Formulas are split by their md5: 85 % for training, the others as the hold-out. With the weights come history.png
+    (loss by epoch) and, for networks of structures, parity.png (the hold-out). The same call continues a training that
+    was killed.
     """
-    from gnome_lite.config import CampaignConfig
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.predict.composition_screen import train_compositions
     from gnome_lite.predict.predictor import train_base
-    from gnome_lite.report.progress import progress_on
 
     if delta:
         _delta(out, labels, level, without, seed)
@@ -57,14 +55,14 @@ def train(
         raise ConfigError("a campaign retrains in each round by itself: say --pretrain to train from nothing")
     if labels and level is None:
         raise ConfigError("--labels needs --level: energies of two levels never meet, e.g. --level mp-GGA_GGA+U-MP2020")
-    config = CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
-    known, inputs, of = _labelled(labels, level) if labels and level is not None else _seed()
+    config = config_of(campaign)
+    known, inputs, of = (_labelled(labels), None, level) if labels and level is not None else _seed()
     place = out if out is not None else Path("data/models") / f"{'composition' if compositions else 'base'}-{of}"
-    with progress_on(sys.stderr) as progress:
+    with show_progress() as progress:
         if compositions:
             model = train_compositions(known, of, place, seed, config.predict.processes, progress)
         else:
-            model = train_base(known, of, config.predict, place, seed, progress, inputs)
+            model = train_base(known, of, config.predict, place, seed, progress, inputs, config.expert)
     _draw(place)
     say(f"written to {place}, with its figures")
     typer.echo(
@@ -75,25 +73,17 @@ def train(
 
 def _delta(out: Path | None, labels: list[Path] | None, level: str | None, without: str | None, seed: int) -> None:
     from gnome_lite.assemble import make_describe
-    from gnome_lite.core.crystals import atomic_number
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.predict import delta
-    from gnome_lite.predict.build import join
     from gnome_lite.predict.delta_train import DeltaPlan, train_delta
-    from gnome_lite.report.progress import progress_on
-    from gnome_lite.sources.labelled import read_labelled
 
     if not labels or level is None:
         raise ConfigError("--delta learns from --labels CSV of --level, e.g. mp-GGA_GGA+U-MP2020: name both")
-    data = join([read_labelled(path) for path in labels])
+    data = _labelled(labels)
     corrects = "chgnet-0.3.0"
     place = out if out is not None else Path("data/models") / f"delta-{corrects}"
-    kept_out = tuple(e.strip() for e in without.split("-")) if without else ()
-    try:
-        [atomic_number(e) for e in kept_out]
-    except ValueError as error:
-        raise ConfigError(f"--without {without}: {error}") from error
-    with progress_on(sys.stderr) as progress:
+    kept_out = split_system(without) if without else ()
+    with show_progress() as progress:
         features = make_describe(corrects)(data.crystals, progress)
         model = train_delta(
             features, data.e_form_ev_per_atom, corrects, level, DeltaPlan(seed=seed), kept_out, progress
@@ -107,15 +97,15 @@ def _delta(out: Path | None, labels: list[Path] | None, level: str | None, witho
     )
 
 
-def _labelled(paths: list[Path], level: str) -> tuple[TrainingSet, TrainingSet | None, str]:
+def _labelled(paths: list[Path]) -> TrainingSet:
     from gnome_lite.predict.build import join
     from gnome_lite.sources.labelled import read_labelled
 
-    return join([read_labelled(path) for path in paths]), None, level
+    return join([read_labelled(path) for path in paths])
 
 
 def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
-    """The bundled crystals, and their unrelaxed inputs with the formation energies of what they relaxed to."""
+    """Return the bundled crystals, their unrelaxed inputs with the same formation energies, and their level."""
     from gnome_lite.core.records import TrainingSet
     from gnome_lite.sources.bundled_seed import SeedSource
 
@@ -125,10 +115,11 @@ def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
 
 
 def _draw(place: Path) -> None:
+    """Write the figures of an ensemble beside its weights."""
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.ensemble import Ensemble
     from gnome_lite.report.figures import png
-    from gnome_lite.report.training import history_figure, parity_figure
+    from gnome_lite.report.learning import history_figure, parity_figure
 
     made = checkpoint.read(place)
     (place / "history.png").write_bytes(png(history_figure(made.history, made.card.id)))

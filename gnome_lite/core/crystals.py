@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, SupportsInt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from gnome_lite.core.ragged import as_indices, rows_at
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -37,7 +40,7 @@ class Crystal:
 
     @classmethod
     def make(cls, numbers: ArrayLike, frac_coords: ArrayLike, lattice: ArrayLike) -> Crystal:
-        """Coerce and check shapes.
+        """Return a crystal with checked shapes and float64 and int64 arrays.
 
         Raises:
             ValueError: if shapes disagree, an atomic number is unknown or a number is not finite.
@@ -55,7 +58,7 @@ class Crystal:
 
     @classmethod
     def from_pymatgen(cls, structure: Structure) -> Crystal:
-        """From an ordered pymatgen `Structure` (oxidation states are dropped).
+        """Return the crystal of an ordered pymatgen `Structure`; oxidation states are dropped.
 
         Raises:
             ValueError: if the structure is disordered.
@@ -66,11 +69,11 @@ class Crystal:
 
     @classmethod
     def from_ase(cls, atoms: Atoms) -> Crystal:
-        """From a periodic ASE `Atoms`."""
+        """Return the crystal of a periodic ASE `Atoms`."""
         return cls.make(atoms.numbers, atoms.get_scaled_positions(wrap=False), atoms.cell.array)
 
     def as_lists(self) -> dict[str, list[Any]]:
-        """Plain lists for JSON; `Crystal.make(**lists)` is its inverse."""
+        """Return plain lists for JSON; `Crystal.make(**lists)` is its inverse."""
         return {
             "numbers": self.numbers.tolist(),
             "frac_coords": self.frac_coords.tolist(),
@@ -107,7 +110,7 @@ class Crystal:
 
     @property
     def reduced_formula(self) -> str:
-        """As pymatgen writes it, e.g. "LiFePO4"."""
+        """Reduced formula as pymatgen writes it, e.g. "LiFePO4"."""
         return reduced_formula(self.counts)
 
     @property
@@ -189,16 +192,14 @@ class CrystalBatch:
         return (self[i] for i in range(len(self)))
 
     def take(self, which: ArrayLike) -> CrystalBatch:
-        """The crystals at integer indices, or where a boolean mask [n] is true, in that order."""
-        index = np.asarray(which)
-        index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
-        sizes = self.n_atoms[index]
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        atoms = np.repeat(self.offsets[index] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        """Return the crystals at integer indices, or where a boolean mask [n] is true, in that order."""
+        index = as_indices(which)
+        atoms = rows_at(index, self.n_atoms)
+        offsets = np.concatenate([[0], np.cumsum(self.n_atoms[index])]).astype(np.int64)
         return CrystalBatch(self.numbers[atoms], self.frac_coords[atoms], self.lattices[index], offsets)
 
     def scaled(self, factors: ArrayLike) -> CrystalBatch:
-        """Every cell's *volume* multiplied by its factor [n] (or one for all), fractions kept."""
+        """Return the crystals with each *volume* multiplied by its factor [n] (or one for all), fractions kept."""
         linear = np.cbrt(np.broadcast_to(np.asarray(factors, dtype=np.float64), (len(self),)))
         return CrystalBatch(self.numbers, self.frac_coords, self.lattices * linear[:, None, None], self.offsets)
 
@@ -224,22 +225,27 @@ class CrystalBatch:
         flat = np.bincount(self.crystal_of_atom * width + self.numbers, minlength=len(self) * width)
         return flat.reshape(len(self), width)
 
+    @property
+    def content_ids(self) -> list[str]:
+        """`Crystal.content_id` of each crystal, [n]."""
+        return [crystal.content_id for crystal in self]
+
     def reduced_formulas(self) -> list[str]:
-        """As pymatgen writes them; each distinct composition is worked out once."""
+        """Return the reduced formulas as pymatgen writes them, [n]; each distinct composition is worked out once."""
         unique, inverse = np.unique(self.counts, axis=0, return_inverse=True)
         names = [reduced_formula(row) for row in unique]
         return [names[i] for i in inverse.ravel()]
 
 
 def symbol(number: SupportsInt) -> str:
-    """Element symbol of an atomic number."""
+    """Return the element symbol of an atomic number."""
     from ase.data import chemical_symbols
 
     return str(chemical_symbols[int(number)])
 
 
 def atomic_number(element: str) -> int:
-    """Atomic number of an element symbol.
+    """Return the atomic number of an element symbol.
 
     Raises:
         ValueError: if there is no such element.
@@ -252,22 +258,28 @@ def atomic_number(element: str) -> int:
 
 
 def chemical_system(numbers: ArrayLike) -> str:
-    """Element symbols of some atomic numbers, alphabetical, joined by "-"."""
+    """Return the element symbols of some atomic numbers in alphabetical order joined by "-"."""
     return "-".join(sorted(symbol(z) for z in np.unique(np.asarray(numbers))))
 
 
 def reduced_formula(counts: NDArray[np.int64]) -> str:
-    """Reduced formula, as pymatgen writes it, of atom counts by atomic number [MAX_Z + 1]."""
+    """Return the reduced formula, as pymatgen writes it, of atom counts by atomic number [MAX_Z + 1]."""
+    return _formula_of(tuple((int(z), int(counts[z])) for z in np.flatnonzero(counts)))
+
+
+@lru_cache(maxsize=1 << 16)
+def _formula_of(amounts: tuple[tuple[int, int], ...]) -> str:
+    """Return a formula, kept in a cache: a campaign asks for the same ones in every step."""
     from pymatgen.core import Composition
 
-    return str(Composition({symbol(z): int(counts[z]) for z in np.flatnonzero(counts)}).reduced_formula)
+    return str(Composition({symbol(z): n for z, n in amounts}).reduced_formula)
 
 
 def formula_counts(formula: str) -> NDArray[np.int64]:
-    """Atoms of one formula unit by atomic number, int64 [MAX_Z + 1], of any multiple of it.
+    """Return the atoms of one formula unit by atomic number, int64 [MAX_Z + 1].
 
     Raises:
-        ValueError: if it is no formula of whole numbers of known elements.
+        ValueError: if it is no formula with whole numbers of known elements.
     """
     from pymatgen.core import Composition
 

@@ -36,3 +36,7 @@ class CheckpointError(GnomeLiteError):
 
 class CalculatorError(GnomeLiteError):
     """A calculator that is unknown or cannot be built here."""
+
+
+class OldNameWarning(FutureWarning):
+    """A setting or command under a name that the next version will not know; the CLI prints it in one line."""

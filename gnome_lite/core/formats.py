@@ -10,7 +10,7 @@ from gnome_lite.core.crystals import Crystal, symbol
 
 
 def extxyz_frame(crystal: Crystal, facts: Mapping[str, Any]) -> str:
-    """A frame of extended XYZ, with facts (numbers, booleans, texts) as key-value pairs of its comment line."""
+    """Return a frame of extended XYZ, with facts (numbers, booleans, texts) as key-value pairs of its comment line."""
     cell = " ".join(f"{x:.10f}" for x in crystal.lattice.ravel())
     pairs = " ".join(f"{key}={_quoted(value)}" for key, value in facts.items())
     lines = [str(len(crystal)), f'Lattice="{cell}" Properties=species:S:1:pos:R:3 {pairs} pbc="T T T"']
@@ -20,7 +20,7 @@ def extxyz_frame(crystal: Crystal, facts: Mapping[str, Any]) -> str:
 
 
 def json_line(crystal: Crystal, facts: Mapping[str, Any]) -> str:
-    """Facts, and the crystal as numbers, frac_coords and lattice (Å)."""
+    """Return a line of JSON with facts, and the crystal as numbers, frac_coords and lattice (Å)."""
     return json.dumps({**facts, "crystal": crystal.as_lists()}) + "\n"
 
 

@@ -20,7 +20,7 @@ def append_line(path: Path, row: Any) -> None:
 
 
 def read_lines(path: Path) -> Iterator[Any]:
-    """All whole lines, in their order; none where there is no file."""
+    """Yield the whole lines in their order; none where there is no file."""
     if not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as file:

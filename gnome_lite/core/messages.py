@@ -1,36 +1,63 @@
-"""Messages between the verifier and its own worker processes: a length, then JSON. Nothing is pickled."""
+"""Messages between two processes over pipes: a length, then JSON. Nothing is pickled.
+
+Only the standard library is imported here: an interpreter without gnome_lite loads this file by its path.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from typing import Any
-
-from gnome_lite.core.crystals import Crystal
 
 Message = dict[str, Any]
 _LENGTH_BYTES = 8
 
 
-def pack(message: Message) -> bytes:
-    """A message as bytes; floats keep all their digits (JSON writes their repr), NaN is allowed."""
-    body = json.dumps(message).encode()
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+class Channel:
+    """One end of a conversation; floats arrive with all their digits (JSON writes their repr), NaN is allowed.
 
+    Args:
+        source, sink: file descriptors to read from and to write to.
+    """
 
-def unpack(buffer: bytearray) -> Message | None:
-    """Take the first message off a buffer; None if it is not complete yet."""
-    end = _LENGTH_BYTES + int.from_bytes(buffer[:_LENGTH_BYTES], "big")
-    if len(buffer) < max(end, _LENGTH_BYTES):
-        return None
-    message: Message = json.loads(bytes(buffer[_LENGTH_BYTES:end]))
-    del buffer[:end]
-    return message
+    def __init__(self, source: int, sink: int) -> None:
+        self.source, self._sink, self._inbox = source, sink, bytearray()
 
+    @classmethod
+    def to_parent(cls) -> Channel:
+        """A child's end. What libraries print to standard output goes to standard error from now on."""
+        answers = os.dup(1)
+        os.dup2(2, 1)
+        return cls(0, answers)
 
-def crystal_to_wire(crystal: Crystal) -> Message:
-    return crystal.as_lists()
+    def send(self, message: Message) -> None:
+        """Send a message. That nobody is there to read it is for `read` to say."""
+        body = json.dumps(message).encode()
+        rest = memoryview(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
+        with suppress(BrokenPipeError):
+            while rest:
+                rest = rest[os.write(self._sink, rest) :]
 
+    def read(self) -> list[Message]:
+        """Wait for something to read; return the messages that are complete with it.
 
-def crystal_from_wire(message: Message) -> Crystal:
-    """Raises ValueError if it is no crystal."""
-    return Crystal.make(message["numbers"], message["frac_coords"], message["lattice"])
+        Raises:
+            EOFError: if the other end is closed.
+            ValueError: if that is no message.
+        """
+        chunk = os.read(self.source, 1 << 16)
+        if not chunk:
+            raise EOFError
+        self._inbox += chunk
+        messages = []
+        while len(self._inbox) >= (end := _LENGTH_BYTES + int.from_bytes(self._inbox[:_LENGTH_BYTES], "big")):
+            messages.append(json.loads(self._inbox[_LENGTH_BYTES:end]))
+            del self._inbox[:end]
+        return messages
+
+    def receive(self) -> Message:
+        """Wait for the one message that is due; raises as `read` does."""
+        while not (messages := self.read()):
+            pass
+        return messages[0]

@@ -1,196 +1,349 @@
-"""Known phases with energies of one level: a reference set, and formation energies against its elements."""
+"""Phases with energies at one level of theory: `PhaseSet`, what every hull, index and analysis is made from."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.core.crystals import Crystal, CrystalBatch, reduced_formula, symbol
-from gnome_lite.core.errors import LevelMismatchError, MissingReferenceError, SourceError
+from gnome_lite.core.crystals import CrystalBatch, atomic_number, chemical_system, symbol
+from gnome_lite.core.errors import LevelMismatchError, SourceError
+from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM, absurd_element, formation_energies
+from gnome_lite.core.ragged import as_indices
+from gnome_lite.core.records import Phase, Verification
 
-E_FORM_PER_FRACTION_LIMIT_EV = 20.0
-"""Of compounds that hold at least a quarter of an element: beyond, it is the element's reference that is wrong."""
+VERIFIED = "gnome_lite, verified"
+"""Source of phases that a campaign has found."""
 
-LICENCE = "CC-BY-4.0"
-"""Of what this project computes and ships."""
+_TEXTS = ("ids", "fingerprints", "sources", "licences")
 
-_PERMISSIVE = re.compile(
-    r"^(CC ?BY( ?[1-4](\.0)?)?|CC ?0( 1(\.0)?)?|PUBLIC DOMAIN|PDDL.*|ODC ?BY.*|MIT|BSD.*|APACHE.*)$"
-)
-
-
-def permissive(licence: str) -> bool:
-    """Whether entries may be used by anyone for anything, attribution aside: CC BY, CC0, MIT and the like.
-
-    Not: non-commercial, no-derivatives and share-alike licences, and whatever is not known.
-    """
-    return _PERMISSIVE.match(" ".join(re.split(r"[\s_-]+", licence.strip().upper()))) is not None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Phase:
-    """One known phase at one level: a relaxed crystal and the energy of its cell.
-
-    `fingerprint` is the bucket key of `novelty`, where the source carries it ("" = work it out).
-    """
-
-    id: str
-    crystal: Crystal
-    energy_ev: float
-    level: str
-    source: str
-    licence: str
-    fingerprint: str = ""
-
-    @property
-    def energy_ev_per_atom(self) -> float:
-        return self.energy_ev / len(self.crystal)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhaseSet:
-    """All known phases of one level, elements included. Build with `PhaseSet.make`.
+    """Phases at one level of theory, n in all: reference phases first, then those that were verified here.
+
+    Immutable: build it with `make`, grow it with `add`, which returns a new set.
 
     Attributes:
-        elemental_ev_per_atom: lowest energy per atom of each element present, by symbol.
-        id: hash of level, entry ids and energies.
+        level: level of theory of all energies.
+        ids: id of each phase, unique.
+        crystals: relaxed crystals.
+        energies_ev: energy of each cell, eV, [n].
+        fingerprints, sources, licences: of each phase, as in `Phase`.
+        n_references: how many of the first phases are reference phases.
+        elemental_ev_per_atom: lowest energy of each element among the reference phases, eV/atom, by symbol.
+        id: hash of level, ids and energies of the reference phases.
+        left_out: verifications that `add` did not take, by cause.
+        molecules: (id, formation energy in eV/atom) of molecular crystals that stand for gases, by formula. They are
+            no part of the set: a hull must not hold them.
     """
 
-    entries: tuple[Phase, ...]
     level: str
+    ids: tuple[str, ...]
+    crystals: CrystalBatch
+    energies_ev: NDArray[np.float64]
+    fingerprints: tuple[str, ...]
+    sources: tuple[str, ...]
+    licences: tuple[str, ...]
+    n_references: int
     elemental_ev_per_atom: Mapping[str, float]
     id: str
-    _arrays: dict[str, Any] = field(default_factory=dict, repr=False)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    molecules: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def make(cls, entries: Sequence[Phase]) -> PhaseSet:
-        """Check and freeze.
+    def make(cls, phases: Sequence[Phase], elemental_ev_per_atom: Mapping[str, float] | None = None) -> PhaseSet:
+        """Check reference phases and put them in the order of their ids.
+
+        Args:
+            phases: reference phases of one level, elements included.
+            elemental_ev_per_atom: energies of the elements, eV/atom; taken from the phases where not given.
 
         Raises:
-            SourceError: if there are no entries, one has no level or no finite energy, or a pure element's energy is
+            SourceError: if there are no phases, one has no level or no finite energy, or a pure element's energy is
                 absurd beside its compounds.
             LevelMismatchError: if levels differ.
         """
-        if not entries:
+        if not phases:
             raise SourceError("the reference set is empty: choose sources that cover the chemical space")
-        levels = sorted({e.level for e in entries})
+        levels = sorted({p.level for p in phases})
         if len(levels) > 1:
             raise LevelMismatchError(f"levels {', '.join(levels)} in one reference set: use sources of one level")
         if not levels[0].strip():
-            raise SourceError(f"reference {entries[0].id} has no level of theory: name the one its energy is of")
-        bad = [e.id for e in entries if not math.isfinite(e.energy_ev)]
+            raise SourceError(f"reference {phases[0].id} has no level of theory: name the one its energy is of")
+        bad = [p.id for p in phases if not math.isfinite(p.energy_ev)]
         if bad:
             raise SourceError(f"reference {bad[0]} has no finite energy: remove or recompute it")
-        ordered = tuple(sorted(entries, key=lambda e: e.id))
-        elemental: dict[str, float] = {}
-        for e in ordered:
-            kinds = np.unique(e.crystal.numbers)
-            if len(kinds) == 1:
-                name = symbol(kinds[0])
-                elemental[name] = min(elemental.get(name, math.inf), e.energy_ev_per_atom)
+        ordered = sorted(phases, key=lambda p: p.id)
         digest = sha256(levels[0].encode())
-        for e in ordered:
-            digest.update(f"{e.id} {e.energy_ev:.8f};".encode())
-        made = cls(ordered, levels[0], dict(sorted(elemental.items())), digest.hexdigest()[:16])
-        made._check_elements()
+        for p in ordered:
+            digest.update(f"{p.id} {p.energy_ev:.8f};".encode())
+        made = cls(
+            level=levels[0],
+            ids=tuple(p.id for p in ordered),
+            crystals=CrystalBatch.from_crystals(p.crystal for p in ordered),
+            energies_ev=np.array([p.energy_ev for p in ordered]),
+            fingerprints=tuple(p.fingerprint for p in ordered),
+            sources=tuple(p.source for p in ordered),
+            licences=tuple(p.licence for p in ordered),
+            n_references=len(ordered),
+            elemental_ev_per_atom={},
+            id=digest.hexdigest()[:16],
+        )
+        lowest = dict(elemental_ev_per_atom) if elemental_ev_per_atom is not None else made._lowest_elements()
+        made = replace(made, elemental_ev_per_atom=dict(sorted(lowest.items())))
+        made._require_sane_elements()
         return made
 
-    def __len__(self) -> int:
-        return len(self.entries)
+    def add(self, verified: Sequence[Verification], licence: str = "") -> PhaseSet:
+        """Return the set with the phases of successful verifications behind it, in their order.
 
-    def _check_elements(self) -> None:
-        """One elemental entry of -100 eV/atom would put Li2O 62 eV/atom above the hull: its compounds give it away."""
-        counts, n_atoms = self.crystals.counts, self.crystals.n_atoms
-        reference = np.full(counts.shape[1], np.nan)
-        for z in np.flatnonzero(counts.any(axis=0)):
-            reference[z] = self.elemental_ev_per_atom.get(symbol(z), np.nan)
-        known = np.isfinite(reference)
-        compounds = (counts[:, known] > 0).sum(axis=1) > 1
-        compounds &= ~(counts[:, ~known] > 0).any(axis=1)
-        e_form = (self.energies_ev - counts[:, known] @ reference[known]) / n_atoms
-        absurd: dict[int, float] = {}
-        for z in np.flatnonzero(known):
-            fraction = counts[:, z] / n_atoms
-            rich = compounds & (fraction >= 0.25)
-            off = float(np.median(e_form[rich] / fraction[rich])) if rich.any() else 0.0
-            if abs(off) > E_FORM_PER_FRACTION_LIMIT_EV:
-                absurd[int(z)] = off
-        if absurd:
-            worst = max(absurd, key=lambda k: abs(float(reference[k])))  # in Li2O alone both elements look wrong
-            name = symbol(worst)
-            pure = [e for e in self.entries if e.crystal.chemical_system == name]
-            wrong = min(pure, key=lambda e: e.energy_ev_per_atom)
-            raise SourceError(
-                f"reference {wrong.id}, pure {name} at {wrong.energy_ev_per_atom:.1f} eV/atom, puts its compounds "
-                f"{absurd[worst]:+.0f} eV per atom of {name} from the elements: remove or recompute it"
-            )
+        Failures, and ids that are in the set already, are left out and counted in `left_out`.
 
-    @property
-    def crystals(self) -> CrystalBatch:
-        return self._once("crystals", lambda: CrystalBatch.from_crystals(e.crystal for e in self.entries))
+        Args:
+            verified: outcomes at this level.
+            licence: licence of the added phases.
 
-    @property
-    def energies_ev(self) -> NDArray[np.float64]:
-        """Energy of each cell, eV, [n]."""
-        return self._once("energies", lambda: np.array([e.energy_ev for e in self.entries]))
+        Raises:
+            LevelMismatchError: if one is of another level.
+        """
+        self._require_level((v.candidate_id, v.level) for v in verified)
+        new = {v.candidate_id: v for v in verified if v.ok and v.candidate_id not in self}
+        failed = sum(not v.ok for v in verified)
+        causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
+        grown = self.grow(
+            tuple(new),
+            CrystalBatch.from_crystals(v.crystal for v in new.values()),
+            np.array([v.energy_ev for v in new.values()], dtype=np.float64),
+            tuple(v.fingerprint for v in new.values()),
+            licence,
+        )
+        left_out = Counter(self.left_out) + Counter({cause: n for cause, n in causes.items() if n})
+        return replace(grown, left_out=dict(left_out))
 
-    @property
-    def e_form_ev_per_atom(self) -> NDArray[np.float64]:
-        """Formation energy of each entry, eV/atom, [n]."""
-        return self._once(
-            "e_form", lambda: formation_energies(self.crystals.counts, self.energies_ev, self.elemental_ev_per_atom)
+    def grow(
+        self,
+        ids: tuple[str, ...],
+        crystals: CrystalBatch,
+        energies_ev: NDArray[np.float64],
+        fingerprints: tuple[str, ...],
+        licence: str = "",
+    ) -> PhaseSet:
+        """Return the set with m verified phases of this level behind it, none of which it holds yet.
+
+        Args:
+            ids: ids, [m].
+            crystals: relaxed crystals, [m].
+            energies_ev: energy of each cell, eV, [m].
+            fingerprints: fingerprints, as in `Phase`, [m].
+            licence: licence of the added phases.
+        """
+        if not ids:
+            return self
+        grown = replace(
+            self,
+            ids=self.ids + ids,
+            crystals=CrystalBatch.concatenate([self.crystals, crystals]),
+            energies_ev=np.concatenate([self.energies_ev, energies_ev]),
+            fingerprints=self.fingerprints + fingerprints,
+            sources=self.sources + (VERIFIED,) * len(ids),
+            licences=self.licences + (licence,) * len(ids),
+            _cache={},
+        )
+        # Counts and formulas of the old phases are kept.
+        if "counts" in self._cache:
+            grown._cache["counts"] = np.concatenate([self.counts, crystals.counts])
+        if "formulas" in self._cache:
+            grown._cache["formulas"] = self.formulas + tuple(crystals.reduced_formulas())
+        return grown
+
+    def with_molecules(self, molecules: Sequence[Phase]) -> PhaseSet:
+        """Return the set beside molecular crystals (CO2, H2O) of its level, for reactions with gases.
+
+        Raises:
+            LevelMismatchError: if one is of another level.
+        """
+        self._require_level((m.id, m.level) for m in molecules)
+        lowest: dict[str, tuple[str, float]] = {}
+        for m in molecules:
+            if all(symbol(z) in self.elemental_ev_per_atom for z in m.crystal.numbers):
+                (e_form,) = formation_energies(m.crystal.counts[None], [m.energy_ev], self.elemental_ev_per_atom)
+                formula = m.crystal.reduced_formula
+                if formula not in lowest or e_form < lowest[formula][1]:
+                    lowest[formula] = (m.id, float(e_form))
+        return replace(self, molecules=lowest)
+
+    def take(self, which: ArrayLike) -> PhaseSet:
+        """Return the phases at ascending integer indices, or where a mask [n] is true; elemental energies stay."""
+        index = as_indices(which)
+        texts: dict[str, Any] = {name: tuple(getattr(self, name)[i] for i in index) for name in _TEXTS}
+        return replace(
+            self,
+            crystals=self.crystals.take(index),
+            energies_ev=self.energies_ev[index],
+            **texts,
+            n_references=int((index < self.n_references).sum()),
+            left_out={},
+            _cache={},
         )
 
     @property
-    def sources(self) -> tuple[tuple[str, str, int], ...]:
-        """(source, licence, number of entries), most entries first."""
-        tally: dict[tuple[str, str], int] = {}
-        for e in self.entries:
-            tally[e.source, e.licence] = tally.get((e.source, e.licence), 0) + 1
+    def references(self) -> PhaseSet:
+        """The reference phases alone."""
+        return self if self.n_references == len(self) else self.take(np.arange(self.n_references))
+
+    def within(self, elements: Collection[str]) -> PhaseSet:
+        """Return the phases that hold no other elements, given as symbols."""
+        inside = np.zeros(self.counts.shape[1], dtype=bool)
+        inside[[atomic_number(e) for e in elements]] = True
+        return self.take(~(self.counts[:, ~inside] > 0).any(axis=1))
+
+    def near_hull(
+        self, e_above_hull_ev_per_atom: NDArray[np.float64], limit_ev_per_atom: float, max_atoms: int | None = None
+    ) -> PhaseSet:
+        """Return the small phases near a hull.
+
+        Args:
+            e_above_hull_ev_per_atom: distance of each phase to that hull, [n].
+            limit_ev_per_atom: largest distance to it.
+            max_atoms: most atoms in the cell; None for any number.
+        """
+        fit = e_above_hull_ev_per_atom <= limit_ev_per_atom
+        return self.take(fit if max_atoms is None else fit & (self.crystals.n_atoms <= max_atoms))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, phase_id: object) -> bool:
+        return phase_id in self._index
+
+    def __getitem__(self, index: int) -> Phase:
+        return Phase(
+            self.ids[index], self.crystals[index], float(self.energies_ev[index]), self.level,
+            self.sources[index], self.licences[index], self.fingerprints[index],
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[Phase]:
+        return (self[i] for i in range(len(self)))
+
+    def index(self, phase_id: str) -> int:
+        """Return the place of a phase; raises KeyError if it is not in the set."""
+        return self._index[phase_id]
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Atoms by atomic number, [n, MAX_Z + 1]."""
+        return self._once("counts", lambda: self.crystals.counts)
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """Reduced formulas, as pymatgen writes them: oxygen is "O2"."""
+        return self._once("formulas", lambda: tuple(self.crystals.reduced_formulas()))
+
+    @property
+    def e_form_ev_per_atom(self) -> NDArray[np.float64]:
+        """Formation energies, eV/atom, [n].
+
+        Raises:
+            MissingReferenceError: if an element has no reference energy.
+        """
+        return self._once(
+            "e_form", lambda: formation_energies(self.counts, self.energies_ev, self.elemental_ev_per_atom)
+        )
+
+    @property
+    def is_reference(self) -> NDArray[np.bool_]:
+        """Which phases are reference phases, [n]."""
+        return np.arange(len(self)) < self.n_references
+
+    @property
+    def source_counts(self) -> tuple[tuple[str, str, int], ...]:
+        """(source, licence, number of phases), most phases first."""
+        tally = Counter(zip(self.sources, self.licences, strict=True))
         return tuple((s, lic, n) for (s, lic), n in sorted(tally.items(), key=lambda kv: -kv[1]))
 
     @property
-    def licences(self) -> dict[str, int]:
-        """Number of entries of each licence, most first."""
-        return dict(Counter(e.licence for e in self.entries).most_common())
+    def licence_counts(self) -> dict[str, int]:
+        """Number of phases of each licence, most first."""
+        return dict(Counter(self.licences).most_common())
 
-    def _once(self, name: str, make: Any) -> Any:
-        if name not in self._arrays:
-            self._arrays[name] = make()
-        return self._arrays[name]
+    @property
+    def fractions(self) -> NDArray[np.float64]:
+        """Atomic fractions, [n, MAX_Z + 1]."""
+        return self._once("fractions", lambda: self.counts / self.counts.sum(axis=1, keepdims=True))
 
+    def elements(self, index: int) -> tuple[int, ...]:
+        """Return the atomic numbers of one phase."""
+        return tuple(int(z) for z in np.flatnonzero(self.counts[index]))
 
-def formation_energies(
-    counts: NDArray[np.int64], energies_ev: ArrayLike, elemental_ev_per_atom: Mapping[str, float]
-) -> NDArray[np.float64]:
-    """Formation energies against elemental references of the same level.
+    def lowest_within(self, elements: Collection[int]) -> NDArray[np.int64]:
+        """Return the lowest phase of each composition that holds no other atomic numbers, in the order of formulas."""
+        order, codes, kinds = self.by_formula
+        inside = (self.counts[:, sorted(elements)] > 0).sum(axis=1) == kinds
+        within = order[inside[order]]
+        _, first = np.unique(codes[within], return_index=True)
+        return within[first]
 
-    Args:
-        counts: atoms by atomic number, [n, MAX_Z + 1].
-        energies_ev: energy of each cell, eV, [n].
-        elemental_ev_per_atom: reference energy of each element, by symbol.
+    def polymorphs(self, index: int) -> NDArray[np.int64]:
+        """Return all phases of one phase's composition, itself included, lowest first."""
+        order, codes, _ = self.by_formula
+        return order[codes[order] == codes[index]]
 
-    Returns:
-        Formation energy, eV/atom, [n].
+    @property
+    def _index(self) -> dict[str, int]:
+        return self._once("index", lambda: {name: i for i, name in enumerate(self.ids)})
 
-    Raises:
-        MissingReferenceError: if an element has no reference.
-    """
-    reference = np.zeros(counts.shape[1])
-    for z in np.flatnonzero(counts.any(axis=0)):
-        if symbol(z) not in elemental_ev_per_atom:
-            example = reduced_formula(counts[np.flatnonzero(counts[:, z])[0]])
-            raise MissingReferenceError(
-                f"no elemental reference energy for {symbol(z)} (needed by {example}): "
-                f"add a crystal of pure {symbol(z)} at this level to the sources"
+    @property
+    def by_formula(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Places sorted by formula, energy and id; formula numbers, [n]; numbers of elements, [n].
+
+        Phases of absurd energy have no place.
+        """
+
+        def work_out() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+            _, codes = np.unique(np.array(self.formulas), return_inverse=True)
+            order = np.lexsort((np.array(self.ids), self.e_form_ev_per_atom, codes))
+            sane = np.abs(self.e_form_ev_per_atom) <= E_FORM_LIMIT_EV_PER_ATOM
+            return order[sane[order]], codes, (self.counts > 0).sum(axis=1)
+
+        return self._once("sorted", work_out)
+
+    def _require_level(self, energies: Iterable[tuple[str, str]]) -> None:
+        """Raise LevelMismatchError for the first (id, level) that is of another level."""
+        for name, level in energies:
+            if level != self.level:
+                raise LevelMismatchError(
+                    f"{name} is of level {level}, the reference phases are of {self.level}: one hull holds one level"
+                )
+
+    def _lowest_elements(self) -> dict[str, float]:
+        lowest: dict[str, float] = {}
+        for i in np.flatnonzero((self.counts > 0).sum(axis=1) == 1).tolist():
+            name, energy = chemical_system(self.elements(i)), float(self.energies_ev[i]) / int(self.counts[i].sum())
+            lowest[name] = min(lowest.get(name, math.inf), energy)
+        return lowest
+
+    def _require_sane_elements(self) -> None:
+        """Raise SourceError for an elemental phase whose compounds give its energy away as absurd."""
+        found = absurd_element(self.counts, self.energies_ev, self.elemental_ev_per_atom)
+        if found is not None:
+            name, off = found
+            wrong = min((p for p in self if p.crystal.chemical_system == name), key=lambda p: p.energy_ev_per_atom)
+            raise SourceError(
+                f"reference {wrong.id}, pure {name} at {wrong.energy_ev_per_atom:.1f} eV/atom, puts its compounds "
+                f"{off:+.0f} eV per atom of {name} from the elements: remove or recompute it"
             )
-        reference[z] = elemental_ev_per_atom[symbol(z)]
-    return (np.asarray(energies_ev, dtype=np.float64) - counts @ reference) / counts.sum(axis=1)
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        if name not in self._cache:
+            self._cache[name] = make()
+        return cast(T, self._cache[name])

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.ragged import as_indices
 
 STABLE_EV_PER_ATOM = 5e-5
 """A crystal at most this far above the hull is on it (tolerance of GNoME's released analysis)."""
@@ -31,6 +32,28 @@ class Failure(StrEnum):
     TIMEOUT = "timeout"
     CRASHED = "crashed"
     OUT_OF_MEMORY = "out of memory"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """One phase at one level of theory: a relaxed crystal and the energy of its cell.
+
+    Attributes:
+        fingerprint: formula and Wyckoff-labelled prototype, the key of duplicate search ("" = not worked out).
+    """
+
+    id: str
+    crystal: Crystal
+    energy_ev: float
+    level: str
+    source: str
+    licence: str
+    fingerprint: str = ""
+
+    @property
+    def energy_ev_per_atom(self) -> float:
+        """Energy, eV/atom."""
+        return self.energy_ev / len(self.crystal)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +93,7 @@ class CandidatePool:
         return len(self.crystals)
 
     def candidate(self, index: int) -> Candidate:
+        """Return one of the candidates."""
         crystal = self.crystals[index]
         return Candidate(
             crystal.content_id,
@@ -83,9 +107,8 @@ class CandidatePool:
         )
 
     def take(self, which: ArrayLike) -> CandidatePool:
-        """The candidates at integer indices, or where a boolean mask [n] is true."""
-        index = np.asarray(which)
-        index = np.flatnonzero(index) if index.dtype == bool else index.astype(np.int64)
+        """Return the candidates at integer indices, or where a boolean mask [n] is true."""
+        index = as_indices(which)
         return CandidatePool(
             self.crystals.take(index),
             tuple(self.parent_ids[i] for i in index),
@@ -111,15 +134,15 @@ class CandidatePool:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the ensemble says of one candidate.
+    """The ensemble's prediction for one candidate.
 
     Attributes:
-        spread_ev_per_atom: how far the members are apart, as an interquartile range.
+        spread_ev_per_atom: interquartile range over the members.
         e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative means
             the prediction lies below the hull.
         p_stable: probability, 0..1, that verification will find it on the hull.
-        expected_improvement_ev_per_atom: by how much it is expected to lower the hull; None in predictions older than
-            this figure.
+        expected_improvement_ev_per_atom: distance by which it is expected to lower the hull; None in predictions of
+            versions before this figure.
     """
 
     candidate_id: str
@@ -138,6 +161,7 @@ class Verification:
     Attributes:
         crystal: the relaxed crystal, or the last one known where it failed.
         energy_ev: energy of the whole cell.
+        fingerprint: reduced formula and Wyckoff-labelled prototype of the relaxed crystal; "" where not worked out.
     """
 
     candidate_id: str
@@ -150,6 +174,7 @@ class Verification:
     seconds: float
     failure: Failure | None = None
     detail: str = ""
+    fingerprint: str = ""
 
     @property
     def ok(self) -> bool:
@@ -160,13 +185,33 @@ class Verification:
         return self.energy_ev / len(self.crystal)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class VerifiedBatch:
+    """Crystals verified without failure at one level, n in all; fields as in `Verification`.
+
+    Attributes:
+        ids: candidate ids, [n].
+        crystals: relaxed, [n].
+        energies_ev: energies of the whole cells, [n].
+        fingerprints: fingerprints, "" where not worked out, [n].
+    """
+
+    ids: tuple[str, ...]
+    crystals: CrystalBatch
+    energies_ev: NDArray[np.float64]
+    fingerprints: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
 @dataclass(frozen=True, slots=True)
 class Credibility:
     """Whether nature would make a crystal as it was calculated (Cheetham & Seshadri 2024); stability apart.
 
     Attributes:
         ordering_suspect: it looks like an artificial ordering of a solid solution.
-        flags: what else speaks against it, in a few words each: "pseudosymmetry: Pnma is Pm-3m at 0.3 Å",
+        flags: further doubts, in a few words each: "pseudosymmetry: Pnma is Pm-3m at 0.3 Å",
             "O2 dimer at 1.21 Å".
         analogue: id of the nearest known crystal of the same prototype, None where there is none.
         new_prototype: no known crystal has its prototype.
@@ -186,7 +231,7 @@ class Verdict:
         e_above_hull_ev_per_atom: >= 0, the crystal itself being part of the hull.
         decomposition_ev_per_atom: energy relative to all *other* phases; negative pushes the hull down.
         products: phases it would decompose into, as (entry id, formula, fraction of atoms).
-        hull_id: of its chemical system's hull: level, ids and energies of the entries that it rests on.
+        hull_id: id of its chemical system's hull: hash of level, ids and energies of the entries that it rests on.
         nearest_known: id of the known crystal it equals (`novel` is then False) or, for a novel one,
             of the known crystal of the same formula closest in energy; None where there is none.
         prototype: its Wyckoff-labelled prototype without elements, e.g. "AB_cF8_225_a_b" ("" = none found).
@@ -229,37 +274,13 @@ class TrainingSet:
         return len(self.crystals)
 
     def take(self, which: NDArray[np.bool_]) -> TrainingSet:
-        """The crystals where a mask [n] is true."""
+        """Return the crystals where a mask [n] is true."""
         return TrainingSet(self.crystals.take(which), self.e_form_ev_per_atom[which])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SurrogateFeatures:
-    """What potentials make of crystals as they are, n crystals: what a Δ-model reads.
-
-    Attributes:
-        energies_ev_per_atom: of each potential, the first one's being what is corrected, [n, k]; NaN where it has none.
-        atoms: a vector of each atom, float32 [n_atoms, f]; NaN likewise.
-    """
-
-    crystals: CrystalBatch
-    energies_ev_per_atom: NDArray[np.float64]
-    atoms: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.crystals)
-
-    def take(self, which: NDArray[np.int64]) -> SurrogateFeatures:
-        """Those at integer indices."""
-        offsets = self.crystals.offsets
-        rows = [np.arange(offsets[i], offsets[i + 1]) for i in which]
-        atoms = np.concatenate([np.empty(0, np.int64), *rows])
-        return SurrogateFeatures(self.crystals.take(which), self.energies_ev_per_atom[which], self.atoms[atoms])
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """One trained ensemble: where it lies, what it was trained on, how well it does on unseen formulas."""
+    """One trained ensemble: its directory, the sizes of its training set and hold-out, its error on the hold-out."""
 
     id: str
     path: str
@@ -274,15 +295,15 @@ class RoundReport:
     """Figures of one round. Rates are None where nothing could be counted.
 
     Attributes:
-        control: of the verified, those drawn at random; the others were chosen.
-        hit_rate: surrogate-stable *and* novel, of those chosen and verified.
+        control: number of the verified that were drawn at random; the others were chosen.
+        hit_rate: share of the chosen and verified that are stable *and* novel.
         control_hit_rate: the same for the random control drawn from the same gated pool.
         daf: discovery acceleration factor, hit_rate / control_hit_rate.
         mae_ev_per_atom: |predicted - verified| formation energy of crystals the network had not seen.
         calibration_error: expected calibration error of p_stable over the verified.
-        new_prototypes: of the hits, prototypes that no crystal known before this round has.
+        new_prototypes: number of the hits' prototypes that no crystal known before this round has.
         by_generator: counts of each generator: kept candidates, chosen, hits.
-        skipped: what the generators left out, by generator and cause.
+        skipped: parents and compositions that the generators left out, by generator and cause.
         expected_hit_rate: mean P(stable) of those chosen, before they were verified.
         kept: candidates generated that passed the gate and were new; None where not recorded.
     """

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from gnome_lite.campaign.context import Context
+from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.errors import LevelMismatchError, SourceError
+from gnome_lite.core.errors import ConfigError, LevelMismatchError, SourceError
 from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.generate.sift import Tally, sift
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,8 +22,8 @@ class LabelledPool:
     """n candidates and the outcome of verifying each, in one order. Build with `LabelledPool.make`.
 
     Attributes:
-        level: of all outcomes.
-        references_id: of the reference set whose duplicates are not among the candidates.
+        level: level of theory of all outcomes.
+        references_id: id of the reference set whose duplicates are not among the candidates.
         id: hash of level, candidate ids and energies.
     """
 
@@ -31,7 +35,7 @@ class LabelledPool:
 
     @classmethod
     def make(cls, pairs: Sequence[tuple[Candidate, Verification]], references_id: str) -> LabelledPool:
-        """Check and freeze, in the order of the ids.
+        """Check the pairs and put them in the order of their ids.
 
         Raises:
             SourceError: if there are none, an id is twice, or an outcome is another candidate's.
@@ -64,7 +68,38 @@ class LabelledPool:
         return CrystalBatch.from_crystals(c.crystal for c in self.candidates)
 
     def census(self) -> dict[str, int]:
-        """Candidates by generator, and failures by cause."""
+        """Return the number of candidates by generator, and of failures by cause."""
         made = Counter(c.generator for c in self.candidates)
         failed = Counter(f"failed: {v.failure}" for v in self.outcomes if not v.ok)
         return {"candidates": len(self), **dict(made.most_common()), **dict(failed.most_common())}
+
+
+def plan_pool(n: int, seed: int, stages: Stages) -> tuple[list[Candidate], Counter[str]]:
+    """Return the first n candidates of a campaign's stream that pass the gate and equal no phase and none before them.
+
+    No network chooses among them.
+
+    Args:
+        n: number of candidates.
+        seed: random seed of the stream.
+        stages: parts of a campaign before its first round, with an empty store.
+
+    Returns:
+        The candidates, in the order of the stream, and how many were made and left out, by cause.
+
+    Raises:
+        ConfigError: if the generators end before.
+    """
+    context, tally = Context(stages), Tally()
+    parents, ids = context.parents()
+    index, planned = context.index(), list[Candidate]()
+    stream = stages.candidates.stream(parents, ids, 0, (seed, 0, zlib.crc32(b"universe")))
+    for part in sift(stream, stages.gate, lambda pool: index.admit(pool.crystals.content_ids, pool.crystals), tally, n):
+        planned += [part.kept.candidate(i) for i in range(len(part.kept))]
+        stages.progress("generate", tally.kept, n, f"{tally.made} made")
+    if tally.kept < n:
+        raise ConfigError(
+            f"the generators end after {tally.kept} candidates: ask for no more than these, or widen the campaign"
+        )
+    gated = {f"gated: {cause}": number for cause, number in tally.refused.items()}
+    return planned[:n], Counter({"made": tally.made, "duplicates": tally.duplicates, **gated})

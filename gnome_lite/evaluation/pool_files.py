@@ -1,7 +1,7 @@
 """A labelled pool as one compact Parquet file: checksummed, readable by pandas, strictly checked.
 
 Unrelaxed crystals are float64, as their ids are content hashes. Relaxed ones are float32: 1e-7 of a lattice vector is
-far below what a relaxation leaves undecided, and the digits after it would be half of the file.
+far below the accuracy of a relaxation, and further digits would be half of the file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import LICENCE
+from gnome_lite.core.licences import LICENCE
 from gnome_lite.core.records import Candidate, Failure, Verification
 from gnome_lite.evaluation.labelled_pool import LabelledPool
 from gnome_lite.sources.crystal_tables import (
@@ -95,7 +95,7 @@ def read_pool(path: Path) -> LabelledPool:
         SourceError: naming the file and the row if it is missing, damaged, foreign or holds a value that no crystal
             or outcome can have.
     """
-    remedy = "`gnome-lite benchmark labelled pool` makes one"
+    remedy = "`gnome-lite benchmark pool` makes one"
     return _labelled(read_whole(path, _schema(), FORMAT, "labelled pool file", remedy), Path(path))
 
 
@@ -150,21 +150,14 @@ def _labelled(table: pa.Table, path: Path) -> LabelledPool:
         refuse(whole, f"{why} when relaxed")
 
     end = crystals_of(table.filter(ok), n[ok], refuse_relaxed, "relaxed_lattice", "relaxed_frac_coords")
-    place = np.cumsum(ok) - 1
-    made = zip(*(table[c].to_pylist() for c in ("parent_id", "generator", "change", "probability")), strict=True)
-    spent = zip(*(table[c].to_pylist() for c in ("max_force_ev_per_ang", "n_steps", "seconds")), strict=True)
+    relaxed = iter(end)
+    names = ("parent_id", "generator", "change", "probability", "max_force_ev_per_ang", "n_steps", "seconds")
+    rows = zip(ids, start, energies.tolist(), failures, *(table[name].to_pylist() for name in names), strict=True)
     pairs = []
-    for i, ((parent, generator, change, probability), (force, steps, seconds)) in enumerate(
-        zip(made, spent, strict=True)
-    ):
-        failure = Failure(failures[i]) if failures[i] else None
-        crystal = end[int(place[i])] if failure is None else start[i]
-        pairs.append(
-            (
-                Candidate(ids[i], start[i], parent, generator, change, 0, probability),
-                Verification(
-                    ids[i], crystal, float(energies[i]), force, steps, failure is None, level, seconds, failure
-                ),
-            )
-        )
+    for name, crystal, energy, cause, parent, generator, change, probability, force, steps, seconds in rows:
+        candidate = Candidate(name, crystal, parent, generator, change, 0, probability)
+        failure = Failure(cause) if cause else None
+        last = crystal if failure else next(relaxed)
+        outcome = Verification(name, last, energy, force, steps, failure is None, level, seconds, failure)
+        pairs.append((candidate, outcome))
     return LabelledPool.make(pairs, references_id)

@@ -1,30 +1,31 @@
-"""Rediscovery: which crystals that DFT knows to be stable come back when a campaign is not told of them.
+"""Rediscovery: which crystals that are stable by DFT a campaign finds when it is not told of them.
 
-Hidden are the compounds of three and more elements on the DFT hull of one chemical system. A hidden crystal has come
-back when a verified one is the same by structure (the groups of pymatgen's StructureMatcher, volumes scaled), whatever
-its energy; whether the campaign also called it stable is counted apart. Energies of DFT judge and never enter a hull.
+Hidden are the compounds of three and more elements on the DFT hull of one chemical system. A hidden crystal is found
+when a verified one is the same by structure (the groups of pymatgen's StructureMatcher, volumes scaled), whatever its
+energy; whether the campaign also called it stable is counted apart. Energies of DFT judge and never enter a hull.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Prediction, Verdict, Verification
-from gnome_lite.pipeline import BuildHull, CrystalIndex, Novelty, Store
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Prediction, Verdict, Verification
+from gnome_lite.pipeline import BuildHull, Novelty
+from gnome_lite.store.database import SqlStore
 
 MIN_ELEMENTS = 3
-"""Compounds of fewer elements are given: a hull of ternaries needs its binaries."""
+"""Least elements of a hidden compound; those of fewer are given: a hull of ternaries needs its binaries."""
 GIVEN_EV_PER_ATOM = 0.1
-"""Elements and binaries of the entries are given as far as they lie this near to the DFT hull."""
+"""Furthest distance to the DFT hull of elements and binaries that are given."""
 CLAIM_EV_PER_ATOM = 0.05
-"""A claim is right when DFT has the crystal this near to its hull."""
+"""Furthest distance to the DFT hull at which a claim is right."""
 
 FOUND = "found"
 NO_PARENT = "no parent"
@@ -59,12 +60,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Return:
-    """What became of one hidden crystal in one campaign.
+    """The outcome of one hidden crystal in one campaign.
 
     Attributes:
         outcome: FOUND, or why not.
         rank, round, candidate_id, generator, change: of the first trial that is the same crystal, or, for one that
-            went astray, of the first that began as it.
+            relaxed into another, of the first that began as it.
         predicted_ev_per_atom: distance to the hull predicted for that trial.
         e_above_hull_ev_per_atom: the lowest of all trials that are the same crystal, against the last hull.
         stable: whether the campaign calls one of them stable.
@@ -91,8 +92,13 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Crystals that a campaign calls stable and new: how many there are, how many DFT has an entry of, and how many of
-    these lie within CLAIM_EV_PER_ATOM of the DFT hull."""
+    """Counts of the crystals that a campaign calls stable and new.
+
+    Attributes:
+        n: all of them.
+        known_to_dft: those that equal a DFT entry.
+        near_dft_hull: those that equal one within CLAIM_EV_PER_ATOM of the DFT hull.
+    """
 
     n: int
     known_to_dft: int
@@ -100,7 +106,7 @@ class Claims:
 
 
 def concealed(crystals: CrystalBatch, elements: Sequence[str]) -> NDArray[np.bool_]:
-    """Which crystals a campaign must not be told of, [n]: MIN_ELEMENTS elements at least, all of the system."""
+    """Return which crystals a campaign must not be told of, [n]: MIN_ELEMENTS elements or more, all of the system."""
     present = crystals.counts > 0
     inside = np.zeros(present.shape[1], dtype=bool)
     inside[[atomic_number(e) for e in elements]] = True
@@ -108,34 +114,25 @@ def concealed(crystals: CrystalBatch, elements: Sequence[str]) -> NDArray[np.boo
 
 
 def dft_distances(dft: PhaseSet, build_hull: BuildHull) -> NDArray[np.float64]:
-    """Distance of each entry to the hull of all of them, eV/atom, [n]."""
-    hull = build_hull(dft, ())
-    return np.array([v.e_above_hull_ev_per_atom for v in hull.verdicts([e.id for e in dft.entries])])
+    """Return the distance of each entry to the hull of all of them, eV/atom, [n]."""
+    return np.array([v.e_above_hull_ev_per_atom for v in build_hull(dft).verdicts(dft.ids)])
 
 
-def stable_compounds(dft: PhaseSet, distances: NDArray[np.float64], novelty: Novelty) -> list[Phase]:
-    """Entries to hide: on the hull, of at least MIN_ELEMENTS elements, each structure once."""
-    return _distinct(dft, (distances <= STABLE_EV_PER_ATOM) & (_kinds(dft) >= MIN_ELEMENTS), distances, novelty)
+def split_entries(dft: PhaseSet, distances: NDArray[np.float64], novelty: Novelty) -> tuple[list[Phase], list[Phase]]:
+    """Return the entries to hide, and those of fewer elements to give, each structure once, at its lowest energy."""
 
+    def distinct(which: NDArray[np.bool_]) -> list[Phase]:
+        rows = np.flatnonzero(which)
+        rows = rows[np.argsort(distances[rows], kind="stable")]
+        equal = novelty.index().admit([dft.ids[i] for i in rows], dft.crystals.take(rows))
+        return [dft[int(i)] for i, same in zip(rows, equal, strict=True) if same is None]
 
-def given_phases(dft: PhaseSet, distances: NDArray[np.float64], novelty: Novelty) -> list[Phase]:
-    """Entries to give: of fewer elements and near the hull, each structure once."""
-    return _distinct(dft, (distances <= GIVEN_EV_PER_ATOM) & (_kinds(dft) < MIN_ELEMENTS), distances, novelty)
-
-
-def _kinds(dft: PhaseSet) -> NDArray[np.int64]:
-    return np.asarray((dft.crystals.counts > 0).sum(axis=1))
-
-
-def _distinct(dft: PhaseSet, which: NDArray[np.bool_], distances: NDArray[np.float64], novelty: Novelty) -> list[Phase]:
-    rows = np.flatnonzero(which)
-    rows = rows[np.argsort(distances[rows], kind="stable")]  # of equals the lowest is kept
-    equal = novelty.index().admit([dft.entries[i].id for i in rows], dft.crystals.take(rows))
-    return [dft.entries[i] for i, same in zip(rows, equal, strict=True) if same is None]
+    large = np.asarray((dft.counts > 0).sum(axis=1) >= MIN_ELEMENTS)
+    return distinct(large & (distances <= STABLE_EV_PER_ATOM)), distinct(~large & (distances <= GIVEN_EV_PER_ATOM))
 
 
 class StructureTypes:
-    """Known crystals, asked for those of another crystal's structure type: pymatgen's `fit_anonymous`."""
+    """Known crystals by structure type, as pymatgen's `fit_anonymous` sees it."""
 
     def __init__(self, ids: Sequence[str], crystals: CrystalBatch) -> None:
         self._ids, self._crystals = ids, crystals
@@ -144,7 +141,7 @@ class StructureTypes:
             self._by_amounts[_amounts(counts)].append(i)
 
     def of(self, crystal: Crystal) -> tuple[str, ...]:
-        """Ids of the crystals that are the same as this one when elements are exchanged one for one."""
+        """Return ids of the crystals that are the same as this one when elements are exchanged one for one."""
         from pymatgen.analysis.structure_matcher import StructureMatcher
 
         matcher = StructureMatcher()
@@ -160,13 +157,13 @@ class StructureTypes:
 
 
 def _amounts(counts: NDArray[np.int64]) -> tuple[int, ...]:
-    """Of the elements in the reduced formula, ascending: (1, 1, 1, 4) of LiFePO4."""
+    """Return the amounts in the reduced formula, ascending: (1, 1, 1, 4) of LiFePO4."""
     amounts = np.sort(counts[counts > 0])
     return tuple((amounts // np.gcd.reduce(amounts)).tolist())
 
 
-def trials(store: Store, campaign: str, level: str) -> list[Trial]:
-    """Everything that a campaign has verified, in the order of its choice, with the verdicts that stand."""
+def trials(store: SqlStore, campaign: str, level: str) -> list[Trial]:
+    """Return everything that a campaign has verified, in the order of its choice, with the verdicts that stand."""
     done = {v.candidate_id: v for v in store.verifications(level, campaign)}
     verdicts = store.verdicts(campaign)
     found: list[Trial] = []
@@ -188,14 +185,18 @@ def returns(
     novelty: Novelty,
     why_not_made: Callable[[Hidden], str],
 ) -> list[Return]:
-    """What became of each hidden crystal.
+    """Return what became of each hidden crystal.
 
     Args:
-        made: all candidates of a campaign that have the formula of a hidden crystal, or more.
+        hidden: crystals that the campaign was not told of.
+        tried: its verifications.
+        made: all its candidates that have the formula of a hidden crystal, or more.
         ranks: (rank, of how many) in the last prediction of those never picked, by candidate id.
+        novelty: tells which crystals are the same.
         why_not_made: asked of one that has a parent and was never a candidate.
     """
-    index = _index(novelty, hidden)
+    index = novelty.index()
+    index.admit([h.id for h in hidden], CrystalBatch.from_crystals(h.crystal for h in hidden))
     verified: dict[str | None, list[Trial]] = defaultdict(list)
     begun: dict[str | None, list[Candidate]] = defaultdict(list)
     for t in tried:
@@ -222,29 +223,26 @@ def returns(
     return found
 
 
-def _index(novelty: Novelty, hidden: Sequence[Hidden]) -> CrystalIndex:
-    index = novelty.index()
-    for h in hidden:
-        index.add(h.id, h.crystal)
-    return index
-
-
 def _return(h: Hidden, outcome: str, trial: Trial | None = None, same: Sequence[Trial] = ()) -> Return:
     out = Return(h.id, h.crystal.reduced_formula, len(h.crystal), len(h.parents), outcome)
     if trial is None:
         return out
     judged = [t.verdict for t in same if t.verdict is not None]
-    lowest = min((v.e_above_hull_ev_per_atom for v in judged), default=None)
-    return Return(
-        out.id, out.formula, out.n_atoms, out.parents, outcome, trial.rank, trial.round, trial.candidate.id,
-        trial.candidate.generator, trial.candidate.change,
-        None if trial.prediction is None else trial.prediction.e_above_hull_ev_per_atom,
-        lowest, any(v.stable for v in judged),
-    )  # fmt: skip
+    return replace(
+        out,
+        rank=trial.rank,
+        round=trial.round,
+        candidate_id=trial.candidate.id,
+        generator=trial.candidate.generator,
+        change=trial.candidate.change,
+        predicted_ev_per_atom=None if trial.prediction is None else trial.prediction.e_above_hull_ev_per_atom,
+        e_above_hull_ev_per_atom=min((v.e_above_hull_ev_per_atom for v in judged), default=None),
+        stable=any(v.stable for v in judged),
+    )
 
 
-def last_ranks(store: Store, campaign: str) -> dict[str, tuple[int, int]]:
-    """(rank, of how many) of each candidate by P(stable) in the last round that predicted it."""
+def last_ranks(store: SqlStore, campaign: str) -> dict[str, tuple[int, int]]:
+    """Return (rank, of how many) of each candidate by P(stable) in the last round that predicted it."""
     found: dict[str, tuple[int, int]] = {}
     for report in store.reports(campaign):
         predicted = [p for _, p in store.predictions(campaign, report.round)]
@@ -254,11 +252,10 @@ def last_ranks(store: Store, campaign: str) -> dict[str, tuple[int, int]]:
 
 
 def count_claims(tried: Sequence[Trial], dft: PhaseSet, distances: NDArray[np.float64], novelty: Novelty) -> Claims:
-    """A campaign's stable and novel crystals beside the DFT entries, each of which is compared at its lowest copy."""
+    """Count a campaign's stable and novel crystals, and those that equal a DFT entry, of equal ones the lowest."""
     claimed = [t.verification.crystal for t in tried if t.verdict is not None and t.verdict.stable and t.verdict.novel]
     index = novelty.index()
     order = np.argsort(distances, kind="stable")
-    index.admit([dft.entries[i].id for i in order], dft.crystals.take(order))
-    distance = {e.id: float(d) for e, d in zip(dft.entries, distances, strict=True)}
-    known = [distance[i] for i in map(index.find, claimed) if i is not None]
+    index.admit([dft.ids[i] for i in order], dft.crystals.take(order))
+    known = [float(distances[dft.index(i)]) for i in map(index.find, claimed) if i is not None]
     return Claims(len(claimed), len(known), sum(d <= CLAIM_EV_PER_ATOM for d in known))

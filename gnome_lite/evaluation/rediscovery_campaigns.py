@@ -1,4 +1,4 @@
-"""The campaigns of a rediscovery, one an arm, and what became of what was hidden from them."""
+"""The campaigns of a rediscovery, one an arm, and what they found of the hidden crystals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from gnome_lite.assemble.generators import make_gate, make_generator
-from gnome_lite.assemble.predictors import make_predictor, shipped_model
+from gnome_lite.assemble.predictors import make_predictor
 from gnome_lite.assemble.verifiers import level_of
 from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import CampaignConfig, Generate
@@ -32,19 +32,19 @@ from gnome_lite.settings import Settings
 from gnome_lite.verify.results_log import LoggedVerifier
 
 Arm = Literal["campaign", "ion_exchange", "random"]
-"""The product's own strategy and mix, and vacancies; plain ionic substitution by its probability; the mix by chance."""
+"""The default strategy and mix, and vacancies; plain ionic substitution by its probability; the mix at random."""
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
 MAX_ATOMS = 40
 """A campaign's default is 20; LiFePO4 has 28 and Fe(PO3)2 36."""
 CANDIDATES = 1000
-"""New ones a round, a campaign's default."""
+"""New candidates a round, a campaign's default."""
 CARRY_OVER = 2000
-"""In one chemical system few substitutions are new after the first rounds: those not picked stay in the race."""
+"""Candidates kept for another round: in one chemical system few substitutions are new after the first rounds."""
 PER_COMPOSITION = 3
 """Polymorphs a round: in one chemical system there are few compositions."""
-LIKELY = 0.5
-"""Of a single system the networks may be wrong as a whole: half of the budget goes by chemical likeness."""
+SUBSTITUTION_SHARE = 0.5
+"""Share of the budget for the likeliest substitutions: the networks may be wrong about a single system as a whole."""
 VACANCIES = 1.0
 """Weight of that generator beside the default mix: what has no parent may be another crystal with ions left out."""
 
@@ -59,10 +59,11 @@ class ArmResult:
     claims: Claims
 
     def found_within(self, verifications: int) -> int:
-        """Hidden crystals that had come back after so many verifications."""
+        """Return how many hidden crystals were found within so many verifications."""
         return sum(r.found and r.rank is not None and r.rank <= verifications for r in self.returns)
 
     def as_json(self) -> dict[str, Any]:
+        """Return all figures as plain JSON."""
         return {
             "arm": self.arm,
             "verified": len(self.trials),
@@ -79,11 +80,11 @@ class ArmResult:
 
 
 def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms: int = MAX_ATOMS) -> CampaignConfig:
-    """The campaign of one arm: what it does not say is the product's default. A round has budget // rounds."""
+    """Return the settings of one arm: defaults, but for what is set here. A round verifies budget // rounds."""
     generate: dict[str, Any] = {"candidates": CANDIDATES, "max_atoms": max_atoms, "parents": task.parents}
     select: dict[str, Any] = {"budget": budget // rounds, "control": 0}
     if arm == "campaign":
-        select |= {"per_composition": PER_COMPOSITION, "likely": LIKELY}
+        select |= {"per_composition": PER_COMPOSITION, "substitution_share": SUBSTITUTION_SHARE}
         generate["mix"] = {**Generate().mix, "vacancies": VACANCIES}
         carry_over = CARRY_OVER
     else:
@@ -108,9 +109,9 @@ def arm_config(arm: Arm, task: Rediscovery, budget: int, rounds: int, max_atoms:
 
 
 def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progress = silent) -> ArmResult:
-    """Run one arm, or go on with it, and count what has come back."""
+    """Run one arm, or go on with it, and count the hidden crystals that it found."""
     from gnome_lite.assemble import assemble
-    from gnome_lite.predict.blind import BlindPredictor
+    from gnome_lite.evaluation.replay_predictors import TablePredictor
 
     settings = Settings(home=task.home / arm, database_url=None)
     stages = assemble(config, settings, progress)
@@ -119,7 +120,7 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
     predictor = (
         make_predictor(config, settings, level, lambda crystals: ~concealed(crystals, task.elements))
         if arm == "campaign"
-        else BlindPredictor(config.predict, settings.models_dir, shipped_model(level), level)
+        else TablePredictor()
     )
     stages = replace(stages, verifier=verifier, predictor=predictor)
     run_campaign(stages)
@@ -136,7 +137,7 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
 
 
 def why_not_made(hidden: Hidden, task: Rediscovery, config: CampaignConfig) -> str:
-    """Why ionic substitution into its parents did not make a hidden crystal, told by lifting all limits."""
+    """Return why ionic substitution into its parents did not make a hidden crystal, found by lifting all limits."""
     from gnome_lite.chemistry.oxidation import cause_of_no_states
 
     parents = [(i, task.crystals[i]) for i in hidden.parents]
@@ -159,7 +160,7 @@ def why_not_made(hidden: Hidden, task: Rediscovery, config: CampaignConfig) -> s
 
 
 def _into(hidden: Hidden, generator: Any, parents: Sequence[tuple[str, Crystal]]) -> Iterator[tuple[Crystal, float]]:
-    """Candidates from some parents that are a hidden crystal, with their probabilities."""
+    """Yield candidates from some parents that are a hidden crystal, with their probabilities."""
     from gnome_lite.novelty.matcher.pairs import same
 
     ids, batch = [i for i, _ in parents], CrystalBatch.from_crystals(c for _, c in parents)

@@ -1,4 +1,4 @@
-"""A rediscovery: real campaigns in one chemical system of which they are not told what DFT knows to be stable there.
+"""The setup of a rediscovery: which compounds of one chemical system are hidden, and which phases are given.
 
 Each arm is a campaign with a store of its own, so that none learns from another; what is relaxed goes to one
 results log, so that nothing is relaxed twice. Run again, everything goes on where it stopped.
@@ -20,33 +20,32 @@ from gnome_lite.assemble.verifiers import make_verifier
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch, chemical_system
 from gnome_lite.core.errors import ConfigError, SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase
 from gnome_lite.evaluation.rediscovery import (
     Hidden,
     StructureTypes,
     concealed,
     dft_distances,
-    given_phases,
-    stable_compounds,
+    split_entries,
 )
 from gnome_lite.pipeline import Novelty, Progress, silent
 from gnome_lite.verify.results_log import relax_all
 
 MAX_SYSTEM = 6
 MAX_ENTRIES_BYTES = 500_000_000
-OF_DFT = "DFT entries"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rediscovery:
-    """What is hidden, what is given, and where.
+    """A rediscovery that is ready to run: the hidden crystals, the files of what is given, and its home directory.
 
     Attributes:
         dft, distances: all entries, and their distances to the DFT hull, eV/atom, [n].
         known, parents: files of references and of further parents (if any), the system's own compounds taken out.
-        leaks: of the hidden, those that equal a crystal of the bundled seed, on which the shipped ensemble was trained.
-        not_given: given phases that the campaign's level has no energy of, by name and cause.
+        crystals: known crystals and further parents by id.
+        leaks: ids of the hidden that equal a crystal of the bundled seed, on which the shipped ensemble was trained.
+        not_given: phases to give that have no energy at the campaigns' level, by name and cause.
     """
 
     elements: tuple[str, ...]
@@ -62,7 +61,7 @@ class Rediscovery:
 
 
 def read_entries(path: Path) -> PhaseSet:
-    """All DFT entries of one chemical system: pymatgen's JSON, plain or gzipped, corrections added.
+    """Return all DFT entries of one chemical system: pymatgen's JSON, plain or gzipped, corrections added.
 
     Raises:
         SourceError: if the file cannot be read, or an entry has no energy.
@@ -95,11 +94,13 @@ def read_entries(path: Path) -> PhaseSet:
 
 
 def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, progress: Progress = silent) -> Rediscovery:
-    """Hide what is to be hidden, relax the phases that are given, and write both files of what is known.
+    """Choose what is hidden, relax the phases that are given, and write the files of references and of parents.
 
     Args:
         entries: all DFT entries of the system.
         parents: further known crystals: labelled tables (CSV with a column of CIFs), or what `read_crystals` reads.
+        home: directory of all its files.
+        progress: told of relaxations and of the search for parents.
 
     Raises:
         SourceError, ConfigError: if a file cannot be used, or nothing stable is in it.
@@ -115,16 +116,17 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     dft = read_entries(entries)
     elements = tuple(chemical_system(dft.crystals.numbers).split("-"))
     distances = dft_distances(dft, build_hull)
-    to_hide = stable_compounds(dft, distances, novelty)
+    to_hide, to_give = split_entries(dft, distances, novelty)
     if not to_hide:
         raise ConfigError(f"{entries} has no stable compound of three and more elements: there is nothing to hide")
     further = [f for path in parents for f in read_parents_of(path)]
     seed = SeedSource().load()
     out = concealed(seed.crystals, elements)
-    kept = [e for e, hidden in zip(seed.entries, out, strict=True) if not hidden]
-    given, not_given = _relaxed(given_phases(dft, distances, novelty), kept, home, progress)
+    kept = list(seed.take(~out))
+    given, not_given = _relaxed(to_give, kept, novelty, home, progress)
     known = [*kept, *given]
-    further = [e for e, hide in zip(further, concealed(_batch(further), elements), strict=True) if not hide]
+    hide = concealed(CrystalBatch.from_crystals(e.crystal for e in further), elements)
+    further = [e for e, hidden_too in zip(further, hide, strict=True) if not hidden_too]
     files = [_named(home, "known", known), *([_named(home, "parents", further)] if further else [])]
     for path, some in zip(files, (known, further), strict=False):
         if not path.exists():
@@ -135,14 +137,16 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     for done, e in enumerate(to_hide):
         progress("parents", done, len(to_hide), e.crystal.reduced_formula)
         hidden.append(Hidden(e.id, e.crystal, types.of(e.crystal)))
+    index, left_out = novelty.index(), seed.crystals.take(out)
+    index.admit(left_out.content_ids, left_out)
+    leaks = tuple(h.id for h in hidden if index.find(h.crystal) is not None)
     return Rediscovery(
-        elements, home, dft, distances, tuple(hidden), files[0], tuple(files[1:]), crystals,
-        _equal_to(novelty, hidden, seed.crystals.take(out)), not_given,
-    )  # fmt: skip
+        elements, home, dft, distances, tuple(hidden), files[0], tuple(files[1:]), crystals, leaks, not_given
+    )
 
 
 def read_parents_of(path: Path) -> list[Phase]:
-    """Crystals of one file, as entries whose energies nobody reads.
+    """Return the crystals of one file as phases without energies.
 
     Raises:
         SourceError: if it cannot be read.
@@ -160,12 +164,8 @@ def read_parents_of(path: Path) -> list[Phase]:
     ]
 
 
-def _batch(entries: Sequence[Phase]) -> CrystalBatch:
-    return CrystalBatch.from_crystals(e.crystal for e in entries)
-
-
 def _named(home: Path, kind: str, entries: Sequence[Phase]) -> Path:
-    """A file named by what is in it: a campaign that is given another one says so and does not go on."""
+    """Return a file named by its content: a campaign that is given another one says so and does not go on."""
     digest = blake2b(digest_size=6)
     for e in sorted(entries, key=lambda e: e.id):
         digest.update(f"{e.id} {e.crystal.content_id} {e.energy_ev:.8f};".encode())
@@ -173,20 +173,17 @@ def _named(home: Path, kind: str, entries: Sequence[Phase]) -> Path:
 
 
 def _relaxed(
-    phases: Sequence[Phase], seed: Sequence[Phase], home: Path, progress: Progress
+    phases: Sequence[Phase], seed: Sequence[Phase], novelty: Novelty, home: Path, progress: Progress
 ) -> tuple[list[Phase], tuple[str, ...]]:
-    """The given phases at the campaigns' level, and those that it has no energy of."""
-    from gnome_lite.novelty.novelty import CrystalNovelty
-
-    config = CampaignConfig()
+    """Return the given phases at the campaigns' level, and those that have no energy there."""
     candidates = [Candidate(e.crystal.content_id, e.crystal, e.id, "entries", "", 0) for e in phases]
     elemental = PhaseSet.make(seed).elemental_ev_per_atom
-    with make_verifier(config, elemental) as verifier:
+    with make_verifier(CampaignConfig(), elemental) as verifier:
         outcomes = relax_all(candidates, verifier, results_log_of(home), progress)
     good = [(e, outcomes[c.id]) for e, c in zip(phases, candidates, strict=True) if outcomes[c.id].ok]
-    keys = CrystalNovelty().fingerprints(CrystalBatch.from_crystals(v.crystal for _, v in good))
+    keys = novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for _, v in good))
     given = [
-        Phase(f"given-{e.id}", v.crystal, v.energy_ev, v.level, OF_DFT, "not stated", key)
+        Phase(f"given-{e.id}", v.crystal, v.energy_ev, v.level, "DFT entries", "not stated", key)
         for (e, v), key in zip(good, keys, strict=True)
     ]
     missing = [
@@ -198,12 +195,5 @@ def _relaxed(
 
 
 def results_log_of(home: Path) -> Path:
-    """Where every relaxation of a rediscovery is kept."""
+    """Return the file that keeps every relaxation of a rediscovery."""
     return home / "verified.jsonl"
-
-
-def _equal_to(novelty: Novelty, hidden: Sequence[Hidden], crystals: CrystalBatch) -> tuple[str, ...]:
-    """Ids of the hidden that equal one of some crystals."""
-    index = novelty.index()
-    index.admit([crystal.content_id for crystal in crystals], crystals)
-    return tuple(h.id for h in hidden if index.find(h.crystal) is not None)

@@ -1,61 +1,29 @@
-"""Replays: whole campaigns on a closed labelled pool, with a table as their verifier.
+"""Replays: whole campaigns on a labelled pool, with a table as their verifier.
 
-The loop is a campaign's: predict, choose, look up, place on the hull, retrain. Chooser, hull and network are those of
-a campaign; only the relaxation is looked up. What failed to relax costs a verification like any other.
-
-Energies in eV/atom throughout.
+The loop is `campaign.runner.run_campaign`, on a store in memory; only what is looked up is not worked out: candidates
+are the pool's, relaxations and novelty are read from the ground truth (`replay_stages`). A candidate that failed to
+relax costs a verification like any other. Energies in eV/atom throughout.
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.campaign.acquisition import select
+from gnome_lite.campaign.runner import run_campaign
 from gnome_lite.config import Selection
-from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.metrics import calibration_error
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord, TrainingSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM, RoundReport
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.pipeline import Hull, PastPredictions, Predictor, Progress, silent
-
-Retrain = Literal["frozen", "none", "base", "continue"]
-"""Between rounds: nothing is learnt at all; the base network stays, and only the errors of its predictions tell what to
-expect (`Outlook`); it is trained anew from its own weights, too, as a campaign does; or from the weights of the
-round before."""
-
-NETWORKED = ("greedy", "p_stable", "expected_improvement")
-"""Strategies that ask the structural networks."""
-STRATEGIES = ("perfect", "random", "ion_exchange", "composition", *NETWORKED)
-"""`perfect` knows the truth, `composition` takes the lowest by the composition networks; the others are `select`'s."""
-
-
-BUDGET = 50
-"""Verifications a round: about a hundredth of a labelled pool, so that six rounds leave something to find."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One replay.
-
-    Attributes:
-        budget: verifications a round.
-        rounds: it ends after so many, or when everything is verified.
-        until: it goes on, however, until this share of the stable crystals offered is found.
-        offered: share of the labelled pool's formulas, drawn by the seed, that there are to choose from.
-    """
-
-    strategy: str
-    retrain: Retrain = "none"
-    seed: int = 0
-    budget: int = BUDGET
-    rounds: int = 6
-    until: float | None = None
-    offered: float = 0.8
+from gnome_lite.evaluation.plans import NETWORKED, Plan
+from gnome_lite.evaluation.replay_predictors import Networks
+from gnome_lite.evaluation.replay_stages import NAME, replay_stages
+from gnome_lite.pipeline import Progress, silent
+from gnome_lite.store.database import SqlStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +31,17 @@ class ReplayRound:
     """Figures of one round; None where nothing could be counted.
 
     Attributes:
-        verified: so far, this round included.
-        hits: truly stable ones of this round's.
+        verified: crystals verified so far, this round included.
+        hits: truly stable ones among those of this round.
         found: truly stable ones so far.
         hit_rate: hits of the verified of this round.
-        hit_rate_then: the same as a campaign counts it: novel, and on the hull of what is known after this round.
+        hit_rate_then: hit rate as a campaign counts it: novel, and on the hull of the phases known after this round.
         reachable: what a perfect picker would have reached from here: min(budget, stable ones left) / budget.
         daf: hit rate over the share of stable ones among all that was offered.
         mae_chosen_ev_per_atom: |predicted - relaxed| formation energy of those verified in this round.
         mae_pool_ev_per_atom: of all that there was to choose from in this round.
-        calibration_error: of P(stable), over all that there was to choose from, against what it speaks of: being on
-            the hull of what was known before this round.
+        calibration_error: of P(stable) over all that there was to choose from: being on the hull of the phases known
+            before this round.
         promoted: the network trained after this round did no worse on the hold-out and was taken.
         seconds: without training.
     """
@@ -96,7 +64,7 @@ class ReplayRound:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What became of a plan.
+    """The outcome of a plan.
 
     Attributes:
         offered, stable: candidates there were to choose from, and truly stable ones among them.
@@ -110,199 +78,101 @@ class Replay:
     hits_at: tuple[int, ...]
 
     def verifications_to(self, share: float) -> int | None:
-        """Verifications until this share of the stable crystals was found; None if it never was."""
+        """Return after how many verifications this share of the stable crystals was found; None if it never was."""
         needed = max(1, _share(share, self.stable))
         return self.hits_at[needed - 1] if needed <= len(self.hits_at) else None
-
-
-class Networks(Protocol):
-    """What a replay predicts with: `replay_networks.ReplayNetworks`."""
-
-    predictor: Predictor
-    base: ModelRecord
-    known: TrainingSet
-
-    def structural(self, model_id: str, progress: Progress) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy and spread of every candidate of the world by a model, [n] each; NaN where none."""
-        ...
-
-    def composition(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The same, of its formula's best structure, by the composition networks."""
-        ...
 
 
 def replay(
     truth: GroundTruth, plan: Plan, networks: Networks, selection: Selection | None = None, progress: Progress = silent
 ) -> Replay:
-    """Run one campaign. The same arguments give the same figures.
+    """Run one campaign on the pool. The same arguments give the same figures.
 
     Args:
+        truth: labelled pool and its ground truth.
+        plan: strategy, retraining, seed and budget.
+        networks: networks that the strategy may ask.
         selection: limits of a batch; budget, control and strategy are the plan's.
+        progress: told after each round.
+
+    Raises:
+        ConfigError: if the strategy asks networks that there are not.
     """
-    return _Campaign(truth, plan, networks, selection or Selection(), progress).run()
+    offered = offered_by(truth, plan)
+    stable = int(truth.stable[offered].sum())
+    enough = 0 if plan.until is None else _share(plan.until, stable)
+    stages = replay_stages(truth, plan, offered, networks, selection or Selection())
+    place = {c.id: i for i, c in enumerate(truth.labelled.candidates)}
+    hits: list[NDArray[np.bool_]] = []
 
+    def stop(reports: Sequence[RoundReport]) -> str:
+        taken = [place[c.id] for c, _ in stages.store.selected(NAME, len(reports))]
+        hits.append(truth.stable[taken])
+        found = int(sum(hit.sum() for hit in hits))
+        note = f"{plan.strategy}, {plan.retrain}, seed {plan.seed}: {found} of {stable} stable"
+        progress("replay", len(reports), 0 if plan.until is not None else plan.rounds, note)
+        if sum(r.verified for r in reports) == len(offered):
+            return "everything is verified"
+        return "so many rounds were planned" if len(reports) >= plan.rounds and found >= enough else ""
 
-@dataclass(slots=True)
-class _Campaign:
-    """A replay under way."""
-
-    truth: GroundTruth
-    plan: Plan
-    networks: Networks
-    selection: Selection
-    progress: Progress
-    rng: np.random.Generator = field(init=False)
-    left: NDArray[np.int64] = field(init=False)
-    ground: NDArray[np.float64] = field(init=False)
-    hull: Hull = field(init=False)
-    model: ModelRecord = field(init=False)
-    verified: list[int] = field(default_factory=list)
-    past: list[NDArray[np.float64]] = field(default_factory=list)
-    hits_at: list[int] = field(default_factory=list)
-    rounds: list[ReplayRound] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        names = np.unique(self.truth.formulas.astype(str))
-        self.rng = np.random.default_rng([self.plan.seed, len(names)])
-        size = max(1, round(self.plan.offered * len(names)))
-        drawn = self.rng.choice(names, size=size, replace=False)
-        self.left = np.flatnonzero(np.isin(self.truth.formulas.astype(str), drawn))
-        self.ground = self.truth.ground_ev_per_atom.copy()
-        self.hull = self.truth.build_hull(self.truth.references, ())
-        self.model = self.networks.base
-
-    def run(self) -> Replay:
-        plan, offered = self.plan, len(self.left)
-        stable = int(self.truth.stable[self.left].sum())
-        enough = 0 if plan.until is None else _share(plan.until, stable)
-        while len(self.left) and (len(self.rounds) < plan.rounds or len(self.hits_at) < enough):
-            if self.rounds and plan.retrain in ("base", "continue"):
-                self.rounds[-1] = replace(self.rounds[-1], promoted=self._learn())
-            started = time.perf_counter()
-            done = self._round(stable / offered)
-            self.rounds.append(replace(done, seconds=time.perf_counter() - started))
-            note = f"{plan.strategy}, {plan.retrain}, seed {plan.seed}: {len(self.hits_at)} of {stable} stable"
-            self.progress("replay", len(self.rounds), 0 if plan.until is not None else plan.rounds, note)
-        return Replay(plan, offered, stable, tuple(self.rounds), tuple(self.hits_at))
-
-    def _round(self, prevalence: float) -> ReplayRound:
-        """Choose, look up, enter into the hull."""
-        truth, left, before = self.truth, self.left, len(self.verified)
-        scores = self._scores()
-        chosen = self._choose(scores)
-        taken, p = left[chosen], scores["p_stable"]
-        # Before the hull grows: this is what P(stable) speaks of.
-        calibration = None if np.isnan(p).all() else calibration_error(np.nan_to_num(p), self._on_hull(left))
-        error = np.abs(scores["e_form"] - truth.e_form_ev_per_atom[left])
-        self._remember(scores["e_form"][chosen], scores["spread"][chosen], taken)
-        self._enter(taken)
-        self.left = np.delete(left, chosen)
-        hit = truth.stable[taken]
-        self.hits_at += (before + 1 + np.flatnonzero(hit)).tolist()
-        return ReplayRound(
-            verified=len(self.verified),
-            hits=int(hit.sum()),
-            found=len(self.hits_at),
-            failed=int(np.isnan(truth.e_form_ev_per_atom[taken]).sum()),
-            hit_rate=float(hit.mean()),
-            hit_rate_then=float(np.mean(self._on_hull(taken) & truth.novel[taken])),
-            reachable=min(self.plan.budget, int(truth.stable[left].sum())) / self.plan.budget,
-            daf=float(hit.mean()) / prevalence if prevalence else None,
-            mae_chosen_ev_per_atom=_mean(error[chosen]),
-            mae_pool_ev_per_atom=_mean(error),
-            calibration_error=calibration,
-            model_id=self.model.id if self.plan.strategy in NETWORKED else "",
-            promoted=None,
-            seconds=0.0,
+    reports = run_campaign(stages, stop=stop)
+    rounds: list[ReplayRound] = []
+    for report, hit in zip(reports, hits, strict=True):
+        found = rounds[-1].found if rounds else 0
+        rounds.append(
+            ReplayRound(
+                verified=sum(len(of) for of in hits[: report.round]),
+                hits=int(hit.sum()),
+                found=found + int(hit.sum()),
+                failed=report.failed,
+                hit_rate=float(hit.mean()),
+                reachable=min(plan.budget, stable - found) / plan.budget,
+                daf=float(hit.mean()) * len(offered) / stable if stable else None,
+                **_from_store(truth, plan, stages.store, report.round, place),
+                model_id=report.model_id if plan.strategy in NETWORKED else "",
+                promoted=(stages.store.done(NAME, report.round, "learn") or {}).get("promoted"),
+                seconds=sum(s for step, s in report.seconds.items() if step != "learn"),
+            )
         )
+    hits_at = 1 + np.flatnonzero(np.concatenate(hits))
+    return Replay(plan, len(offered), stable, tuple(rounds), tuple(hits_at.tolist()))
 
-    def _scores(self) -> dict[str, NDArray[Any]]:
-        """Of what is left, [m], as a campaign's; "e_form" beside them."""
-        left, truth = self.left, self.truth
-        blank = np.full(len(left), np.nan)
-        names = ("e_form", "spread", "p_stable", "expected_improvement")
-        scores: dict[str, NDArray[Any]] = dict.fromkeys(names, blank)
-        if self.plan.strategy in NETWORKED:
-            e_form, spread = self.networks.structural(self.model.id, self.progress)
-            outlook = self.networks.predictor.outlook(self.model.id, self.hull.distances, self._past())
-            scores |= {"e_form": e_form[left], "spread": spread[left]}
-            likely = e_form[left] - self.ground[left] + outlook.shift(truth.start.counts[left]), spread[left]
-            scores["p_stable"] = outlook.p_stable(*likely)
-            scores["expected_improvement"] = outlook.expected_improvement(*likely)
-        elif self.plan.strategy == "composition":
-            e_form, spread = self.networks.composition()
-            scores |= {"e_form": e_form[left], "spread": spread[left]}
-        distance = scores["e_form"] - self.ground[left]
-        # As in a campaign what has no prediction is no candidate; here it comes last.
-        scores["e_above_hull"] = np.where(np.isfinite(distance), distance, np.inf)
-        return scores | {
-            "probability": truth.probability[left],
-            "formula": truth.formulas[left],
-            "system": truth.systems[left],
-            "generator": truth.generators[left],
-        }
 
-    def _choose(self, scores: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
-        """Positions in what is left."""
-        budget, strategy = self.plan.budget, self.plan.strategy
-        if strategy == "perfect":
-            return np.lexsort((self.rng.random(len(self.left)), ~self.truth.stable[self.left]))[:budget]
-        if strategy == "random":  # what DAF is measured by: uniform, without limits for compositions
-            return self.rng.permutation(len(self.left))[:budget]
-        limits = {"strategy": "greedy" if strategy == "composition" else strategy, "budget": budget, "control": 0}
-        return select(scores, self.rng, self.selection.model_copy(update=limits))[0]
+def offered_by(truth: GroundTruth, plan: Plan) -> NDArray[np.int64]:
+    """Return which candidates a plan chooses from: those of a share of the formulas, drawn by its seed."""
+    formulas = np.array(truth.start.reduced_formulas())
+    names = np.unique(formulas)
+    size = max(1, round(plan.offered * len(names)))
+    drawn = np.random.default_rng([plan.seed, len(names)]).choice(names, size=size, replace=False)
+    return np.flatnonzero(np.isin(formulas, drawn))
 
-    def _enter(self, chosen: NDArray[np.int64]) -> None:
-        """What was verified becomes part of the hull; only where it can matter the ground is looked up again."""
-        counts, e_form = self.truth.start.counts, self.truth.e_form_ev_per_atom
-        absent = counts[self.left] == 0
-        touched = np.zeros(len(self.left), dtype=bool)
-        for i in chosen.tolist():
-            self.verified.append(i)
-            if np.isfinite(e_form[i]):
-                self.hull.add(self.truth.labelled.candidates[i].id, counts[i], float(e_form[i]))
-                touched |= ~absent[:, counts[i] > 0].any(axis=1)
-        rows = self.left[touched]
-        self.ground[rows] = -self.hull.distances(counts[rows], np.zeros(len(rows)))
 
-    def _on_hull(self, which: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Of candidates by index: relaxed, and not above the hull of what is known now, [m]."""
-        return self.truth.e_form_ev_per_atom[which] - self.ground[which] <= STABLE_EV_PER_ATOM
+def _from_store(truth: GroundTruth, plan: Plan, store: SqlStore, round: int, place: dict[str, int]) -> dict[str, Any]:
+    """Return a round's hit rate as a campaign counts it, and the errors of its predictions.
 
-    def _remember(self, e_form: NDArray[np.float64], spread: NDArray[np.float64], chosen: NDArray[np.int64]) -> None:
-        """What was predicted, and what was found."""
-        rows = np.stack([e_form, spread, self.truth.e_form_ev_per_atom[chosen], e_form - self.ground[chosen], chosen])
-        self.past.append(rows[:, np.isfinite(rows).all(axis=0)])
-
-    def _past(self) -> PastPredictions | None:
-        if self.plan.retrain == "frozen":
-            return None
-        e_form, spread, verified, away, chosen = np.concatenate([np.empty((5, 0)), *self.past], axis=1)
-        which = chosen.astype(np.int64)
-        now = self.networks.structural(self.model.id, self.progress)[0][which]
-        return PastPredictions(e_form, spread, verified, away, self.truth.start.counts[which], now)
-
-    def _learn(self) -> bool:
-        """Retrain on what the networks knew and everything verified; whether the new network was taken."""
-        base = self.model if self.plan.retrain == "continue" else self.networks.base
-        seed = 1000 * self.plan.seed + len(self.rounds)
-        made = self.networks.predictor.retrain(base, self.networks.known, self._learnt(), seed, self.progress)
-        if made.promoted:
-            self.model = made
-        return made.promoted
-
-    def _learnt(self) -> TrainingSet:
-        """What relaxed, as it was before and after."""
-        ok = [i for i in self.verified if np.isfinite(self.truth.e_form_ev_per_atom[i])]
-        relaxed = CrystalBatch.from_crystals(self.truth.labelled.outcomes[i].crystal for i in ok)
-        e_form = self.truth.e_form_ev_per_atom[ok]
-        return TrainingSet(
-            CrystalBatch.concatenate([relaxed, self.truth.start.take(ok)]), np.concatenate([e_form, e_form])
-        )
+    P(stable) is judged by what it speaks of: being on the hull of the phases known before the round.
+    """
+    chosen = [c.id for c, _ in store.selected(NAME, round)]
+    verdicts = store.verdicts(NAME, round)
+    then = [(v := verdicts.get(i)) is not None and v.stable and v.novel for i in chosen]
+    figures: dict[str, Any] = {"hit_rate_then": float(np.mean(then))}
+    if plan.strategy not in (*NETWORKED, "composition"):
+        return figures | dict.fromkeys(("mae_chosen_ev_per_atom", "mae_pool_ev_per_atom", "calibration_error"))
+    predicted = [p for _, p in store.predictions(NAME, round)]
+    e_form = np.array([p.e_form_ev_per_atom for p in predicted])
+    hull = e_form - np.array([p.e_above_hull_ev_per_atom for p in predicted])
+    true = truth.e_form_ev_per_atom[[place[p.candidate_id] for p in predicted]]
+    on_hull = true - hull <= STABLE_EV_PER_ATOM
+    p_stable = np.array([p.p_stable for p in predicted])
+    return figures | {
+        "mae_chosen_ev_per_atom": _mean(np.abs(e_form - true)[np.isin([p.candidate_id for p in predicted], chosen)]),
+        "mae_pool_ev_per_atom": _mean(np.abs(e_form - true)),
+        "calibration_error": calibration_error(p_stable, on_hull) if plan.strategy in NETWORKED else None,
+    }
 
 
 def _share(share: float, n: int) -> int:
-    """The least whole number that is this share of n."""
+    """Return the least whole number that is at least this share of n."""
     return int(np.ceil(share * n - 1e-9))
 
 

@@ -1,4 +1,4 @@
-"""Many replays: each is kept as it ends, and not run again; medians and bands over seeds."""
+"""Many replays, each kept as it ends and not run again; medians and bands over seeds."""
 
 from __future__ import annotations
 
@@ -7,42 +7,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from gnome_lite.config import Selection
-from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.jsonl import append_line, read_lines
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.evaluation.replay import NETWORKED, STRATEGIES, Networks, Plan, Replay, ReplayRound, Retrain, replay
+from gnome_lite.evaluation.plans import Plan
+from gnome_lite.evaluation.replay import Replay, ReplayRound, replay
+from gnome_lite.evaluation.replay_stages import Networks
 from gnome_lite.pipeline import Progress, silent
-
-RETRAIN: tuple[Retrain, ...] = get_args(Retrain)
 
 Arm = tuple[str, str]
 """Strategy and retraining: what replays of several seeds have in common."""
-
-
-def make_plans(
-    strategies: Sequence[str], retrain: Sequence[str], seeds: int, budget: int, rounds: int, until: float | None = None
-) -> list[Plan]:
-    """All combinations; only strategies that ask a network are retrained. The dear ones come last.
-
-    Raises:
-        ConfigError: for an unknown strategy or way of retraining, or none at all.
-    """
-    for given, known, what in ((strategies, STRATEGIES, "strategy"), (retrain, RETRAIN, "way of retraining")):
-        if not given:
-            raise ConfigError(f"no {what} is named: choose from {', '.join(known)}")
-        stray = [name for name in given if name not in known]
-        if stray:
-            raise ConfigError(f"there is no {what} {stray[0]!r}: choose from {', '.join(known)}")
-    arms: list[tuple[str, Retrain]] = [
-        (s, r) for r in RETRAIN if r in retrain for s in dict.fromkeys(strategies) if r == "none" or s in NETWORKED
-    ]
-    arms += [(s, "none") for s in dict.fromkeys(strategies) if "none" not in retrain and s not in NETWORKED]
-    return [Plan(s, r, seed, budget, rounds, until) for s, r in arms for seed in range(seeds)]
 
 
 def run_replays(
@@ -55,12 +33,17 @@ def run_replays(
     again: bool = False,
     progress: Progress = silent,
 ) -> list[Replay]:
-    """Run what is not kept yet; the results in the order of the plans.
+    """Run the replays that are not kept yet; return all in the order of the plans.
 
     Args:
-        settings: what the networks' training depends on, for the record.
-        kept: file of JSON lines, the last of equal plans counts; None keeps nothing.
-        again: run what is kept, too.
+        truth: labelled pool and its ground truth.
+        plans: replays to run.
+        networks: networks that the strategies may ask.
+        selection: limits of a batch.
+        settings: settings that the networks' training depends on, for the record.
+        kept: results log of replays, of equal plans the last counts; None keeps nothing.
+        again: run also those that are kept.
+        progress: told of each replay.
     """
     common = {
         "universe": truth.labelled.id,
@@ -81,7 +64,7 @@ def run_replays(
 
 
 def by_arm(replays: Iterable[Replay]) -> dict[Arm, list[Replay]]:
-    """Replays of each arm, in the order they come."""
+    """Return the replays of each arm, in the order they come."""
     arms: dict[Arm, list[Replay]] = defaultdict(list)
     for one in replays:
         arms[one.plan.strategy, one.plan.retrain].append(one)
@@ -89,7 +72,7 @@ def by_arm(replays: Iterable[Replay]) -> dict[Arm, list[Replay]]:
 
 
 def band(values: Iterable[float | None]) -> tuple[float, float, float] | None:
-    """Lowest, median and highest of those that are there; None if none is."""
+    """Return the lowest, median and highest of the values that are not None; None if all are."""
     known = [v for v in values if v is not None]
     return (min(known), float(np.median(known)), max(known)) if known else None
 
@@ -97,10 +80,10 @@ def band(values: Iterable[float | None]) -> tuple[float, float, float] | None:
 def band_of_rounds(
     replays: Sequence[Replay], figure: Callable[[ReplayRound], float | None]
 ) -> list[tuple[int, tuple[float, float, float]]]:
-    """(round, lowest, median and highest over the replays) for each round that has the figure in any."""
+    """Return (round, lowest, median and highest over the replays) of each round that has the figure in any."""
     longest = max((len(r.rounds) for r in replays), default=0)
     bands = [(k + 1, band(figure(r.rounds[k]) for r in replays if k < len(r.rounds))) for k in range(longest)]
-    return [(k, found) for k, found in bands if found is not None]
+    return [(k, three) for k, three in bands if three is not None]
 
 
 def as_json(replays: Sequence[Replay]) -> list[dict[str, Any]]:
@@ -109,7 +92,7 @@ def as_json(replays: Sequence[Replay]) -> list[dict[str, Any]]:
 
 
 def _read(kept: Path, common: Mapping[str, Any]) -> Iterator[tuple[Plan, Replay]]:
-    """Results of the same world, networks and settings; what another version wrote differently is left out."""
+    """Yield results on the same labelled pool, networks and settings; rows of other versions are left out."""
     same = json.loads(json.dumps(common))
     for row in read_lines(kept):
         try:

@@ -1,0 +1,1 @@
+"""Generators of candidates: substitution, partial substitution, prototypes, random search, vacancies."""

@@ -36,7 +36,7 @@ class Colourings:
 
 
 def colourings(permutations: NDArray[np.int64], translations: NDArray[np.int64], limit: int) -> Colourings:
-    """Inequivalent choices of sites, smallest and largest sizes first as far as the limit reaches.
+    """Return inequivalent choices of sites, smallest and largest sizes first as far as the limit reaches.
 
     Args:
         permutations: a group acting on the sites, int64 [g, m] (site -> image); each element once, or each
@@ -72,31 +72,31 @@ def colourings(permutations: NDArray[np.int64], translations: NDArray[np.int64],
 
 
 def canonical(masks: NDArray[np.int64], permutations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The smallest mask of the class of each, int64 [n]."""
+    """Return the smallest mask of the class of each, int64 [n]."""
     return np.asarray(_images(masks, permutations).min(axis=1))
 
 
 def _classes(masks: NDArray[np.int64], group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Representatives of the classes of some masks, ascending, and the sizes of the classes."""
+    """Return representatives of the classes of some masks, ascending, and the sizes of the classes."""
     representatives = np.unique(canonical(masks, group))
     stabilisers = (_images(representatives, group) == representatives[:, None]).sum(axis=1)
     return representatives, len(group) // stabilisers
 
 
 def _grown(masks: NDArray[np.int64], m: int) -> NDArray[np.int64]:
-    """All masks with one more of m sites than some others, each once."""
+    """Return all masks with one more of m sites than some others, each once."""
     larger = masks[:, None] | (1 << np.arange(m))
     return np.unique(larger[larger != masks[:, None]])
 
 
 def _images(masks: NDArray[np.int64], permutations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What each permutation [g, m] makes of each mask [n], int64 [n, g]: sums of powers of two, by BLAS."""
+    """Return the image under each permutation [g, m] of each mask [n], int64 [n, g], by BLAS."""
     weights = np.ldexp(1.0, permutations.T)
     return (_bits(masks, permutations.shape[1]).astype(np.float64) @ weights).astype(np.int64)
 
 
 def _whole_orbits(group: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-    """Masks of all combinations of whole orbits, but none and all of them; none if there are more than the limit."""
+    """Return the masks of all combinations of whole orbits, but none and all; none if more than the limit."""
     _, orbit = np.unique(group.min(axis=0), return_inverse=True)
     members = np.bincount(orbit.ravel(), np.ldexp(1.0, np.arange(len(orbit)))).astype(np.int64)
     if len(members) >= limit.bit_length():
@@ -110,5 +110,5 @@ def _sizes(masks: NDArray[np.int64], m: int) -> NDArray[np.int64]:
 
 
 def _bits(masks: NDArray[np.int64], m: int) -> NDArray[np.int64]:
-    """Bit i of each mask in column i, int64 [n, m]."""
+    """Return bit i of each mask in column i, int64 [n, m]."""
     return np.asarray(masks[:, None] >> np.arange(m) & 1)

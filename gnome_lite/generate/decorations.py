@@ -32,7 +32,7 @@ class SiteChoices:
 
     @classmethod
     def concatenate(cls, choices: Sequence[SiteChoices], n_cells: ArrayLike) -> SiteChoices:
-        """Of several crystals with so many cells each, the cells counted through."""
+        """Lay end to end the choices of several crystals of `n_cells` cells each, cells numbered through."""
         first = np.cumsum(n_cells) - n_cells
         columns = {f.name: np.concatenate([getattr(c, f.name) for c in choices]) for f in fields(cls)}
         columns["cell"] += np.repeat(first, [len(c) for c in choices]).astype(np.int32)
@@ -77,7 +77,7 @@ class Decorations:
 def decorations(
     sites: SiteSymmetry, species: NDArray[np.int64], max_index: int, max_atoms: int, limit: int, max_choices: int
 ) -> Decorations:
-    """All of them in supercells up to an index and a number of atoms.
+    """Return all decorations in supercells up to an index and a number of atoms.
 
     Args:
         sites: symmetry of the primitive cell, of operations that keep the species of every site.
@@ -117,6 +117,6 @@ def decorations(
 
 
 def _distinct_rows(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Columns of the distinct rows, in ascending order, and which of them each row is."""
+    """Return columns of the distinct rows, in ascending order, and which of them each row is."""
     distinct, which = np.unique(rows, axis=0, return_inverse=True)
     return distinct.T, which.ravel()

@@ -14,7 +14,7 @@ from gnome_lite.generate.probabilities import SubstitutionTable
 
 @dataclass(frozen=True, slots=True)
 class ParentSpecies:
-    """What substitution sees of a parent: its k species, sorted, with their atoms per cell.
+    """A parent as substitution sees it: its k species, sorted, with their atoms per cell.
 
     Parents of the same species and counts have the same substitutions, whatever their structures.
     """
@@ -25,7 +25,7 @@ class ParentSpecies:
 
     @classmethod
     def of(cls, numbers: NDArray[np.int64], charges: NDArray[np.int64]) -> tuple[ParentSpecies, NDArray[np.int64]]:
-        """The species of sites with numbers and charges, [n_atoms] each, and which of them each site is."""
+        """Return the species of sites with numbers and charges, [n_atoms] each, and which of them each site is."""
         species, site, atoms = np.unique(np.stack([numbers, charges]), axis=1, return_inverse=True, return_counts=True)
         z, q = species.tolist()
         return cls(tuple(z), tuple(q), tuple(atoms.tolist())), site.ravel()
@@ -53,7 +53,7 @@ def enumerate_substitutions(
     n_elements: tuple[int, int],
     threshold: float,
 ) -> Substitutions:
-    """Replacements of a parent's species that are likely, neutral, inside the space and really change an element.
+    """Return replacements of a parent's species that are likely, neutral, inside the space and change an element.
 
     Species that stay count as probability 1; a species that the table lacks can only stay. Two species may
     become one where charges fit, but no element becomes both cation and anion unless the parent has it so. Where two
@@ -82,9 +82,8 @@ def enumerate_substitutions(
         branch, option = np.nonzero(alive)
         picked = np.column_stack([picked[branch], option])
         log_p, charge = grown_p[branch, option], grown_charge[branch, option]
-    columns = range(len(choices))
-    z = np.stack([choices[i].z[picked[:, i]] for i in columns], axis=1)
-    charges = np.stack([choices[i].charges[picked[:, i]] for i in columns], axis=1)
+    z = np.stack([c.z[pick] for c, pick in zip(choices, picked.T, strict=True)], axis=1)
+    charges = np.stack([c.charges[pick] for c, pick in zip(choices, picked.T, strict=True)], axis=1)
     keep = _sensible(parent, z, charges, systems, n_elements)
     return _likeliest(z[keep], charges[keep], log_p[keep])
 
@@ -92,7 +91,7 @@ def enumerate_substitutions(
 def _choices(
     z: int, charge: int, table: SubstitutionTable, allowed: NDArray[np.bool_], log_threshold: float
 ) -> Substitutions:
-    """What one species may become, [t] each: itself if it lies in the space, and others likely enough."""
+    """Return what one species may become, [t] each: itself if it lies in the space, and others likely enough."""
     row = table.index(z, charge)
     stays = np.array([0] if allowed[z] else [], dtype=np.int64)
     if row is None:
@@ -117,7 +116,7 @@ def _sensible(
     systems: NDArray[np.bool_],
     n_elements: tuple[int, int],
 ) -> NDArray[np.bool_]:
-    """Which of t substitutions change an element, stay in the space and have no element of both signs, [t]."""
+    """Return which of t substitutions change an element, stay in the space and have no element of both signs, [t]."""
     cations, anions = _present(z, charges > 0), _present(z, charges < 0)
     both = cations & anions
     for k in set(parent.z):
@@ -130,7 +129,7 @@ def _sensible(
 
 
 def _present(z: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Elements that occur where a mask is true, bool [t, MAX_Z + 1], of z [t, k]."""
+    """Return the elements that occur where a mask is true, bool [t, MAX_Z + 1], of z [t, k]."""
     present = np.zeros((len(z), MAX_Z + 1), dtype=bool)
     rows, columns = np.nonzero(where)
     present[rows, z[rows, columns]] = True
@@ -138,7 +137,7 @@ def _present(z: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.bool_
 
 
 def _likeliest(z: NDArray[np.int64], charges: NDArray[np.int64], log_p: NDArray[np.float64]) -> Substitutions:
-    """Each choice of elements once, by descending probability."""
+    """Return each choice of elements once, by descending probability."""
     order = np.lexsort((*z.T[::-1], -log_p))
     _, first = np.unique(z[order], axis=0, return_index=True)
     kept = order[np.sort(first)]

@@ -25,12 +25,12 @@ from gnome_lite.generate.probabilities import SubstitutionTable
 from gnome_lite.generate.substitution import SpeciesSubstitution
 
 DECAY_PLACES = 5.0
-"""d0: pairs of alloys of one structure type that differ in one element, over those that chance would give, fall off so
-with the distance of the two elements (measured on crystals of the Materials Project, in the tests of the scale)."""
+"""d0: the decay, with the distance of two elements, of pairs of alloys of one structure type that differ in these, over
+the pairs that chance would give (measured on crystals of the Materials Project, in the tests of the scale)."""
 NOT_METALS = (
     "H", "C", "N", "O", "F", "P", "S", "Cl", "Se", "Br", "I", "At", "He", "Ne", "Ar", "Kr", "Xe", "Rn",
 )  # fmt: skip
-"""Metalloids (B, Si, Ge, As, Sb, Te) count as metals: FeSi and NiSb are no ionic crystals."""
+"""Metalloids (B, Si, Ge, As, Sb, Te) count as metals: FeSi and NiSb are not ionic."""
 HAS_A_NON_METAL = "holds a non-metal"
 IONIC = "has oxidation states"
 
@@ -58,7 +58,7 @@ class IntermetallicSubstitution(SpeciesSubstitution):
 
 @lru_cache(maxsize=1)
 def similarity_table() -> SubstitutionTable:
-    """Metals on the modified Pettifor scale, at charge 0, and the log-probabilities of one replacing another."""
+    """Return the metals on the modified Pettifor scale, at charge 0, and log-probabilities of one replacing another."""
     z = np.flatnonzero(_metals())
     place = modified_pettifor()[z]
     weights = -np.abs(place[:, None] - place) / DECAY_PLACES
@@ -68,7 +68,7 @@ def similarity_table() -> SubstitutionTable:
 
 @lru_cache(maxsize=1)
 def _metals() -> NDArray[np.bool_]:
-    """Elements on the scale that are not among `NOT_METALS`, bool [MAX_Z + 1]."""
+    """Return the elements on the scale that are not among `NOT_METALS`, bool [MAX_Z + 1]."""
     metals = modified_pettifor() > 0
     metals[[atomic_number(e) for e in NOT_METALS]] = False
     return metals

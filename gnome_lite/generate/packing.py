@@ -1,4 +1,4 @@
-"""Which atoms go to which Wyckoff positions: counted, and drawn at random, by dynamic programming.
+"""Distributions of atoms over Wyckoff positions: counted, and drawn at random, by dynamic programming.
 
 The positions of a space group fall into kinds: positions of as many atoms that have free parameters (any number of
 orbits may use each of them), or as many that have none (each holds one orbit at most, of one element). A *pattern*
@@ -19,7 +19,8 @@ from operator import or_
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.generate.wyckoff import N_GROUPS, symbol_and_centring, wyckoff_table
+from gnome_lite.chemistry.space_groups import N_GROUPS
+from gnome_lite.generate.wyckoff import n_primitive_cells, wyckoff_table
 
 UNLIMITED = 0
 
@@ -55,19 +56,13 @@ class Ways:
     tables: tuple[array[float], ...]
     n_states: int
 
-    @property
-    def total(self) -> float:
-        """Number of patterns."""
-        return self.tables[0][self.n_states - 1]
-
 
 @lru_cache(maxsize=N_GROUPS)
 def kinds(number: int) -> tuple[Kind, ...]:
-    """Kinds of positions of a space group, those of most atoms first."""
-    _, n_centring = symbol_and_centring(number)
+    """Return the kinds of positions of a space group, those of most atoms first."""
     found: dict[tuple[int, int], list[int]] = {}
     for index, site in enumerate(wyckoff_table()[number]):
-        found.setdefault((site.multiplicity // n_centring, min(site.dof, 1)), []).append(index)
+        found.setdefault((site.multiplicity // n_primitive_cells(number), min(site.dof, 1)), []).append(index)
     return tuple(
         Kind(atoms, UNLIMITED if free else len(letters), tuple(letters))
         for (atoms, free), letters in sorted(found.items(), reverse=True)
@@ -76,21 +71,14 @@ def kinds(number: int) -> tuple[Kind, ...]:
 
 @lru_cache(maxsize=4096)
 def admits(counts: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which space groups can hold so many atoms of each element in a primitive cell, bool [231] (index = number)."""
+    """Return which space groups can hold these atoms of each element in a primitive cell, bool [231] (by number)."""
     limits = [_limits(counts, number) for number in range(1, N_GROUPS + 1)]
     known = {these: _can_hold(counts, these) for these in set(limits)}
-    answer = np.array([False, *(known[these] for these in limits)])
-    answer.flags.writeable = False
-    return answer
-
-
-def n_patterns(counts: tuple[int, ...], number: int) -> int:
-    """In how many patterns a space group can hold so many atoms of each element in a primitive cell."""
-    return round(_ways(counts, _limits(counts, number)).total)
+    return np.array([False, *(known[these] for these in limits)])
 
 
 def random_assignment(counts: tuple[int, ...], number: int, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """A random pattern with random letters, as (index of the position, index of the element) of each orbit.
+    """Return a random pattern with random letters: (index of the position, index of the element) of each orbit.
 
     Args:
         counts: atoms of each element in a primitive cell.
@@ -101,7 +89,7 @@ def random_assignment(counts: tuple[int, ...], number: int, rng: np.random.Gener
         ValueError: if the group does not admit the counts.
     """
     ways = _ways(counts, _limits(counts, number))
-    if not ways.total:
+    if not ways.tables[0][ways.n_states - 1]:
         raise ValueError(f"space group {number} cannot hold {counts} atoms: ask `admits` first")
     draws = rng.random(len(ways.stages) + sum(counts)).tolist()
     taken = iter(_pattern(ways, draws))
@@ -116,7 +104,7 @@ def random_assignment(counts: tuple[int, ...], number: int, rng: np.random.Gener
 
 
 def _pattern(ways: Ways, draws: Sequence[float]) -> list[int]:
-    """Orbits taken at each stage, drawn with chances proportional to the ways that each number leaves."""
+    """Return the orbits taken at each stage, drawn with chances proportional to the ways that each number leaves."""
     state = ways.n_states - 1
     taken = []
     for (atoms, orbits, stride, base, last), after, draw in zip(ways.stages, ways.tables[1:], draws, strict=False):
@@ -138,17 +126,17 @@ def _pattern(ways: Ways, draws: Sequence[float]) -> list[int]:
 
 
 def _fitting(counts: tuple[int, ...], number: int) -> list[Kind]:
-    """Kinds of a space group that are not too large."""
+    """Return the kinds of a space group that are not too large."""
     return [kind for kind in kinds(number) if kind.atoms <= max(counts)]
 
 
 def _limits(counts: tuple[int, ...], number: int) -> tuple[tuple[int, int], ...]:
-    """(atoms, orbits) of the kinds that fit: many groups are alike in these."""
+    """Return (atoms, orbits) of the kinds that fit: many groups are alike in these."""
     return tuple((kind.atoms, kind.orbits) for kind in _fitting(counts, number))
 
 
 def _can_hold(counts: tuple[int, ...], limits: tuple[tuple[int, int], ...]) -> bool:
-    """Whether kinds can hold the counts: sets of states that can be reached, as the bits of whole numbers."""
+    """Return whether kinds can hold the counts; sets of reachable states are the bits of whole numbers."""
     strides, n_states = _strides(counts)
     reached = 1
     for atoms, orbits in limits:
@@ -169,7 +157,7 @@ def _can_hold(counts: tuple[int, ...], limits: tuple[tuple[int, int], ...]) -> b
 
 @lru_cache(maxsize=256)
 def _ways(counts: tuple[int, ...], limits: tuple[tuple[int, int], ...]) -> Ways:
-    """Ways from the last stage back: at each, take any number of orbits."""
+    """Return the ways, worked out from the last stage back: at each, take any number of orbits."""
     strides, n_states = _strides(counts)
     after = np.zeros(n_states)
     after[0] = 1.0
@@ -193,6 +181,6 @@ def _ways(counts: tuple[int, ...], limits: tuple[tuple[int, int], ...]) -> Ways:
 
 
 def _strides(counts: tuple[int, ...]) -> tuple[list[int], int]:
-    """Of a number of atoms of each element as the digits of one number: weight of each digit, and number of states."""
+    """Return the weight of each digit, and the number of states, with the atoms of each element as mixed digits."""
     bases = [c + 1 for c in counts]
     return [prod(bases[e + 1 :]) for e in range(len(bases))], prod(bases)

@@ -34,7 +34,7 @@ BLOCK_POSSIBILITIES = 4_000_000
 REFINE_SYMPREC_ANG = 0.1
 """Parents are idealised at the tolerance at which the Materials Project states space groups."""
 SYMPREC_ANG = 0.01
-"""Of the idealised cell."""
+"""For the idealised cell."""
 TRIALS = 4096
 """Most choices tried for one number of sites in one cell."""
 MAX_CHOICES = 50_000
@@ -68,33 +68,26 @@ class PartialSubstitution:
     def __init__(
         self, space: Space, generate: Generate, chunk: int = CHUNK, *, charge_balance: bool = True, max_index: int = 4
     ) -> None:
-        """Of a space, a threshold, a floor and a largest cell.
+        """Set space, threshold and largest cell.
 
         Args:
             space: where candidates may lie.
-            generate: `threshold`, `floor` and `max_atoms` are used.
+            generate: `threshold` and `max_atoms` are used.
             chunk: candidates a chunk.
             charge_balance: whether compositions must be neutral in common oxidation states.
             max_index: largest supercell, in primitive cells.
         """
-        self._config = generate
-        self._chunk = chunk
-        self._charge_balance = charge_balance
-        self._max_index = max_index
+        self._config, self._chunk = generate, chunk
+        self._charge_balance, self._max_index = charge_balance, max_index
         self._systems = element_masks(space)
         self._n_elements = space.min_elements, space.max_elements
         self._known: dict[bytes, Decorations] = {}
         self.skipped: Counter[str] = Counter()
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """Every (parent, ion, new ion, class of sites) once, in blocks of parents in random order.
+        """Yield every (parent, ion, new ion, class of sites) once, in blocks of parents in random order.
 
         Inside a block a change of ions is drawn with its probability, shared equally by the classes of sites that it
         may be done at (without replacement, by Gumbel's trick), so that likely changes and symmetric parents come
@@ -115,7 +108,7 @@ class PartialSubstitution:
             start = 0
 
     def _blocks(self, parents: CrystalBatch, order: NDArray[np.int64]) -> Iterator[list[Parent]]:
-        """Usable parents in an order, a bounded number of them and of their possibilities at a time."""
+        """Yield usable parents in an order, a bounded number of them and of their possibilities at a time."""
         block: list[Parent] = []
         for i in order.tolist():
             found = self._parent(parents[i], i)
@@ -130,7 +123,7 @@ class PartialSubstitution:
             yield block
 
     def _parent(self, crystal: Crystal, index: int) -> Parent | str:
-        """What the generator needs to know of a parent, or why it cannot be used."""
+        """Return a parent ready to be substituted, or why it cannot be used."""
         present = crystal.counts > 0
         # Replacing part of an ion keeps all elements, so the parent's own must be allowed.
         if present.sum() > self._n_elements[1] or not in_space(present[None], self._systems)[0]:
@@ -155,7 +148,7 @@ class PartialSubstitution:
         return Parent(index, cell, species, site, choices, self._changes(species))
 
     def _decorations(self, sites: SiteSymmetry, species: NDArray[np.int64]) -> Decorations:
-        """Worked out once for the parents of one prototype."""
+        """Return the choices of sites, worked out once for the parents of one prototype."""
         key = b"".join(a.tobytes() for a in (sites.rotations, sites.images, sites.shifts, species))
         if key not in self._known:
             found = decorations(sites, species, self._max_index, self._config.max_atoms, TRIALS, MAX_CHOICES)
@@ -167,8 +160,8 @@ class PartialSubstitution:
         return self._known[key]
 
     def _changes(self, parent: ParentSpecies) -> Changes:
-        """What each species of a parent may in part become."""
-        table = substitution_table(self._config.floor)
+        """Return what each species of a parent may in part become."""
+        table = substitution_table()
         found: list[Changes] = []
         for species, (z, charge) in enumerate(zip(parent.z, parent.charges, strict=True)):
             row = table.index(z, charge)
@@ -191,7 +184,7 @@ class PartialSubstitution:
         return Changes.concatenate(found)
 
     def _in_space(self, z: Sequence[int], added: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether crystals of elements z and one of `added`, [n], lie in the space, [n]."""
+        """Return whether crystals of elements z and one of `added`, [n], lie in the space, [n]."""
         present = np.zeros((len(added), MAX_Z + 1), dtype=bool)
         present[:, list(z)] = True
         present[np.arange(len(added)), added] = True
@@ -199,12 +192,12 @@ class PartialSubstitution:
         return in_space(present, self._systems) & (kinds >= self._n_elements[0]) & (kinds <= self._n_elements[1])
 
     def _allowed(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether compositions [n, MAX_Z + 1] may be made."""
+        """Return whether compositions [n, MAX_Z + 1] may be made."""
         return charge_balanced(counts) if self._charge_balance else np.ones(len(counts), dtype=bool)
 
 
 def _in_order(crystal: Crystal, charges: NDArray[np.int64]) -> tuple[Crystal, NDArray[np.int64]]:
-    """The same with sites ordered by species and place, so that parents of one prototype look alike."""
+    """Return the crystal with sites ordered by species and place, so that parents of one prototype look alike."""
     frac = crystal.frac_coords - np.floor(crystal.frac_coords)
     place = np.round(frac, 3) % 1.0
     order = np.lexsort((*place.T[::-1], crystal.numbers, -charges))
@@ -212,7 +205,7 @@ def _in_order(crystal: Crystal, charges: NDArray[np.int64]) -> tuple[Crystal, ND
 
 
 def _species(numbers: NDArray[np.int64], charges: NDArray[np.int64]) -> tuple[ParentSpecies, NDArray[np.int64]]:
-    """Species of sites ordered by species, in that order, and which of them each site is, [n_atoms]."""
+    """Return the species of sites ordered by species, in that order, and which of them each site is, [n_atoms]."""
     pairs = np.column_stack([numbers, charges])
     new = np.concatenate([[True], (pairs[1:] != pairs[:-1]).any(axis=1)])
     site = np.cumsum(new) - 1

@@ -98,7 +98,7 @@ class _Groups:
 
     @classmethod
     def of(cls, index: int, parent: Parent, first_change: int, first_choice: int) -> _Groups:
-        """All groups of one parent."""
+        """Return all groups of one parent."""
         changes, sites = parent.changes, parent.decorations
         c, f = np.nonzero(changes.species[:, None] == sites.species)
         ions = changes.species[c], changes.z[c], changes.charges[c], changes.log_p[c]
@@ -129,7 +129,7 @@ class _Species:
         return cls(*padded)
 
     def after(self, groups: _Groups, vacant: bool = False) -> tuple[_Species, _Species]:
-        """Species before and after each group's change, [g, k + 1], in the smallest cell of whole atoms.
+        """Return species before and after each group's change, [g, k + 1], in the smallest cell of whole atoms.
 
         The last column is the new species; before the change it is the rest of the old one, which is gone where its
         other sites become vacant.
@@ -173,12 +173,9 @@ class Block:
 
     @classmethod
     def make(
-        cls,
-        parents: Sequence[Parent],
-        allowed: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
-        vacant: bool = False,
+        cls, parents: Sequence[Parent], allowed: Callable[[NDArray[np.int64]], NDArray[np.bool_]], vacant: bool = False
     ) -> Block:
-        """Every possibility of at least one parent whose composition is `allowed`, counts [n, MAX_Z + 1] -> [n].
+        """Return every possibility of at least one parent whose composition is `allowed`, counts [n, MAX_Z + 1] -> [n].
 
         Where sites are left empty, the new ions bring the charge of those that were there.
         """
@@ -203,14 +200,14 @@ class Block:
         return len(self.group)
 
     def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """All possibilities, drawn without replacement: a change weighs its probability, shared by its choices."""
+        """Return all possibilities, drawn without replacement: changes weigh their probability, shared by choices."""
         of_change = np.bincount(self.groups.change, self.groups.n_choices)[self.groups.change]
         log_weight = self.groups.log_p - np.log(of_change)
         rank = log_weight[self.group] + rng.gumbel(size=len(self))
         return np.argsort(-rank, kind="stable")
 
     def pool(self, pick: NDArray[np.int64], parent_ids: Sequence[str], generator: str, round: int) -> CandidatePool:
-        """Some of the possibilities, [n], as crystals."""
+        """Return some of the possibilities, [n], as crystals."""
         group, sites = self.group[pick], self._sites.take(self.choice[pick])
         parent = self.groups.parent[group]
         batch = self._cells.take(sites.cell)
@@ -239,7 +236,7 @@ class Block:
 
     @cached_property
     def _changes(self) -> list[str]:
-        """What becomes of which ion in each group, [g], such as "Fe3+ -> Al3+"."""
+        """Changes of ions in each group, [g], such as "Fe3+ -> Al3+"."""
         old = self.groups.parent, self.groups.species
         columns = self._species.z[old], self._species.charges[old], self.groups.z, self.groups.charges
         rows = zip(*(c.tolist() for c in columns), strict=True)
@@ -267,5 +264,5 @@ class Block:
 
 
 def _starts(lengths: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of some ranges of given lengths begins when laid end to end."""
+    """Return where each of some ranges of given lengths begins when laid end to end."""
     return np.cumsum(np.asarray(lengths, dtype=np.int64)) - lengths

@@ -45,8 +45,8 @@ class SubstitutionTable:
 
 
 @lru_cache(maxsize=8)
-def substitution_table(floor: float) -> SubstitutionTable:
-    """The table with all lambdas raised to `floor`, species by atomic number and charge."""
+def substitution_table(floor: float = 0.0) -> SubstitutionTable:
+    """Return the table with all lambdas raised to `floor`, species by atomic number and charge."""
     z, charges, weights = _lambdas()
     raised = np.maximum(np.where(np.isnan(weights), -np.inf, weights), floor)
     return SubstitutionTable(z, charges, raised - np.log(np.exp(raised).sum(axis=1, keepdims=True)))
@@ -54,7 +54,7 @@ def substitution_table(floor: float) -> SubstitutionTable:
 
 @lru_cache(maxsize=1)
 def _lambdas() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """pymatgen's file: atomic numbers [m], charges [m], symmetric weights [m, m] (NaN = never observed)."""
+    """Read pymatgen's file: atomic numbers [m], charges [m], symmetric weights [m, m] (NaN = never observed)."""
     from pymatgen.analysis.structure_prediction.substitution_probability import SubstitutionProbability
     from pymatgen.core import Species
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from gnome_lite.chemistry.charge_grid import States, charge_grid
 from gnome_lite.chemistry.oxidation import mean_charges
-from gnome_lite.chemistry.radii import MAX_CHARGE, covalent_radii_ang, ionic_radii_ang
+from gnome_lite.chemistry.radii import covalent_radii_ang, ionic_radii_ang
 from gnome_lite.chemistry.volume import volume_from_radii
 from gnome_lite.config import Generate, Space
 from gnome_lite.core.crystals import MAX_Z, Crystal, CrystalBatch, symbol
 from gnome_lite.core.records import CandidatePool
-from gnome_lite.generate.chemical_systems import System, random_systems
+from gnome_lite.generate.compositions import System, random_systems
 
 BLOCK_SYSTEMS = 16
 SIZE_TOLERANCE = 0.1
@@ -42,10 +42,10 @@ class Prototype:
 
     @classmethod
     def of(cls, id: str, crystal: Crystal) -> Prototype:
+        """Return the roles in a crystal."""
         counts = crystal.counts
-        roles, radii = _ranked(counts)
-        divisor = np.gcd.reduce(counts[roles])
-        return cls(id, crystal, roles, tuple((counts[roles] // divisor).tolist()), radii)
+        roles, radii = ranked(counts)
+        return cls(id, crystal, roles, tuple((counts[roles] // np.gcd.reduce(counts)).tolist()), radii)
 
 
 class PrototypePlacement:
@@ -73,14 +73,9 @@ class PrototypePlacement:
         self.skipped: Counter[str] = Counter()
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """Chunks of a few chemical systems each, the best fits tending to come first in each; parents are ignored."""
+        """Yield chunks of a few chemical systems each, the best fits tending to come first; parents are ignored."""
         self.skipped = Counter({"prototype larger than generate.max_atoms": self._too_large} if self._too_large else {})
         systems = random_systems(self._space, rng)
         made = 0
@@ -102,7 +97,7 @@ class PrototypePlacement:
             for row in amounts[charge_grid(system, States.COMMON).balances(amounts)]:
                 counts = np.zeros(MAX_Z + 1, dtype=np.int64)
                 counts[list(system)] = row
-                z, radii = _ranked(counts)
+                z, radii = ranked(counts)
                 for prototype in prototypes:
                     if (z != prototype.roles).any():
                         misfit = float(np.std(np.log(radii / prototype.radii)))
@@ -116,15 +111,14 @@ class _Placement:
     log_weight: float
 
 
-def _ranked(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Elements of one composition in the order of roles, [k], and their radii, Å, [k]."""
+def ranked(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the elements of one composition in the order of roles, [k], and their radii, Å, [k]."""
     z = np.flatnonzero(counts)
     charges = mean_charges(counts)
     if charges is None:
         sign, radii = np.zeros(len(z)), covalent_radii_ang()[z]
     else:
-        q = np.rint(charges[z]).astype(np.int64)
-        sign, radii = np.sign(charges[z]), ionic_radii_ang()[z, np.clip(q, -MAX_CHARGE, MAX_CHARGE) + MAX_CHARGE]
+        sign, radii = np.sign(charges[z]), ionic_radii_ang(z, charges[z])
     order = np.lexsort((z, -radii, -sign, -counts[z]))
     return z[order], radii[order]
 
@@ -140,13 +134,12 @@ def _pool(placed: Sequence[_Placement], name: str, round: int) -> CandidatePool:
     return CandidatePool(
         batch.scaled(volume_from_radii(batch.counts) / batch.volumes),
         tuple(p.prototype.id for p in placed),
-        tuple(_change(p) for p in placed),
+        tuple(
+            ", ".join(f"{symbol(b)} on {symbol(a)}" for a, b in zip(p.prototype.roles, p.z, strict=True))
+            for p in placed
+        ),
         (name,) * len(placed),
         np.full(len(placed), np.nan),
         np.ones(len(placed), dtype=np.int64),
         round,
     )
-
-
-def _change(p: _Placement) -> str:
-    return ", ".join(f"{symbol(b)} on {symbol(a)}" for a, b in zip(p.prototype.roles, p.z, strict=True))

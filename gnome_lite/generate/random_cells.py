@@ -1,4 +1,4 @@
-"""Random lattices of each crystal system, and compact cells of given ones, for many crystals at once."""
+"""Random lattices of each crystal system, for many crystals at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ ANGLES_DEG = (60.0, 120.0)
 MIN_VOLUME_SHAPE = 0.3
 """Least volume of a cell over that of a brick with the same edges: no flat triclinic cells."""
 EQUAL_EDGES = {"tetragonal": (0, 0, 2), "hexagonal": (0, 0, 2), "cubic": (0, 0, 0)}
-SWEEPS = 12
 
 
 def random_lattices(
     systems: NDArray[np.str_], volumes_ang3: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Conventional cells of some volumes, rows in Å, [n, 3, 3].
+    """Return conventional cells of some volumes, rows in Å, [n, 3, 3].
 
     Edges are log-uniform about each other, angles uniform, wherever the crystal system leaves them free.
 
@@ -43,33 +42,13 @@ def random_lattices(
     return lattices * np.cbrt(volumes_ang3 / np.linalg.det(lattices))[:, None, None]
 
 
-def compact_cells(lattices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cells of the same lattices with short vectors, right-handed as they came, [n, 3, 3].
-
-    Each vector is shortened by whole multiples of each other one until that no longer helps.
-    """
-    cells = lattices.copy()
-    for _ in range(SWEEPS):
-        before = cells.copy()
-        for i in range(3):
-            for j in range(3):
-                if i != j:
-                    dot = np.einsum("nk,nk->n", cells[:, i], cells[:, j])
-                    # Just short of a half, so that rounding errors cannot make two choices alternate.
-                    times = np.rint(dot / np.einsum("nk,nk->n", cells[:, j], cells[:, j]) * (1.0 - 1e-9))
-                    cells[:, i] -= times[:, None] * cells[:, j]
-        if np.array_equal(before, cells):
-            break
-    return cells
-
-
 def _volume_shape(cosines: NDArray[np.float64]) -> NDArray[np.float64]:
     a, b, c = cosines.T
     return np.sqrt(np.maximum(1.0 - a * a - b * b - c * c + 2.0 * a * b * c, 0.0))
 
 
 def _from_cosines(edges: NDArray[np.float64], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cells from edges [n, 3] and cosines of alpha, beta, gamma [n, 3]: a along x, b in the xy plane."""
+    """Return cells from edges [n, 3] and cosines of alpha, beta, gamma [n, 3]: a along x, b in the xy plane."""
     alpha, beta, gamma = cosines.T
     sine = np.sqrt(1.0 - gamma**2)
     cells = np.zeros((len(edges), 3, 3))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from math import ceil
 
 import numpy as np
@@ -51,26 +51,21 @@ class RandomStructureSearch:
         generate: Generate,
         gates: Gates,
         *,
-        structures_per_composition: int | None = None,
+        structures_per_composition: int,
         volume_range: tuple[float, float] = (0.4, 1.2),
         max_tries: int = 20,
         chunk: int = CHUNK,
     ) -> None:
         self._compositions = compositions
         self._settings = SearchSettings(generate.max_atoms, gates.min_distance_ratio, volume_range, max_tries)
-        self._n = structures_per_composition or generate.structures_per_composition
+        self._n = structures_per_composition
         self._per_chunk = max(1, chunk // self._n)
         self.skipped: Counter[str] = Counter()
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """Chunks of the structures of a few compositions each; parents are ignored.
+        """Yield chunks of the structures of a few compositions each; parents are ignored.
 
         A chunk depends on one number drawn from rng, its place in the stream and its compositions only, so that
         starting at a later one costs no more than the compositions before it. A chunk may be empty.
@@ -79,32 +74,25 @@ class RandomStructureSearch:
         seed = int(rng.integers(2**62))
         stream = (row for rows in self._compositions(np.random.default_rng([seed, 0])) for row in rows)
         rest = islice(stream, start * self._per_chunk, None)
-        number = start
-        while compositions := list(islice(rest, self._per_chunk)):
-            number += 1
-            pool, failures = _search(
-                compositions, self._n, np.random.default_rng([seed, number]), self._settings, round
-            )
+        for number in count(start + 1):
+            if not (compositions := list(islice(rest, self._per_chunk))):
+                return
+            own = np.random.default_rng([seed, number])
+            pool, failures = _search(compositions, self._n, own, self._settings, round)
             self.skipped.update(failures)
             yield pool
 
 
 def random_structures(
-    counts: NDArray[np.int64],
-    n: int,
-    rng: np.random.Generator,
-    settings: SearchSettings | None = None,
+    counts: NDArray[np.int64], n: int, rng: np.random.Generator, settings: SearchSettings | None = None
 ) -> tuple[CandidatePool, Counter[str]]:
-    """Random crystals of one composition.
+    """Return at most n random crystals of one composition, and the tries that failed by cause.
 
     Args:
         counts: atoms by atomic number, in any number of formula units, [MAX_Z + 1].
-        n: how many crystals are wanted.
+        n: crystals wanted.
         rng: source of randomness.
-        settings: what they must be like.
-
-    Returns:
-        At most n candidates, and the tries that failed by cause.
+        settings: requirements on them.
     """
     return _search([counts], n, rng, settings or SearchSettings(), round=0)
 
@@ -112,7 +100,7 @@ def random_structures(
 def _search(
     compositions: Iterable[NDArray[np.int64]], n: int, rng: np.random.Generator, settings: SearchSettings, round: int
 ) -> tuple[CandidatePool, Counter[str]]:
-    """n crystals of each composition, or as many as the allowed tries give, and failures by cause."""
+    """Return n crystals of each composition, or as many as the allowed tries give, and failures by cause."""
     failures: Counter[str] = Counter()
     formulas = []
     for counts in compositions:
@@ -121,8 +109,7 @@ def _search(
             formulas.append(formula)
         else:
             failures[formula] += 1
-    made = np.zeros(len(formulas), dtype=np.int64)
-    tried = np.zeros(len(formulas), dtype=np.int64)
+    made, tried = np.zeros((2, len(formulas)), dtype=np.int64)
     batches: list[CrystalBatch] = []
     owners: list[NDArray[np.int64]] = []
     changes: list[str] = []
@@ -138,19 +125,16 @@ def _search(
     if (short := int((n - made).sum())) > 0:
         failures[TOO_FEW] += short
     order = np.argsort(np.concatenate([np.empty(0, np.int64), *owners]), kind="stable")
-    crystals = CrystalBatch.concatenate(batches).take(order)
-    return (
-        CandidatePool(
-            crystals,
-            ("",) * len(order),
-            tuple(changes[i] for i in order),
-            (NAME,) * len(order),
-            np.full(len(order), np.nan),
-            np.ones(len(order), dtype=np.int64),
-            round,
-        ),
-        failures,
+    pool = CandidatePool(
+        CrystalBatch.concatenate(batches).take(order),
+        ("",) * len(order),
+        tuple(changes[i] for i in order),
+        (NAME,) * len(order),
+        np.full(len(order), np.nan),
+        np.ones(len(order), dtype=np.int64),
+        round,
     )
+    return pool, failures
 
 
 def _next_tries(
@@ -160,7 +144,7 @@ def _next_tries(
     made: NDArray[np.int64],
     tried: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Formula of each of at most `BATCH` tries: as many as the yield so far says are needed."""
+    """Return the formula of each of at most `BATCH` tries: as many as the yield so far says are needed."""
     rows: list[NDArray[np.int64]] = []
     room = BATCH
     for i in which:

@@ -1,4 +1,7 @@
-"""Tries at random crystals, many at once: each ends as a crystal of the space group asked for, or as a cause."""
+"""Tries at random crystals, many at once: each ends as a crystal of the space group asked for, or as a cause.
+
+Least distances stand in for AIRSS's MINSEP by pair of species: they are estimated from radii.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.chemistry.distances import min_distance_ratios
+from gnome_lite.chemistry.oxidation import mean_charges
+from gnome_lite.chemistry.radii import covalent_radii_ang, ionic_radii_ang
+from gnome_lite.chemistry.shortening import shortened
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.chemistry.volume import volume_from_radii
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.generate.packing import admits, random_assignment
-from gnome_lite.generate.random_cells import compact_cells, random_lattices
-from gnome_lite.generate.separations import least_distances_ang, usual_distances_ang
+from gnome_lite.generate.random_cells import random_lattices
 from gnome_lite.generate.soft_spheres import Spheres, relax
 from gnome_lite.generate.wyckoff import SpaceGroup, space_group
 
@@ -30,11 +35,17 @@ SYMPREC_ANG = 0.01
 TARGET = 1.1
 """Spheres are relaxed towards this times the least distances, and are done once they keep those."""
 MAX_STEPS = 24
+PAIRS = ((0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1))
+"""The order in which lattice vectors are shortened by one another."""
+CLOSEST_CONTACT = 0.75
+"""Shortest distance that is let stand, over the usual one, in a cell of the usual volume."""
+MARGIN = 1.001
+"""A hair more than the gate asks for, against rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """What a random crystal must be like.
+    """Requirements on random crystals.
 
     Attributes:
         max_atoms: most atoms in a primitive cell.
@@ -69,7 +80,7 @@ class Formula:
 
     @classmethod
     def of(cls, counts: NDArray[np.int64], max_atoms: int) -> Formula | str:
-        """Of atoms by atomic number [MAX_Z + 1], in lowest terms or not; a cause where nothing is open to it."""
+        """Return the formula of atoms by atomic number [MAX_Z + 1], or a cause where no space group is open to it."""
         if not counts.any():
             return NO_ATOMS
         unit = counts // np.gcd.reduce(counts)
@@ -81,12 +92,31 @@ class Formula:
         several = range(1, max_atoms // int(unit.sum()) + 1)
         choices = tuple((units, np.flatnonzero(admits(tuple((units * atoms).tolist())))) for units in several)
         volume = float(volume_from_radii(unit[None])[0])
-        return cls(elements, tuple(atoms.tolist()), choices, volume, usual_distances_ang(unit, elements))
+        return cls(elements, tuple(atoms.tolist()), choices, volume, _usual_distances_ang(unit, elements))
+
+
+def _usual_distances_ang(counts: NDArray[np.int64], z: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the usual shortest distances between the elements of a composition, Å, [k, k].
+
+    Unlike ions, and atoms of alloys, touch at the sum of covalent radii; ions of the same sign repel, and keep at
+    least the sum of their ionic radii too, which matters for anions.
+
+    Args:
+        counts: atoms by atomic number, [MAX_Z + 1].
+        z: its elements, in any order, [k].
+    """
+    covalent = np.add.outer(covalent_radii_ang()[z], covalent_radii_ang()[z])
+    charges = mean_charges(counts)
+    if charges is None:
+        return covalent
+    ionic = ionic_radii_ang(z, charges[z])
+    alike = np.multiply.outer(charges[z], charges[z]) > 0
+    return np.where(alike, np.maximum(covalent, np.add.outer(ionic, ionic)), covalent)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tries:
-    """How m tries ended.
+    """The outcome of m tries.
 
     Attributes:
         causes: why each gave nothing, "" where it gave a crystal, [m]; SURPLUS where none was needed any more.
@@ -106,7 +136,7 @@ def try_crystals(
     settings: SearchSettings,
     rng: np.random.Generator,
 ) -> Tries:
-    """One try for each index into formulas in `which` [m], as if one after another until there are enough crystals.
+    """Make one try for each index into formulas in `which` [m], as if one by one until there are enough crystals.
 
     Formula units, space group, Wyckoff positions, volume, lattice and free parameters are drawn in this order, each
     uniformly among what is open; then overlaps are relaxed, and distances and symmetry checked.
@@ -125,13 +155,17 @@ def try_crystals(
     volumes = factors * units * np.array([formulas[i].volume_ang3 for i in which])
     n_centring = np.array([g.n_centring for g in groups])
     conventional = random_lattices(np.array([g.system for g in groups]), volumes * n_centring, rng)
-    lattices = compact_cells(np.array([g.primitive for g in groups]) @ conventional)
+    _, lattices = shortened(np.array([g.primitive for g in groups]) @ conventional, PAIRS, tie=1e-9)
     matrices, origins, orbit_of_atom = _images(of_orbit, positions)
     structure_of_atom = structure_of_orbit[orbit_of_atom]
     # Primitive vectors are whole multiples of each other's, conventional ones of theirs.
     change_of_cell = np.rint(conventional @ np.linalg.inv(lattices))[structure_of_atom]
     elements, usual = _padded(formulas)
-    least = least_distances_ang(usual[which], elements[which], factors, settings.min_distance_ratio)
+    # Least distances shrink with the cube root of the volume, so that dense cells can be filled at all, but never below
+    # the gate's.
+    radii = covalent_radii_ang()[elements[which]]
+    gate_ang = settings.min_distance_ratio * MARGIN * (radii[:, :, None] + radii[:, None, :])
+    least = np.maximum(CLOSEST_CONTACT * np.cbrt(factors)[:, None, None] * usual[which], gate_ang)
     spheres = Spheres(
         lattices,
         structure_of_orbit,
@@ -165,7 +199,7 @@ def try_crystals(
 def _draw_sites(
     formulas: Sequence[Formula], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], list[SpaceGroup], list[int], NDArray[np.int64], NDArray[np.int64]]:
-    """For each formula: formula units [m] and space group [m]; for each orbit: position, element, and structure."""
+    """Draw formula units [m] and space group [m] of each formula; and position, element and structure of each orbit."""
     units, groups = [], []
     positions: list[int] = []
     kinds: list[int] = []
@@ -185,7 +219,7 @@ def _draw_sites(
 def _images(
     groups: Sequence[SpaceGroup], positions: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Matrices [n_atoms, 3, 3], origins [n_atoms, 3] and orbit [n_atoms] of all atoms of a primitive cell.
+    """Return matrices [n_atoms, 3, 3], origins [n_atoms, 3] and orbit [n_atoms] of all atoms of a primitive cell.
 
     Args:
         groups: space group of each orbit.
@@ -202,7 +236,7 @@ def _images(
 
 
 def _padded(formulas: Sequence[Formula]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Elements [n, K] and usual distances [n, K, K] of formulas of at most K elements, padded with zeros."""
+    """Return elements [n, K] and usual distances [n, K, K] of formulas of at most K elements, padded with zeros."""
     width = max(len(f.elements) for f in formulas)
     elements = np.zeros((len(formulas), width), dtype=np.int64)
     usual = np.zeros((len(formulas), width, width))
@@ -213,7 +247,7 @@ def _padded(formulas: Sequence[Formula]) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def _wrong_symmetry(crystal: Crystal, group: SpaceGroup) -> str:
-    """ "" where a crystal has just the space group it was made in, and a primitive cell; else the cause."""
+    """Return "" where a crystal has just the space group it was made in, and a primitive cell; else the cause."""
     found = symmetry(crystal, SYMPREC_ANG)
     n_operations = group.positions[-1].site.multiplicity // group.n_centring
     if found is not None and len(found.operations) > n_operations:

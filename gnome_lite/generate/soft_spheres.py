@@ -10,10 +10,12 @@ of Wyckoff positions move, so symmetry is kept exactly; forces are needed on one
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gnome_lite.chemistry.distances import cells_in_box, neighbour_cells
 
 CHUNK_DISTANCES = 2_000_000
 """Distances worked out at once (about 50 MB)."""
@@ -64,7 +66,7 @@ class Spheres:
         return self.structure_of_orbit[self.orbit_of_atom]
 
     def take(self, mask: NDArray[np.bool_]) -> Spheres:
-        """The structures where a mask [n] is true."""
+        """Return the structures where a mask [n] is true."""
         orbits = mask[self.structure_of_orbit]
         atoms = orbits[self.orbit_of_atom]
         return Spheres(
@@ -81,7 +83,7 @@ class Spheres:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relaxed:
-    """What relaxation made of n structures.
+    """The outcome of relaxing n structures.
 
     Attributes:
         parameters: of the orbits, [n_orbits, 3].
@@ -128,21 +130,6 @@ def relax(spheres: Spheres, tolerance: float, max_steps: int) -> Relaxed:
             spheres, descent = spheres.take(running), descent.take(running[spheres.structure_of_orbit], running)
             now, running = _Contacts.of(spheres), np.ones(len(spheres), dtype=bool)
     return result
-
-
-def energies(spheres: Spheres) -> NDArray[np.float64]:
-    """Energy of each structure, per cell, [n]."""
-    pairs = _Contacts.of(spheres).overlaps(spheres.parameters)
-    orbit = spheres.orbit_of_atom[pairs.first]
-    # Each pair is met from both its ends.
-    per_pair = _multiplicities(spheres)[orbit] * pairs.overlap**2 / 2.0
-    return np.bincount(spheres.structure_of_orbit[orbit], per_pair, len(spheres)).astype(np.float64)
-
-
-def gradients(spheres: Spheres) -> NDArray[np.float64]:
-    """Derivative of each structure's energy with respect to its parameters, [n_orbits, 3]."""
-    force, _, _ = _Contacts.of(spheres).forces(spheres.parameters)
-    return -_multiplicities(spheres)[:, None] * np.einsum("oij,oj->oi", _jacobians(spheres), force)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,16 +183,13 @@ class _Contacts:
 
     @classmethod
     def of(cls, spheres: Spheres) -> _Contacts:
-        lattices = spheres.lattices
-        metrics = lattices @ np.swapaxes(lattices, 1, 2)
-        # Rows of the inverse's transpose are reciprocal vectors, as long as 1 / height; the partner of an atom is
-        # wrapped to within half a cell of it.
-        inverse_heights = np.linalg.norm(np.linalg.inv(lattices), axis=1)
-        reach = np.floor(spheres.diameters.max(axis=(1, 2))[:, None] * inverse_heights + 0.5).astype(np.int64)
+        """Return the pairs of some structures."""
+        metrics = spheres.lattices @ np.swapaxes(spheres.lattices, 1, 2)
+        reach = neighbour_cells(spheres.lattices, spheres.diameters.max(axis=(1, 2)))
         sizes = np.bincount(spheres.structure_of_atom, minlength=len(spheres))
         blocks = []
         for box in np.unique(reach, axis=0):
-            cells = np.stack(np.meshgrid(*(np.arange(-m, m + 1.0) for m in box), indexing="ij"), axis=-1).reshape(-1, 3)
+            cells = cells_in_box(box)
             orbits = np.flatnonzero((reach == box).all(axis=1)[spheres.structure_of_orbit])
             work = np.cumsum(sizes[spheres.structure_of_orbit[orbits]] * len(cells)) // CHUNK_DISTANCES
             parts = np.split(orbits, np.flatnonzero(np.diff(work)) + 1)
@@ -214,7 +198,7 @@ class _Contacts:
 
     def overlaps(self, parameters: NDArray[np.float64]) -> _Overlaps:
         spheres = self.spheres
-        frac = np.einsum("aij,aj->ai", spheres.matrices, parameters[spheres.orbit_of_atom]) + spheres.origins
+        frac = replace(spheres, parameters=parameters).frac_coords
         structure_of_atom = spheres.structure_of_atom
         found = []
         for b in self.blocks:
@@ -233,7 +217,7 @@ class _Contacts:
     def forces(
         self, parameters: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Force on the first atom of each orbit, 1/Å, [n_orbits, 3]; largest overlap, and largest rigid one, [n]."""
+        """Return the force on each first atom, 1/Å, [n_orbits, 3]; the largest overlap and rigid one, [n]."""
         spheres, pairs = self.spheres, self.overlaps(parameters)
         orbit = spheres.orbit_of_atom[pairs.first]
         distance = np.maximum((1.0 - pairs.overlap) * pairs.diameter, 1e-9)
@@ -254,7 +238,7 @@ def _block(
     sizes: NDArray[np.int64],
     cells: NDArray[np.float64],
 ) -> _Block:
-    """Pairs of the first atoms of some orbits with all atoms of their structures (`sizes` atoms in each)."""
+    """Return the pairs of the first atoms of some orbits with all atoms of their structures (`sizes` atoms in each)."""
     structure = spheres.structure_of_orbit[orbits]
     n = sizes[structure]
     pair_structure, orbit = np.repeat(structure, n), np.repeat(orbits, n)
@@ -273,10 +257,10 @@ def _block(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Descent:
-    """Where gradient descent stands.
+    """The state of gradient descent.
 
     Attributes:
-        jacobians: see `_jacobians`, [n_orbits, 3, 3].
+        jacobians: how far, in Å, the first atom of an orbit moves with each parameter, [n_orbits, 3 (parameters), 3].
         inverses: parameters that move the first atom of an orbit by a displacement in Å, [n_orbits, 3, 3].
         weights: atoms of each orbit, [n_orbits].
         scales: rate at which one pair of spheres would just come apart, [n].
@@ -293,29 +277,25 @@ class _Descent:
 
     @classmethod
     def start(cls, spheres: Spheres) -> _Descent:
-        jacobians = _jacobians(spheres)
+        matrices = spheres.matrices[_first_atoms(spheres)]
+        jacobians = np.einsum("oji,ojk->oik", matrices, spheres.lattices[spheres.structure_of_orbit])
         squares = jacobians @ np.swapaxes(jacobians, 1, 2)
         # Parameters that an orbit does not have: any number will do where nothing is moved.
         squares += np.eye(3) * (np.diagonal(squares, axis1=1, axis2=2) == 0.0)[:, :, None]
         inverses = np.linalg.inv(squares) @ jacobians
         scales = spheres.diameters.max(axis=(1, 2)) ** 2 / 8.0
         nothing = np.zeros((len(jacobians), 3))
-        return cls(jacobians, inverses, _multiplicities(spheres), scales, nothing, nothing)
+        weights = np.bincount(spheres.orbit_of_atom, minlength=len(jacobians)).astype(np.float64)
+        return cls(jacobians, inverses, weights, scales, nothing, nothing)
 
     def take(self, orbits: NDArray[np.bool_], structures: NDArray[np.bool_]) -> _Descent:
-        return _Descent(
-            self.jacobians[orbits],
-            self.inverses[orbits],
-            self.weights[orbits],
-            self.scales[structures],
-            self.moved[orbits],
-            self.before[orbits],
-        )
+        columns = {f.name: getattr(self, f.name)[structures if f.name == "scales" else orbits] for f in fields(self)}
+        return _Descent(**columns)
 
     def step(
         self, spheres: Spheres, force: NDArray[np.float64], running: NDArray[np.bool_]
     ) -> tuple[Spheres, _Descent]:
-        """One step of the structures that are running [n]."""
+        """Take one step with the structures that are running [n]."""
         n, owner = len(spheres), spheres.structure_of_orbit
         change = np.einsum("oij,oj->oi", self.inverses, force)
         downhill = np.einsum("oi,oij->oj", change, self.jacobians)
@@ -334,14 +314,3 @@ class _Descent:
 
 def _first_atoms(spheres: Spheres) -> NDArray[np.int64]:
     return np.searchsorted(spheres.orbit_of_atom, np.arange(len(spheres.structure_of_orbit)))
-
-
-def _multiplicities(spheres: Spheres) -> NDArray[np.float64]:
-    """Atoms of each orbit, [n_orbits]."""
-    return np.bincount(spheres.orbit_of_atom, minlength=len(spheres.structure_of_orbit)).astype(np.float64)
-
-
-def _jacobians(spheres: Spheres) -> NDArray[np.float64]:
-    """How far, in Å, the first atom of an orbit moves with each parameter, [n_orbits, 3 (parameters), 3]."""
-    matrices = spheres.matrices[_first_atoms(spheres)]
-    return np.einsum("oji,ojk->oik", matrices, spheres.lattices[spheres.structure_of_orbit])

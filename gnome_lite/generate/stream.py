@@ -15,7 +15,7 @@ from gnome_lite.core.records import CandidatePool
 from gnome_lite.pipeline import Generator
 
 Position = Mapping[str, Sequence[int]]
-"""Of each generator, by name: [its chunks delivered whole, candidates of the next one delivered, candidates delivered
+"""For each generator, by name: [its chunks delivered whole, candidates of the next one delivered, candidates delivered
 in all]. Plain JSON."""
 
 
@@ -48,13 +48,16 @@ class Mix:
         seed: Sequence[int],
         position: Position | None = None,
     ) -> CandidateStream:
-        """Candidates from the start, or from a position of a stream with the same arguments."""
+        """Return candidates from the start, or from a position of a stream with the same arguments."""
         return CandidateStream(self, parents, parent_ids, round, seed, position or {})
 
 
 class CandidateStream:
-    """An iterator of chunks. Each generator draws from the seed and its own name, so that the mix does not change
-    what it delivers, only when; the next ones come from the one that lags most behind its share."""
+    """An iterator of chunks.
+
+    Each generator draws from the seed and its own name, so that the mix does not change what it delivers, only when;
+    the next chunk comes from the generator that lags most behind its share.
+    """
 
     def __init__(
         self,
@@ -113,7 +116,7 @@ class CandidateStream:
 
     @property
     def skipped(self) -> Counter[str]:
-        """What the generators have left out so far, by "generator: cause"."""
+        """Counts of what the generators have left out so far, by "generator: cause"."""
         return Counter(
             {f"{name}: {cause}": n for name, g in self._generators.items() for cause, n in g.skipped.items()}
         )

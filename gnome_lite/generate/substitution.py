@@ -36,33 +36,26 @@ class SpeciesSubstitution(ABC):
     name: str
 
     def __init__(self, space: Space, generate: Generate, chunk: int = CHUNK) -> None:
-        self._space = space
-        self._config = generate
-        self._chunk = chunk
+        self._space, self._config, self._chunk = space, generate, chunk
         self._known: dict[ParentSpecies, Substitutions] = {}
         self.skipped: Counter[str] = Counter()
 
     @abstractmethod
     def charges(self, parent: Crystal) -> NDArray[np.int64] | str:
-        """Charge of each site of a parent, [n_atoms], or why it cannot be substituted."""
+        """Return the charge of each site of a parent, [n_atoms], or why it cannot be substituted."""
 
     @abstractmethod
     def table(self) -> SubstitutionTable:
-        """Probabilities of one species replacing another."""
+        """Return the probabilities of one species replacing another."""
 
     @abstractmethod
     def volume_ratios(self, parent: ParentSpecies, new: Substitutions) -> NDArray[np.float64]:
-        """New over old volume of each substitution, [t]."""
+        """Return new over old volume of each substitution, [t]."""
 
     def generate(
-        self,
-        parents: CrystalBatch,
-        parent_ids: Sequence[str],
-        round: int,
-        rng: np.random.Generator,
-        start: int = 0,
+        self, parents: CrystalBatch, parent_ids: Sequence[str], round: int, rng: np.random.Generator, start: int = 0
     ) -> Iterator[CandidatePool]:
-        """Every (parent, substitution) at most once, in random order, the likely ones tending to come first.
+        """Yield every (parent, substitution) at most once, in random order, the likely ones tending to come first.
 
         The order is a draw without replacement with weights equal to the probabilities (Gumbel's trick: sorted
         by log p + Gumbel noise). Memory: 16 bytes for each possibility, crystals for one chunk.
@@ -84,7 +77,7 @@ class SpeciesSubstitution(ABC):
             )
 
     def substitutions(self, parent: ParentSpecies) -> Substitutions:
-        """All substitutions of a parent's species, likeliest first (worked out once)."""
+        """Return all substitutions of a parent's species, likeliest first (worked out once)."""
         if parent not in self._known:
             self._known[parent] = enumerate_substitutions(
                 parent,
@@ -96,7 +89,7 @@ class SpeciesSubstitution(ABC):
         return self._known[parent]
 
     def _plan(self, parents: CrystalBatch) -> _Plan:
-        """All possibilities of all parents, as indices."""
+        """Return all possibilities of all parents, as indices."""
         self.skipped = Counter()
         species_of_atom = np.zeros(len(parents.numbers), dtype=np.int64)
         members: dict[ParentSpecies, list[int]] = {}
@@ -126,7 +119,7 @@ class IonicSubstitution(SpeciesSubstitution):
         return cause_of_no_states(parent) if charges is None else charges
 
     def table(self) -> SubstitutionTable:
-        return substitution_table(self._config.floor)
+        return substitution_table()
 
     def volume_ratios(self, parent: ParentSpecies, new: Substitutions) -> NDArray[np.float64]:
         z, charges, atoms = (np.array(column) for column in (parent.z, parent.charges, parent.atoms))
@@ -140,7 +133,8 @@ class _Plan:
     Attributes:
         species_of_atom: which of its parent's species each parent atom is, [n_atoms].
         parent: index of the parent, [N]; row: index of the substitution, [N].
-        old_z, old_charges, z, charges: species before and after, [R, K] (0 beyond the parent's own number).
+        old: species before, [R].
+        z, charges: species after, [R, K] (0 beyond the parent's own number).
         volume_ratio: new over old volume, [R].
         log_p: log-probability, [R].
     """
@@ -148,8 +142,7 @@ class _Plan:
     species_of_atom: NDArray[np.int64]
     parent: NDArray[np.int32]
     row: NDArray[np.int32]
-    old_z: NDArray[np.int64]
-    old_charges: NDArray[np.int64]
+    old: Sequence[ParentSpecies]
     z: NDArray[np.int64]
     charges: NDArray[np.int64]
     volume_ratio: NDArray[np.float64]
@@ -161,28 +154,26 @@ class _Plan:
         species_of_atom: NDArray[np.int64],
         found: Sequence[tuple[ParentSpecies, Substitutions, NDArray[np.float64], list[int]]],
     ) -> _Plan:
-        width = max((len(s.z) for s, *_ in found), default=1)
-        n_rows = sum(len(subs.log_p) for _, subs, *_ in found)
-        old_z, old_charges, z, charges = (np.zeros((n_rows, width), dtype=np.int64) for _ in range(4))
-        ratio, log_p = np.empty(n_rows), np.empty(n_rows)
+        """Lay out the substitutions, with their volume ratios, of groups of parents of the same species."""
+        old = [s for s, new, *_ in found for _ in new.log_p]
+        z, charges = np.zeros((2, len(old), max((len(s.z) for s, *_ in found), default=1)), dtype=np.int64)
         parent, row = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
         start = 0
-        for species, subs, ratios, who in found:
-            k, rows = len(species.z), slice(start, start + len(subs.log_p))
-            start = rows.stop
-            old_z[rows, :k], old_charges[rows, :k] = species.z, species.charges
-            z[rows, :k], charges[rows, :k], log_p[rows] = subs.z, subs.charges, subs.log_p
-            ratio[rows] = ratios
-            parent.append(np.repeat(np.array(who, dtype=np.int32), rows.stop - rows.start))
-            row.append(np.tile(np.arange(rows.start, rows.stop, dtype=np.int32), len(who)))
-        pairs = np.concatenate(parent), np.concatenate(row)
-        return cls(species_of_atom, *pairs, old_z, old_charges, z, charges, ratio, log_p)
+        for species, new, _, who in found:
+            rows = np.arange(start, start + len(new.log_p), dtype=np.int32)
+            start += len(rows)
+            z[rows, : len(species.z)], charges[rows, : len(species.z)] = new.z, new.charges
+            parent.append(np.repeat(np.array(who, dtype=np.int32), len(rows)))
+            row.append(np.tile(rows, len(who)))
+        ratio, log_p = (np.concatenate([np.empty(0), *c]) for c in ([f[2] for f in found], [f[1].log_p for f in found]))
+        return cls(species_of_atom, np.concatenate(parent), np.concatenate(row), old, z, charges, ratio, log_p)
 
     def change(self, row: int) -> str:
-        """Such as "Na1+ -> K1+, Cl1- -> Br1-"."""
+        """Return the change in words, such as "Na1+ -> K1+, Cl1- -> Br1-"."""
+        old = self.old[row]
         return ", ".join(
             f"{species_name(a, q)} -> {species_name(b, p)}"
-            for a, q, b, p in zip(self.old_z[row], self.old_charges[row], self.z[row], self.charges[row], strict=True)
+            for a, q, b, p in zip(old.z, old.charges, self.z[row], self.charges[row], strict=False)
             if (a, q) != (b, p)
         )
 
@@ -194,7 +185,7 @@ def _substituted(
     z: NDArray[np.int64],
     volume_ratio: NDArray[np.float64],
 ) -> CrystalBatch:
-    """Parents `which` [n] with their species replaced by z [n, K] and their volumes scaled by a ratio [n]."""
+    """Return parents `which` [n] with their species replaced by z [n, K] and their volumes scaled by a ratio [n]."""
     batch = parents.take(which)
     # The same selection of a batch that carries species instead of elements gives each new atom its species.
     species = CrystalBatch(species_of_atom, parents.frac_coords, parents.lattices, parents.offsets).take(which)
@@ -203,5 +194,5 @@ def _substituted(
 
 
 def species_name(z: int, charge: int) -> str:
-    """Such as "Fe3+", "O2-"; "Fe" without charge."""
+    """Return the name of a species, such as "Fe3+", "O2-"; "Fe" without charge."""
     return symbol(z) + (f"{abs(charge)}{'+' if charge > 0 else '-'}" if charge else "")

@@ -13,17 +13,17 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.chemistry.shortening import shortened
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 
-MAX_REDUCTION_STEPS = 100
-HALF = 0.5 + 1e-6
-"""A vector is shortened by another only where that truly helps, so that equal lengths do not alternate."""
+PAIRS = ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1))
+"""The order in which a supercell's vectors are shortened by one another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SiteSymmetry:
-    """What the g operations of a space group, one of each rotation, do to the s sites of a primitive cell.
+    """The action of the g operations of a space group, one of each rotation, on the s sites of a primitive cell.
 
     Attributes:
         rotations: of fractional coordinates, x -> W x + w, int64 [g, 3, 3].
@@ -37,41 +37,34 @@ class SiteSymmetry:
 
     @classmethod
     def of(cls, crystal: Crystal, symprec_ang: float) -> SiteSymmetry | None:
-        """The symmetry of a primitive cell; None where none is found, or one that does not map its sites one to one."""
+        """Return the symmetry of a primitive cell; None where none is found that maps its sites one to one."""
         found = symmetry(crystal, symprec_ang)
         if found is None:
             return None
         rotations = np.array(found.operations.rotations, dtype=np.int64)
         if len(rotations) != len(np.unique(rotations, axis=0)):
             return None  # two operations of one rotation: the cell is not primitive
-        return cls.from_operations(crystal, rotations, np.array(found.operations.translations), symprec_ang)
-
-    @classmethod
-    def from_operations(
-        cls, crystal: Crystal, rotations: NDArray[np.int64], translations: NDArray[np.float64], tolerance_ang: float
-    ) -> SiteSymmetry | None:
-        """From operations of a primitive cell, [g, 3, 3] and [g, 3]; None if they do not map its sites."""
         frac = crystal.frac_coords
-        moved = np.einsum("gij,sj->gsi", rotations, frac) + translations[:, None]
+        moved = np.einsum("gij,sj->gsi", rotations, frac) + np.array(found.operations.translations)[:, None]
         delta = moved[:, :, None] - frac
         away = np.linalg.norm((delta - np.rint(delta)) @ crystal.lattice, axis=-1)
         away[:, crystal.numbers[:, None] != crystal.numbers] = np.inf
         images = away.argmin(axis=2)
         nearest = np.take_along_axis(away, images[..., None], axis=2)
         one_to_one = (np.sort(images, axis=1) == np.arange(len(crystal))).all()
-        if not (one_to_one and (nearest <= 3 * tolerance_ang).all()):
+        if not (one_to_one and (nearest <= 3 * symprec_ang).all()):
             return None
         return cls(rotations, images, np.rint(moved - frac[images]).astype(np.int64))
 
     def keeping(self, labels: NDArray[np.int64]) -> SiteSymmetry:
-        """The operations that take every site to one of the same label, [s]."""
+        """Return the operations that take every site to one of the same label, [s]."""
         keep = (labels[self.images] == labels).all(axis=1)
         return SiteSymmetry(self.rotations[keep], self.images[keep], self.shifts[keep])
 
 
 @lru_cache(maxsize=64)
 def hermite_normal_forms(index: int) -> NDArray[np.int64]:
-    """All sublattices of an index: upper triangular, 0 <= h[i, j] < h[j, j] for i < j, int64 [m, 3, 3]."""
+    """Return all sublattices of an index: upper triangular, 0 <= h[i, j] < h[j, j] for i < j, int64 [m, 3, 3]."""
     forms = [
         ((a, b, c), (0, d, e), (0, 0, f))
         for a in range(1, index + 1)
@@ -86,7 +79,7 @@ def hermite_normal_forms(index: int) -> NDArray[np.int64]:
 
 
 def inequivalent(forms: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first of each class of superlattices under rotations [g, 3, 3] of fractional coordinates, [c, 3, 3]."""
+    """Return the first of each class of superlattices under rotations [g, 3, 3] of fractions, [c, 3, 3]."""
     left = np.ones(len(forms), dtype=bool)
     kept = []
     for i, form in enumerate(forms):
@@ -97,7 +90,7 @@ def inequivalent(forms: NDArray[np.int64], rotations: NDArray[np.int64]) -> NDAr
 
 
 def site_permutations(sites: SiteSymmetry, form: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """What the space group does to the sites of a supercell: site s in cell t (see `cells`) has index s * n + t.
+    """Return how the space group permutes the sites of a supercell: site s in cell t (see `cells`) is s * n + t.
 
     Returns:
         All operations that keep the superlattice, times the translations inside it, as permutations, int64
@@ -115,14 +108,14 @@ def site_permutations(sites: SiteSymmetry, form: NDArray[np.int64]) -> tuple[NDA
 
 
 def supercells(crystal: Crystal, forms: NDArray[np.int64]) -> tuple[CrystalBatch, NDArray[np.int64]]:
-    """The supercells of some superlattices of one index, [c, 3, 3], their lattice vectors made short.
+    """Return the supercells of some superlattices of one index, [c, 3, 3], with short lattice vectors.
 
     Returns:
         c crystals whose sites are in the order of `site_permutations`, and the primitive site that each site of
         any of them repeats, int64 [n_atoms].
     """
     inside = cells(forms)
-    shears = _shortened(forms @ crystal.lattice)
+    shears, _ = shortened(forms @ crystal.lattice, PAIRS, tie=1e-6)
     frac = (crystal.frac_coords[:, None] + inside[:, None]) @ np.linalg.inv(shears @ forms)[:, None]
     c, s, n, _ = frac.shape
     batch = CrystalBatch(
@@ -135,7 +128,7 @@ def supercells(crystal: Crystal, forms: NDArray[np.int64]) -> tuple[CrystalBatch
 
 
 def cells(forms: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The n parent cells inside each supercell of index n, as lattice vectors, zero first, int64 [c, n, 3]."""
+    """Return the n parent cells inside each supercell of index n, as lattice vectors, zero first, int64 [c, n, 3]."""
     first, second, third = forms[:, [0, 1, 2], [0, 1, 2]].T[:, :, None]
     n = int((first * second * third)[0, 0])
     count = np.arange(n)[None]
@@ -143,7 +136,7 @@ def cells(forms: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _cell_index(vectors: NDArray[np.int64], form: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which of `cells` each lattice vector [..., 3] is modulo the superlattice, [...]."""
+    """Return which of `cells` each lattice vector [..., 3] is modulo the superlattice, [...]."""
     x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
     turns = x // form[0, 0]
     x, y, z = x - turns * form[0, 0], y - turns * form[0, 1], z - turns * form[0, 2]
@@ -153,23 +146,7 @@ def _cell_index(vectors: NDArray[np.int64], form: NDArray[np.int64]) -> NDArray[
 
 
 def _same_lattice(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each of a [m, 3, 3] spans the same lattice as each of b [k, 3, 3], all of one determinant, [m, k]."""
+    """Return whether each of a [m, 3, 3] spans the same lattice as each of b [k, 3, 3], of one determinant, [m, k]."""
     index = np.rint(np.abs(np.linalg.det(b[0]))).astype(np.int64)
     adjugates = np.rint(np.linalg.inv(b) * index).astype(np.int64)
     return np.asarray((a[:, None] @ adjugates % index == 0).all(axis=(-2, -1)))
-
-
-def _shortened(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Shears of determinant 1 that make the rows of each lattice [c, 3, 3] pairwise as short as can be, [c, 3, 3]."""
-    shears = np.tile(np.eye(3, dtype=np.int64), (len(lattices), 1, 1))
-    for _ in range(MAX_REDUCTION_STEPS):
-        changed = False
-        for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)):
-            rows = shears @ lattices
-            along = (rows[:, i] * rows[:, j]).sum(-1) / (rows[:, j] ** 2).sum(-1)
-            turns = np.where(np.abs(along) > HALF, np.rint(along), 0).astype(np.int64)
-            shears[:, i] -= turns[:, None] * shears[:, j]
-            changed |= bool(turns.any())
-        if not changed:
-            break
-    return shears

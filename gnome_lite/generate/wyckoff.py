@@ -2,7 +2,8 @@
 
 Settings are the standard ones of the International Tables for Crystallography A: unique axis b and cell choice 1,
 hexagonal axes for rhombohedral lattices, origin choice 2. The table beside this file holds one line for each group,
-derived from its symmetry operations by `wyckoff_derivation`; everything else follows from it and the operations here.
+derived from its symmetry operations by `tests/samples/wyckoff_derivation.py`; everything else follows from it and
+the operations here.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.chemistry.space_groups import N_GROUPS, crystal_system, symbol_of
+
 TABLE = Path(__file__).with_name("wyckoff.txt")
-N_GROUPS = 230
 GRID = 24
 """Translations and origins are multiples of 1 / GRID, so that sameness is decided in whole numbers."""
 
@@ -89,7 +91,7 @@ class SpaceGroup:
 
 @lru_cache(maxsize=1)
 def wyckoff_table() -> tuple[tuple[Site, ...], ...]:
-    """Entries of each space group by letter, [231] (index = number; 0 has none)."""
+    """Return the entries of each space group by letter, [231] (index = number; 0 has none)."""
     rows: list[tuple[Site, ...]] = [()]
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         _, *entries = line.split()
@@ -103,39 +105,34 @@ def wyckoff_table() -> tuple[tuple[Site, ...], ...]:
 
 
 @lru_cache(maxsize=N_GROUPS)
-def symbol_and_centring(number: int) -> tuple[str, int]:
-    """Short Hermann-Mauguin symbol, and the number of primitive cells in a conventional one."""
-    from moyopy import SpaceGroupType
-
-    symbol = SpaceGroupType(number).hm_short.replace(" ", "")
-    return symbol, round(1.0 / float(np.linalg.det(PRIMITIVE_VECTORS[symbol[0]])))
+def n_primitive_cells(number: int) -> int:
+    """Return the number of primitive cells in a conventional one."""
+    return round(1.0 / float(np.linalg.det(PRIMITIVE_VECTORS[symbol_of(number)[0]])))
 
 
 @lru_cache(maxsize=N_GROUPS)
 def space_group(number: int) -> SpaceGroup:
-    """A space group by its number.
+    """Return a space group by its number.
 
     Raises:
         ValueError: if the number is not 1..230.
     """
-    from moyopy import Setting, SpaceGroupType, operations_from_number
+    from moyopy import Setting, operations_from_number
 
     if not 1 <= number <= N_GROUPS:
         raise ValueError(f"there is no space group {number}: numbers are 1..{N_GROUPS}")
-    symbol, n_centring = symbol_and_centring(number)
-    system = SpaceGroupType(number).crystal_system.lower().replace("trigonal", "hexagonal")
+    symbol, system = symbol_of(number), crystal_system(number).replace("trigonal", "hexagonal")
     found = operations_from_number(number, setting=Setting.standard(), primitive=False)
     rotations = np.array(found.rotations, dtype=np.int64)
     translations = np.rint(np.array(found.translations) * GRID).astype(np.int64) % GRID
     primitive = np.array(PRIMITIVE_VECTORS[symbol[0]], dtype=np.float64)
     centrings = translations[(rotations == np.eye(3)).all(axis=(1, 2))]
     # One operation of each rotation; the others differ from it by a centring.
-    _, first = np.unique(rotations, axis=0, return_index=True)
-    first = np.sort(first)
+    first = np.sort(np.unique(rotations, axis=0, return_index=True)[1])
     positions = tuple(
         _position(site, rotations[first], translations[first], centrings, primitive) for site in wyckoff_table()[number]
     )
-    return SpaceGroup(number, symbol, system, n_centring, primitive, positions)
+    return SpaceGroup(number, symbol, system, n_primitive_cells(number), primitive, positions)
 
 
 def _position(
@@ -145,21 +142,19 @@ def _position(
     centrings: NDArray[np.int64],
     primitive: NDArray[np.float64],
 ) -> WyckoffPosition:
-    """Images of an entry under the operations (translations and centrings in units of 1 / GRID)."""
+    """Return the images of an entry under the operations (translations and centrings in units of 1 / GRID)."""
     matrix, origin = _parse(site.coordinates)
-    matrices = rotations @ matrix
-    origins = rotations @ origin + translations
+    matrices, origins = rotations @ matrix, rotations @ origin + translations
     to_primitive = np.rint(np.linalg.inv(primitive)).astype(np.int64)
     # Images are the same where their matrices are, and their origins up to a vector of the primitive lattice.
     keys = np.concatenate([matrices.reshape(len(matrices), 9), origins @ to_primitive % GRID], axis=1)
-    _, first = np.unique(keys, axis=0, return_index=True)
-    first = np.sort(first)
+    first = np.sort(np.unique(keys, axis=0, return_index=True)[1])
     every = (centrings[:, None, :] + origins[first]).reshape(-1, 3) % GRID
     return WyckoffPosition(site, np.tile(matrices[first], (len(centrings), 1, 1)).astype(float), every / GRID)
 
 
 def _parse(coordinates: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Matrix [3, 3] (columns = the free parameters in order of appearance) and origin [3] x GRID of "x,2x,1/4"."""
+    """Return the matrix [3, 3] (columns = free parameters as they appear) and origin [3] x GRID of "x,2x,1/4"."""
     names = sorted(set(re.findall("[xyz]", coordinates)))
     matrix, origin = np.zeros((3, 3), dtype=np.int64), np.zeros(3, dtype=np.int64)
     for axis, text in enumerate(coordinates.split(",")):

@@ -1,0 +1,1 @@
+"""Novelty of crystals: the same or new, their prototypes, and objections to them."""

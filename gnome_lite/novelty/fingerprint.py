@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from functools import lru_cache
 
 import numpy as np
@@ -21,7 +22,7 @@ MIRROR_TWIN = {
 
 
 def fingerprints(crystals: CrystalBatch) -> list[str]:
-    """Fingerprint of each crystal, [n], e.g. "NaCl|cF8_225_a_b".
+    """Return the fingerprint of each crystal, [n], e.g. "NaCl|cF8_225_a_b".
 
     Reduced formula, Pearson symbol, space group and the Wyckoff letters of each element in alphabetical order,
     as in pymatgen's protostructure labels (Goodall et al., Sci. Adv. 8, eabn4117 (2022)). Independent of cell, origin,
@@ -33,7 +34,7 @@ def fingerprints(crystals: CrystalBatch) -> list[str]:
 
 
 def at_reference_volume(crystal: Crystal) -> Crystal | None:
-    """The crystal scaled to `REFERENCE_VOLUME_ANG3_PER_ATOM`; None where it has no volume or is not finite."""
+    """Return the crystal scaled to `REFERENCE_VOLUME_ANG3_PER_ATOM`; None where it has no volume or is not finite."""
     volume = crystal.volume
     if not (np.isfinite(volume) and volume > 0 and np.isfinite(crystal.frac_coords).all()):
         return None
@@ -48,26 +49,20 @@ def _label(crystal: Crystal) -> str:
         return ""
     # Sites of each element on each letter, per conventional cell; over the letter's multiplicity = number of orbits.
     per_cell = len(found.std_cell.numbers) / len(crystal)
-    sites: dict[str, dict[str, int]] = {}
-    for z, letter in zip(crystal.numbers.tolist(), found.wyckoffs, strict=True):
-        of_element = sites.setdefault(symbol(z), {})
-        of_element[letter] = of_element.get(letter, 0) + 1
-    parts = []
-    for element in sorted(sites):
-        orbits = []
-        for letter, n in sorted(sites[element].items()):
-            count = n * per_cell / _multiplicities()[str(found.number)][letter]
-            if count != round(count):
-                return ""
-            orbits.append(f"{round(count)}{letter}")
-        parts.append("".join(orbits))
-    wyckoffs = _canonical("_".join(parts), found.number)
+    sites = Counter(zip(map(symbol, crystal.numbers), found.wyckoffs, strict=True))
+    parts: dict[str, str] = defaultdict(str)
+    for (element, letter), n in sorted(sites.items()):
+        count = n * per_cell / _multiplicities()[str(found.number)][letter]
+        if count != round(count):
+            return ""
+        parts[element] += f"{round(count)}{letter}"
+    wyckoffs = _canonical("_".join(parts.values()), found.number)
     return f"{found.pearson_symbol}_{MIRROR_TWIN.get(found.number, found.number)}_{wyckoffs}"
 
 
 @lru_cache(maxsize=1)
 def _multiplicities() -> dict[str, dict[str, int]]:
-    """Multiplicity of each Wyckoff letter in the conventional cell, by space group."""
+    """Return the multiplicity of each Wyckoff letter in the conventional cell, by space group."""
     from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
 
     return {str(group): dict(letters) for group, letters in WYCKOFF_MULTIPLICITY_DICT.items()}
@@ -75,7 +70,7 @@ def _multiplicities() -> dict[str, dict[str, int]]:
 
 @lru_cache(maxsize=1 << 14)
 def _canonical(wyckoffs: str, space_group: int) -> str:
-    """The same whichever of the equivalent origins the symmetry finder chose."""
+    """Return the letters in the form that does not depend on which equivalent origin the symmetry finder chose."""
     from pymatgen.analysis.prototypes import canonicalize_element_wyckoffs
 
     return str(canonicalize_element_wyckoffs(wyckoffs, space_group))

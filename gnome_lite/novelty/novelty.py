@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.novelty import fingerprint, prototype
+from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.novelty.fingerprint import fingerprints
 from gnome_lite.novelty.matcher.index import SameCrystals
+from gnome_lite.novelty.prototype import parse
 from gnome_lite.novelty.prototype_database import PrototypeDatabase
 
 
 class CrystalNovelty:
-    """Fingerprints, prototypes, indices and atlases. Has no state."""
+    """Fingerprints, prototypes, indices and prototype databases. Has no state."""
 
     def fingerprints(self, crystals: CrystalBatch) -> list[str]:
-        """Reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
-        return fingerprint.fingerprints(crystals)
+        """Return reduced formula and Wyckoff-labelled prototype of each crystal, [n], e.g. "NaCl|cF8_225_a_b"."""
+        return fingerprints(crystals)
 
     def prototype(self, fingerprint: str) -> str:
-        """The prototype of a fingerprint without its elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
-        return prototype.prototype(fingerprint)
+        """Return the prototype of a fingerprint without its elements, e.g. "AB_cF8_225_a_b"; "" where it has none."""
+        return parse(fingerprint).label
 
     def index(self) -> SameCrystals:
-        """An empty index."""
+        """Return an empty index."""
         return SameCrystals()
 
-    def prototype_database(self, known: Iterable[tuple[str, Crystal, str]]) -> PrototypeDatabase:
-        """Of (id, crystal, fingerprint) of known crystals of any formula."""
-        return PrototypeDatabase(known)
+    def prototype_database(self) -> PrototypeDatabase:
+        """Return an empty prototype database."""
+        return PrototypeDatabase()

@@ -1,4 +1,4 @@
-"""What else speaks against a crystal: pseudosymmetry, leftover molecules, more anion than its cations can bind.
+"""Objections to a crystal: pseudosymmetry, leftover molecules, more anion than its cations can bind.
 
 After the criticism of Cheetham & Seshadri, Chem. Mater. 36, 3490 (2024), doi 10.1021/acs.chemmater.4c00643. Each is a
 flag to look at, not a verdict: real crystals are distorted, too.
@@ -7,6 +7,7 @@ flag to look at, not a verdict: real crystals are distorted, too.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,12 @@ from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.chemistry.charge_grid import ANIONS
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.chemistry.states import electronegativities, states
-from gnome_lite.chemistry.symmetry import symmetrised, symmetry
+from gnome_lite.chemistry.symmetry import primitive, symmetrised, symmetry
 from gnome_lite.core.crystals import Crystal, atomic_number, symbol
-from gnome_lite.novelty.disorder import symmetry_per_atom
 from gnome_lite.novelty.fingerprint import SYMPREC_ANG, at_reference_volume
+
+if TYPE_CHECKING:
+    from moyopy import MoyoDataset
 
 LOOSE_SYMPREC_ANG = 0.3
 """At 15 Å^3 an atom: about a tenth of a bond. Few real crystals rise in symmetry between 0.1 and 0.3 Å; beyond, more
@@ -34,12 +37,14 @@ BONDED = 1.25
 
 
 def flags(crystal: Crystal) -> tuple[str, ...]:
-    """What speaks against a crystal, in a few words each."""
+    """Return the objections to a crystal, in a few words each."""
     return tuple(f for f in (pseudosymmetry(crystal), *leftover_molecules(crystal), excess_anion(crystal)) if f)
 
 
 def pseudosymmetry(crystal: Crystal) -> str:
-    """Such as "pseudosymmetry: Pnma is Pm-3m at 0.3 Å"; "" where a loose tolerance finds no higher symmetry."""
+    """Return, e.g., "pseudosymmetry: Pnma is Pm-3m at 0.3 Å"; "" where a loose tolerance finds no higher symmetry."""
+    from pymatgen.symmetry.groups import sg_symbol_from_int_number
+
     scaled = at_reference_volume(crystal)
     if scaled is None:
         return ""
@@ -47,13 +52,26 @@ def pseudosymmetry(crystal: Crystal) -> str:
     tight, loose = symmetry(scaled, SYMPREC_ANG), None if ideal is None else symmetry(ideal, SYMPREC_ANG)
     if tight is None or loose is None:
         return ""
-    if symmetry_per_atom(loose, SYMPREC_ANG) <= symmetry_per_atom(tight, SYMPREC_ANG) * (1 + 1e-9):
+    if symmetry_per_atom(loose) <= symmetry_per_atom(tight) * (1 + 1e-9):
         return ""
-    return f"pseudosymmetry: {_name(tight.number)} is {_name(loose.number)} at {LOOSE_SYMPREC_ANG:g} Å"
+    names = [sg_symbol_from_int_number(found.number) for found in (tight, loose)]
+    return f"pseudosymmetry: {names[0]} is {names[1]} at {LOOSE_SYMPREC_ANG:g} Å"
+
+
+def symmetry_per_atom(found: MoyoDataset | None) -> float:
+    """Return symmetry operations of the primitive cell over its atoms, 0 where no symmetry can be found.
+
+    The ratio grows with point symmetry and with translations, whatever the cell.
+    """
+    if found is None:
+        return 0.0
+    cell = primitive(found)
+    within = symmetry(cell, SYMPREC_ANG)
+    return len(within.operations) / len(cell) if within is not None else 0.0
 
 
 def leftover_molecules(crystal: Crystal) -> tuple[str, ...]:
-    """Such as "O2 dimer at 1.21 Å", of each molecule the shortest; () where there is none.
+    """Return, e.g., "O2 dimer at 1.21 Å", of each molecule the shortest; () where there is none.
 
     A dimer is two atoms of one element at the molecule's distance that no other non-metal is bonded to. The anions of
     peroxides, superoxides and diazenides are longer; atoms of azides and polyhalides have more neighbours. Elements,
@@ -70,7 +88,7 @@ def leftover_molecules(crystal: Crystal) -> tuple[str, ...]:
 
 
 def excess_anion(crystal: Crystal) -> str:
-    """Such as "more Cl than its cations can bind"; "" where the composition is balanced or anions share electrons.
+    """Return, e.g., "more Cl than its cations can bind"; "" where charges balance or anions share electrons.
 
     The most electronegative element is in excess if, in its usual state, it takes more electrons than all others can
     give in their highest common states.
@@ -96,7 +114,7 @@ def excess_anion(crystal: Crystal) -> str:
 
 
 def _bonds(crystal: Crystal) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Bonds between non-metals, each from both ends: atom, atom, length in Å; none in what is no crystal."""
+    """Return bonds between non-metals, each from both ends: atom, atom, length in Å; none in what is no crystal."""
     from vesin import NeighborList
 
     nothing = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
@@ -118,15 +136,9 @@ def _bonds(crystal: Crystal) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
 
 @lru_cache(maxsize=1)
 def _molecule_limits() -> NDArray[np.float64]:
-    """Longest distance of two atoms of an element that is taken for its molecule, Å, [MAX_Z + 1] (0 = no molecule)."""
+    """Return the longest distance of two atoms taken for their element's molecule, Å, [MAX_Z + 1] (0 = none)."""
     limits = np.zeros(len(covalent_radii_ang()))
     for element, length in MOLECULES_ANG.items():
         ion = IONS_ANG.get(element)
         limits[atomic_number(element)] = BOND_FACTOR * length if ion is None else (length + ion) / 2
     return limits
-
-
-def _name(space_group: int) -> str:
-    from pymatgen.symmetry.groups import sg_symbol_from_int_number
-
-    return str(sg_symbol_from_int_number(space_group))

@@ -33,14 +33,9 @@ class Prototype:
     roles: tuple[tuple[int, ...], ...]
 
 
-def prototype(fingerprint: str) -> str:
-    """The prototype of a fingerprint, e.g. "AB_cF8_225_a_b" of "NaCl|cF8_225_a_b"; "" where it has no label."""
-    return parse(fingerprint).label
-
-
 @lru_cache(maxsize=1 << 16)
 def parse(fingerprint: str) -> Prototype:
-    """Prototype and roles of a fingerprint."""
+    """Return prototype and roles of a fingerprint, e.g. "AB_cF8_225_a_b" of "NaCl|cF8_225_a_b"."""
     formula, _, label = fingerprint.partition("|")
     if not label:
         return Prototype("", ())
@@ -67,14 +62,14 @@ Site = tuple[int, str, int]
 
 
 def _orders(sites: list[Site]) -> Iterator[tuple[Site, ...]]:
-    """All orders of elements of ascending amount."""
+    """Yield all orders of elements of ascending amount."""
     equal = [list(group) for _, group in groupby(sites, key=lambda s: s[0])]
     for parts in product(*(permutations(group) for group in equal)):
         yield tuple(site for part in parts for site in part)
 
 
 def _scored(wyckoffs: list[str]) -> tuple[int, str]:
-    """Sum of the letters' places in the alphabet, and the letters of each element in order."""
+    """Return the sum of the letters' places in the alphabet, and the letters of each element in order."""
     parts, score = [], 0
     for text in wyckoffs:
         orbits = sorted(re.findall(r"(\d*)([A-Za-z])", text), key=lambda o: o[1])
@@ -85,7 +80,7 @@ def _scored(wyckoffs: list[str]) -> tuple[int, str]:
 
 @lru_cache(maxsize=230)
 def _relabelings(group: str) -> tuple[dict[int, str], ...]:
-    """How the Wyckoff letters of a space group change between its equivalent origins, for `str.translate`."""
+    """Return the changes of a space group's Wyckoff letters between its equivalent origins, for `str.translate`."""
     from pymatgen.analysis.prototypes import WYCKOFF_POSITION_RELAB_DICT
 
     return tuple(str.maketrans(dict(names)) for names in WYCKOFF_POSITION_RELAB_DICT[group])

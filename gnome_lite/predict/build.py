@@ -35,7 +35,7 @@ class Recipe:
     seed: int
 
     def hash(self, data: TrainingSet, base_id: str) -> str:
-        """Equal hashes mean equal ensembles."""
+        """Return a hash; equal ones mean equal ensembles."""
         text = json.dumps([asdict(self), data_hash(data), base_id], sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
@@ -51,14 +51,14 @@ def data_hash(data: TrainingSet) -> str:
 
 
 def join(sets: Sequence[TrainingSet]) -> TrainingSet:
-    """Several training sets as one."""
+    """Return several training sets as one."""
     return TrainingSet(
         CrystalBatch.concatenate([s.crystals for s in sets]), np.concatenate([s.e_form_ev_per_atom for s in sets])
     )
 
 
 def split(data: TrainingSet) -> tuple[TrainingSet, TrainingSet]:
-    """(for training, held out), by reduced formula; labels that are not finite or no physics are in neither."""
+    """Split by reduced formula into (for training, held out); labels that are not finite, or no physics, in neither."""
     with np.errstate(invalid="ignore"):
         sound = np.abs(data.e_form_ev_per_atom) <= MAX_ABS_E_FORM_EV_PER_ATOM
     training = in_training(data.crystals.reduced_formulas())
@@ -70,7 +70,7 @@ def build(
     holdout: TrainingSet,
     recipe: Recipe,
     origin: Checkpoint | None,
-    scratch: Path,
+    folder: Path,
     processes: int,
     progress: Progress,
     stage: str,
@@ -82,7 +82,7 @@ def build(
         data: all labelled crystals; only those whose formulas are for training are trained on.
         holdout: crystals to judge it by; their formulas must not be for training.
         origin: the checkpoint whose weights and normalisation it begins with, None for none.
-        scratch: an existing directory for the children's files.
+        folder: of a `train.training_folder`, for the children's files.
         processes: members trained at a time; 0 means one a core.
         stage: name under which progress is told.
         unrelaxed: the hold-out is of unrelaxed crystals.
@@ -108,7 +108,7 @@ def build(
     plan = Plan(recipe.architecture, normalisation, recipe.schedule, recipe.seed, recipe.members)
     base = None if origin is None else origin.weights
     name = recipe.hash(data, "" if origin is None else origin.card.id)
-    members = train_members(plan, inputs, targets, held, held_targets, base, scratch, name, processes, progress, stage)
+    members = train_members(plan, inputs, targets, held, held_targets, base, folder, processes, progress, stage)
     weights = tuple(member.weights for member in members)
     train_mae = float(np.median([member.history[-1][0] for member in members]))
     holdout_mae = _mae(members, held_targets) if len(held_targets) else train_mae
@@ -146,14 +146,13 @@ def _elements(training: TrainingSet, also: tuple[str, ...]) -> tuple[str, ...]:
 def _is_worse(
     members: Sequence[Member], origin: Checkpoint, held: Inputs, e_form_ev_per_atom: NDArray[np.float64]
 ) -> bool:
-    """Whether their median errs more than the origin's, crystal by crystal, beyond one standard error."""
+    """Return whether their median errs more than the origin's, crystal by crystal, beyond one standard error."""
     if len(e_form_ev_per_atom) < 2:
         return False
     before = []
     for weights in origin.weights:
         network = network_of(origin.card.architecture, origin.card.normalisation)
-        load_weights(network, weights)
-        before.append(evaluate(network.eval(), held))
+        before.append(evaluate(load_weights(network, weights), held))
     errors = [
         np.abs(np.median(said, axis=0) - e_form_ev_per_atom)
         for said in ([member.holdout_ev_per_atom for member in members], before)

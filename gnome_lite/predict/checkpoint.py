@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import CheckpointError
@@ -178,16 +179,8 @@ def read(path: Path) -> Checkpoint:
     listed = sorted(name for name in files if name.startswith("member-"))
     if listed != names:
         raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {REMEDY}")
-    expected = {
-        name: tuple(tensor.shape)
-        for name, tensor in network_of(card.architecture, card.normalisation).state_dict().items()
-    }
-    weights = tuple(parse(path, name, files[name]) for name in names)
-    for name, member in zip(names, weights, strict=True):
-        if {key: value.shape for key, value in member.items()} != expected:
-            raise CheckpointError(f"{path / name} does not fit the architecture in {CARD}: {REMEDY}")
-        if not all(value.dtype == np.float32 and np.isfinite(value).all() for value in member.values()):
-            raise CheckpointError(f"{path / name} holds numbers that are not finite float32: {REMEDY}")
+    network = network_of(card.architecture, card.normalisation)
+    weights = tuple(parse_weights(path, name, files[name], network) for name in names)
     if model_id(card.architecture, card.normalisation, weights) != card.id:
         raise CheckpointError(f"model {path} has other weights than its id {card.id} says: {REMEDY}")
     history = json.loads(files[HISTORY]) if HISTORY in files else []
@@ -236,7 +229,7 @@ def _card(path: Path, files: dict[str, bytes]) -> ModelCard:
         raise CheckpointError(f"{path / CARD}: {where}: {first['msg']}; {REMEDY}") from error
 
 
-def parse(path: Path, name: str, content: bytes) -> dict[str, NDArray[np.float32]]:
+def parse(path: Path, name: str, content: bytes) -> Weights:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -244,6 +237,21 @@ def parse(path: Path, name: str, content: bytes) -> dict[str, NDArray[np.float32
         return load(content)
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{path / name} is no safetensors file ({error}): {REMEDY}") from error
+
+
+def parse_weights(path: Path, name: str, content: bytes, network: nn.Module) -> Weights:
+    """Read the weights of a network.
+
+    Raises:
+        CheckpointError: if a name, shape or type is not the network's, or a number is not finite.
+    """
+    weights = parse(path, name, content)
+    expected = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+    if {key: value.shape for key, value in weights.items()} != expected:
+        raise CheckpointError(f"{path / name} does not fit the architecture in {CARD}: {REMEDY}")
+    if not all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values()):
+        raise CheckpointError(f"{path / name} holds numbers that are not finite float32: {REMEDY}")
+    return weights
 
 
 def _holdout(path: Path, content: bytes) -> TrainingSet:

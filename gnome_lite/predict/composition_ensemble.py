@@ -33,10 +33,9 @@ class CompositionEnsemble:
         if not isinstance(architecture, CompositionArchitecture):
             raise CheckpointError(f"model {self.card.id} reads structures: name one that was trained on compositions")
         self.networks = tuple(
-            CompositionNetwork(architecture, self.card.normalisation).eval() for _ in checkpoint.weights
+            load_weights(CompositionNetwork(architecture, self.card.normalisation), weights)
+            for weights in checkpoint.weights
         )
-        for network, weights in zip(self.networks, checkpoint.weights, strict=True):
-            load_weights(network, weights)
 
     def predict(self, counts: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest formation energy that a formula's structures reach, and how far the members disagree.

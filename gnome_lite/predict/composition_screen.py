@@ -16,6 +16,7 @@ from gnome_lite.predict.build import Recipe, build, split
 from gnome_lite.predict.composition import CompositionArchitecture
 from gnome_lite.predict.composition_ensemble import CompositionEnsemble
 from gnome_lite.predict.fit import Schedule
+from gnome_lite.predict.train import training_folder
 
 MEMBERS, LEARNING_RATE, BATCH_SIZE = 4, 5e-3, 32
 FEWEST_EPOCHS, MOST_EPOCHS, FORMULAS_SEEN = 20, 80, 80_000
@@ -67,6 +68,7 @@ def train_compositions(
     recipe = Recipe(level, architecture, schedule, MEMBERS, seed)
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    made = build(known, held, recipe, None, out_dir.parent, processes, progress, "train")
+    with training_folder(out_dir.parent, recipe.hash(known, "")) as folder:
+        made = build(known, held, recipe, None, folder, processes, progress, "train")
     checkpoint.write(replace(made, holdout=None), out_dir)  # a campaign never trains these on
     return made.card.record(out_dir)

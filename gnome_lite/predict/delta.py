@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gnome_lite.core.crystals import MAX_Z, atomic_number
 from gnome_lite.core.errors import CheckpointError
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.delta_network import DeltaNetwork, DeltaTensors
+from gnome_lite.predict.kinds import load_weights
 
 SCALING = "scaling.safetensors"
 CRYSTALS_AT_ONCE = 256
@@ -135,14 +136,14 @@ class DeltaModel:
 
 def linear_energies(features: SurrogateFeatures, scaling: Scaling) -> NDArray[np.float64]:
     """Formation energies with one number an element as the only correction, eV/atom, [n]."""
-    return features.energies_ev_per_atom[:, 0] + _fractions(features) @ scaling.element_ev
+    return features.energies_ev_per_atom[:, 0] + fractions_of(features) @ scaling.element_ev
 
 
 def tensors_of(features: SurrogateFeatures, scaling: Scaling, rows: NDArray[np.int64]) -> DeltaTensors:
     """What the network reads of some crystals."""
     some = features.take(rows)
     energies = some.energies_ev_per_atom
-    apart = energies[:, 1] - energies[:, 0] - _fractions(some) @ scaling.difference_ev
+    apart = energies[:, 1] - energies[:, 0] - fractions_of(some) @ scaling.difference_ev
     apart = np.clip(apart, -_DIFFERENCE_CLIP_EV_PER_ATOM, _DIFFERENCE_CLIP_EV_PER_ATOM)
     return DeltaTensors(
         torch.from_numpy(((some.atoms - scaling.mean) / scaling.deviation).astype(np.float32)),
@@ -160,7 +161,8 @@ def evaluate(network: DeltaNetwork, tensors: DeltaTensors) -> tuple[NDArray[np.f
     return correction.numpy().astype(np.float64), scale.numpy().astype(np.float64)
 
 
-def _fractions(features: SurrogateFeatures) -> NDArray[np.float64]:
+def fractions_of(features: SurrogateFeatures) -> NDArray[np.float64]:
+    """Atomic fractions of crystals, [n, MAX_Z + 1]."""
     return features.crystals.counts / features.crystals.n_atoms[:, None]
 
 
@@ -215,15 +217,12 @@ def read(path: Path) -> DeltaModel:
     expected = {"element_ev": MAX_Z + 1, "difference_ev": MAX_Z + 1, "mean": card.features, "deviation": card.features}
     if {name: value.shape for name, value in numbers.items()} != {name: (n,) for name, n in expected.items()}:
         raise CheckpointError(f"{path / SCALING} does not fit the card: {checkpoint.REMEDY}")
+    if not all(np.isfinite(value).all() for value in numbers.values()):
+        raise CheckpointError(f"{path / SCALING} holds numbers that are not finite: {checkpoint.REMEDY}")
     networks = []
     for i, member in enumerate(members):
-        weights = checkpoint.parse(path, f"member-{i:02d}.safetensors", member)
         network = DeltaNetwork(card.features, card.width)
-        shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-        finite = all(np.isfinite(value).all() for value in (*weights.values(), *numbers.values()))
-        if {name: value.shape for name, value in weights.items()} != shapes or not finite:
-            raise CheckpointError(f"{path}, member {i}, does not fit the card or is not finite: {checkpoint.REMEDY}")
-        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-        networks.append(network)
+        weights = checkpoint.parse_weights(path, f"member-{i:02d}.safetensors", member, network)
+        networks.append(load_weights(network, weights))
     scaling = Scaling(**{name: value.astype(np.float64) for name, value in numbers.items()})
     return DeltaModel(card, scaling, tuple(networks))

@@ -19,14 +19,16 @@ from torch import Tensor, nn
 
 from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number, chemical_system, symbol
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
+from gnome_lite.predict.build import MAX_ABS_E_FORM_EV_PER_ATOM
 from gnome_lite.predict.delta import (
     DeltaCard,
     DeltaModel,
     Scaling,
     delta_id,
     evaluate,
+    fractions_of,
     linear_energies,
     pack,
     tensors_of,
@@ -38,7 +40,6 @@ NEIGHBOURS, BLOCKS = 16, 4
 COMPOSITION_LENGTH = 0.3
 """Sum of differences of atomic fractions within which two crystals are neighbours."""
 LEARNING_RATE, WEIGHT_DECAY = 3e-3, 2e-2
-MAX_ABS_E_FORM_EV_PER_ATOM = 5.0
 ONE_SIGMA = 0.6827
 FEWEST = 50
 
@@ -130,14 +131,13 @@ def _usable(features: SurrogateFeatures, labels: NDArray[np.float64], without: S
 
 
 def _scaling(features: SurrogateFeatures, labels: NDArray[np.float64]) -> Scaling:
-    fractions = features.crystals.counts / features.crystals.n_atoms[:, None]
+    fractions = fractions_of(features)
     energies = features.energies_ev_per_atom
-    deviation = features.atoms.std(axis=0, dtype=np.float64) + 1e-6
     return Scaling(
         _by_element(fractions, labels - energies[:, 0]),
         _by_element(fractions, energies[:, 1] - energies[:, 0]),
         features.atoms.mean(axis=0, dtype=np.float64),
-        deviation,
+        features.atoms.std(axis=0, dtype=np.float64) + 1e-6,
     )
 
 
@@ -166,11 +166,9 @@ def _fit(
     rng = np.random.default_rng((plan.seed, member))
     network = DeltaNetwork(features.atoms.shape[1], plan.width)
     optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    fractions = features.crystals.counts / features.crystals.n_atoms[:, None]
+    fractions = fractions_of(features)
     n_batches = len(_batches(fractions, seen, rng))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, LEARNING_RATE, total_steps=plan.epochs * n_batches + 1
-    )  # fmt: skip
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=plan.epochs * n_batches + 1)
     for epoch in range(plan.epochs):
         for batch in _batches(fractions, seen, rng):
             correction, scale = network(tensors_of(features, scaling, batch))

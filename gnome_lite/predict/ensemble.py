@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from gnome_lite.core.errors import CheckpointError
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.graph import GraphSet, build_graphs
+from gnome_lite.predict.kinds import load_weights
 from gnome_lite.predict.network import Architecture, GraphTensors, StructuralNetwork
 
 VOLUMES = np.array([0.88, 1.0, 1.12])
@@ -55,14 +57,14 @@ class Ensemble:
         self._unseen = ~np.array([True, *seen])
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.networks = tuple(
-            load_network(StructuralNetwork(architecture, self.card.normalisation), weights).to(self.device)
+            load_weights(StructuralNetwork(architecture, self.card.normalisation), weights).to(self.device)
             for weights in checkpoint.weights
         )
 
     def predict(
         self, crystals: CrystalBatch, volume_scan: int = 0, threads: int = 1, progress: Progress = silent
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation, and its spread; see `median_and_spread`.
+        """Predict formation energies after relaxation, and their spreads; see `median_and_spread`.
 
         Args:
             volume_scan: GNoME's test-time augmentation: so many isotropic scalings, 80-120 % of the volume, and the
@@ -75,14 +77,10 @@ class Ensemble:
             Prediction and spread, eV/atom, [n] each; NaN for crystals without a graph.
         """
         factors = np.concatenate([VOLUMES, volume_factors(volume_scan)])
-        e_form, spread = np.full(len(crystals), np.nan), np.full(len(crystals), np.nan)
-        for start in range(0, len(crystals), CRYSTALS_AT_ONCE):
-            block = np.arange(start, min(start + CRYSTALS_AT_ONCE, len(crystals)))
-            energies = self.energies(crystals.take(block), factors, None, threads)
-            e_form[block], spread[block] = median_and_spread(energies[:, : len(VOLUMES)])
-            if volume_scan:
-                e_form[block] = lowest_of_median(energies[:, len(VOLUMES) :])
-            progress("predict", int(block[-1]) + 1, len(crystals), "")
+        energies = self.energies(crystals, factors, None, threads, progress)
+        e_form, spread = median_and_spread(energies[:, : len(VOLUMES)])
+        if volume_scan:
+            e_form = lowest_of_median(energies[:, len(VOLUMES) :])
         return e_form, np.where(np.isfinite(e_form), spread, np.nan)
 
     def energies(
@@ -91,45 +89,39 @@ class Ensemble:
         factors: NDArray[np.float64],
         members: Sequence[int] | None = None,
         threads: int = 1,
+        progress: Progress = silent,
     ) -> NDArray[np.float64]:
-        """Energies at some volumes, eV/atom, [members, n_factors, n]; NaN where a crystal has no edge.
+        """Return energies at some volumes, eV/atom, [members, n_factors, n]; NaN where a crystal has no edge.
 
         Args:
-            factors: of the volume, [n_factors] or [n_factors, n]; those that are NaN are left out.
+            factors: of the volume, [n_factors].
             members: which networks; None asks all.
         """
-        cutoff = self.cutoff_ang
-        energies = np.full((len(self._asked(members)), len(factors), len(crystals)), np.nan)
-        if not np.isfinite(factors).any():
-            return energies
-        # One neighbour list serves all scalings: the reach at the smallest volume, in distances at the natural one.
-        graphs, graphable = build_graphs(crystals, cutoff / float(np.cbrt(np.nanmin(factors))))
-        where = np.flatnonzero(graphable)
-        factors = np.broadcast_to(np.reshape(factors, (len(factors), -1)), energies.shape[1:])
-
-        def curves(chunk: NDArray[np.int64]) -> NDArray[np.float64]:
-            return self.curves(graphs.take(chunk), factors[:, where[chunk]], members)
-
-        chunks = list(_chunks(graphs, EDGES_PER_BATCH if self.device == "cpu" else EDGES_PER_GPU_BATCH))
-        with ThreadPoolExecutor(max(1, threads)) as pool:
-            for chunk, part in zip(chunks, pool.map(curves, chunks), strict=True):
-                energies[:, :, where[chunk]] = part
+        asked = range(len(self.networks)) if members is None else members
+        energies = np.full((len(asked), len(factors), len(crystals)), np.nan)
+        for start in range(0, len(crystals), CRYSTALS_AT_ONCE):
+            block = crystals.take(np.arange(start, min(start + CRYSTALS_AT_ONCE, len(crystals))))
+            # One neighbour list serves all scalings: the reach at the smallest volume, in distances at the natural one.
+            graphs, graphable = build_graphs(block, self.cutoff_ang / float(np.cbrt(factors.min())))
+            where = start + np.flatnonzero(graphable)
+            chunks = list(_chunks(graphs, EDGES_PER_BATCH if self.device == "cpu" else EDGES_PER_GPU_BATCH))
+            with ThreadPoolExecutor(max(1, threads)) as pool:
+                parts = pool.map(partial(self._energies, graphs, factors, asked), chunks)
+                for chunk, part in zip(chunks, parts, strict=True):
+                    energies[:, :, where[chunk]] = part
+            progress("predict", start + len(block), len(crystals), "")
         return energies
 
-    def curves(
-        self, graphs: GraphSet, factors: NDArray[np.float64], members: Sequence[int] | None = None
+    def _energies(
+        self, graphs: GraphSet, factors: NDArray[np.float64], asked: Sequence[int], which: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """As `energies`, of graphs that reach far enough."""
-        asked = self._asked(members)
-        factors = np.broadcast_to(np.reshape(factors, (len(factors), -1)), (len(factors), len(graphs)))
+        """Energies of some of the graphs, which reach far enough, eV/atom, [members, n_factors, n]."""
+        graphs = graphs.take(which)
         energies = np.full((len(asked), len(factors), len(graphs)), np.nan)
         with one_torch_thread(), torch.inference_mode():
             for k, factor in enumerate(factors):
-                known = np.isfinite(factor)
-                if not known.any():
-                    continue
-                scaled = graphs.scaled(np.where(known, factor, 1.0), self.cutoff_ang)
-                connected = np.flatnonzero((scaled.n_edges > 0) & known)
+                scaled = graphs.scaled(factor, self.cutoff_ang)
+                connected = np.flatnonzero(scaled.n_edges > 0)
                 if not len(connected):
                     continue
                 whole = len(connected) == len(scaled)
@@ -143,14 +135,11 @@ class Ensemble:
         return energies
 
     def out_of_domain(self, crystal: Crystal, predicted: bool = True) -> str:
-        """Why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
+        """Return why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
         strange = [symbol(z) for z in np.unique(crystal.numbers) if 1 <= z <= MAX_Z and self._unseen[z]]
         if strange:
             return f"out of domain: not trained on {', '.join(strange)}"
         return "" if predicted else f"out of domain: no two atoms within {self.cutoff_ang:g} Å, or no sound cell"
-
-    def _asked(self, members: Sequence[int] | None) -> Sequence[int]:
-        return range(len(self.networks)) if members is None else members
 
 
 def stacked(networks: Sequence[StructuralNetwork], graph: GraphTensors) -> Tensor:
@@ -169,7 +158,7 @@ def volume_factors(n: int) -> NDArray[np.float64]:
 
 
 def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of what all members say at all volumes, those that are NaN left out.
+    """Return median and spread of what all members say at all volumes, leaving out what is NaN.
 
     The spread is the mean absolute deviation from the median, as the interquartile range of a normal distribution that
     has it: of a dozen numbers that is less a matter of chance than their quartiles.
@@ -180,7 +169,7 @@ def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64
     Returns:
         Median and spread, eV/atom, [n] each.
     """
-    said = energies.reshape(-1, energies.shape[-1])
+    said = np.concatenate(energies)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of nothing but NaN
         median = np.nanmedian(said, axis=0)
@@ -188,7 +177,7 @@ def median_and_spread(energies: NDArray[np.float64]) -> tuple[NDArray[np.float64
 
 
 def lowest_of_median(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lowest point of the median over the members, [n]; NaN where no volume counts.
+    """Return the lowest point of the median over the members, eV/atom, [n]; NaN where no volume counts.
 
     Args:
         energies: eV/atom, [members, n_factors, n]; a volume at which any member is NaN does not count.
@@ -196,12 +185,6 @@ def lowest_of_median(energies: NDArray[np.float64]) -> NDArray[np.float64]:
     curve = np.median(energies, axis=0)
     lowest = np.where(np.isfinite(curve), curve, np.inf).min(axis=0)
     return np.where(np.isfinite(lowest), lowest, np.nan)
-
-
-def load_network(network: StructuralNetwork, weights: dict[str, NDArray[np.float32]]) -> StructuralNetwork:
-    """Put weights into a network and make it ready to predict."""
-    network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-    return network.eval()
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
-from gnome_lite.predict.residual_gp import ResidualGP
 
 IQR_PER_SIGMA = 1.349
 """Interquartile range of a normal distribution of standard deviation 1."""
@@ -32,17 +31,15 @@ class ErrorModel:
         sigma^2 = floor^2 + (slope * IQR / 1.349)^2
 
     about predicted + bias. The floor is what all members miss, the slope how far the members' spread is to be believed.
-    `shift` is what compositions have in common.
     """
 
     floor_ev_per_atom: float
     slope: float = 1.0
     bias_ev_per_atom: float = 0.0
-    shift: ResidualGP = field(default_factory=ResidualGP)
 
     @classmethod
     def of_mae(cls, mae_ev_per_atom: float) -> ErrorModel:
-        """Without known errors: the floor from a mean absolute error, the spread taken at its word.
+        """Make a model without known errors: the floor from a mean absolute error, the spread taken at its word.
 
         Raises:
             ValueError: if it is negative or not finite.
@@ -53,7 +50,7 @@ class ErrorModel:
 
     @classmethod
     def fitted(cls, error_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike) -> ErrorModel:
-        """By maximum likelihood, from errors (true - predicted) and spreads, [m] each.
+        """Fit by maximum likelihood to errors (true - predicted) and spreads, [m] each.
 
         Errors are first cut at five times their typical size (the median of |error| / 0.6745): a single broken
         relaxation would else widen them all. The bias is shrunk by its own standard error.
@@ -88,56 +85,40 @@ class ErrorModel:
         return np.hypot(self.floor_ev_per_atom, self.slope * spread / IQR_PER_SIGMA)
 
     def p_stable(self, e_above_hull_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike) -> NDArray[np.float64]:
-        """See `p_stable`."""
-        return p_stable(e_above_hull_ev_per_atom, spread_ev_per_atom, self)
+        """Return the probability that verification finds each crystal on the hull, 0..1, [n].
+
+        The true distance is taken as normal about the predicted one, and the answer is its probability to be at most
+        `STABLE_EV_PER_ATOM`. It falls with distance; a wide spread moves it towards one half from either side. It is 0
+        where distance or spread is not finite: a missing prediction counts as unstable.
+
+        Args:
+            e_above_hull_ev_per_atom: predicted signed distance to the hull of known phases, [n]; negative is below.
+            spread_ev_per_atom: how far the members are apart, as an interquartile range, [n].
+        """
+        known, distance, sigma = self._finite(e_above_hull_ev_per_atom, spread_ev_per_atom)
+        margin = STABLE_EV_PER_ATOM - self.bias_ev_per_atom - np.where(known, distance, np.inf)
+        return ndtr(margin / sigma)
 
     def expected_improvement(
         self, e_above_hull_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike
     ) -> NDArray[np.float64]:
-        """See `expected_improvement`."""
-        return expected_improvement(e_above_hull_ev_per_atom, spread_ev_per_atom, self)
+        """Return by how much verification is expected to lower the hull at each crystal's composition, eV/atom, [n].
 
+        With the normal distribution and the arguments of `p_stable`: the mean of max(0, -distance) (Jones, Schonlau and
+        Welch, Journal of Global Optimization 13, 455 (1998)); 0 where distance or spread is not finite.
+        """
+        known, distance, sigma = self._finite(e_above_hull_ev_per_atom, spread_ev_per_atom)
+        depth = -(np.where(known, distance, 0.0) + self.bias_ev_per_atom) / sigma
+        density = np.exp(-np.minimum(depth**2, 1e3) / 2) / math.sqrt(2 * math.pi)
+        return np.where(known, np.maximum(sigma * (density + depth * ndtr(depth)), 0.0), 0.0)
 
-def expected_improvement(
-    distance_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike, residuals: ErrorModel
-) -> NDArray[np.float64]:
-    """By how much verification is expected to lower the hull at a crystal's composition, eV/atom, [n].
-
-    With the normal distribution of `p_stable`: the mean of max(0, -distance) (Jones, Schonlau and Welch, Journal of
-    Global Optimization 13, 455 (1998)); 0 where distance or spread is not finite.
-    """
-    distance, spread = np.broadcast_arrays(
-        np.asarray(distance_ev_per_atom, dtype=np.float64), np.asarray(spread_ev_per_atom, dtype=np.float64)
-    )
-    known = np.isfinite(distance) & np.isfinite(spread)
-    sigma = np.maximum(residuals.sigma(np.where(known, spread, 0.0)), 1e-12)
-    depth = -(np.where(known, distance, 0.0) + residuals.bias_ev_per_atom) / sigma
-    density = np.exp(-np.minimum(depth**2, 1e3) / 2) / math.sqrt(2 * math.pi)
-    return np.where(known, np.maximum(sigma * (density + depth * ndtr(depth)), 0.0), 0.0)
-
-
-def p_stable(
-    distance_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike, residuals: ErrorModel
-) -> NDArray[np.float64]:
-    """Probability that verification finds a crystal on the hull.
-
-    The true distance is taken as normal about the predicted one (see `ErrorModel`), and the answer is its
-    probability to be at most `STABLE_EV_PER_ATOM`. It falls with distance; a wide spread moves it towards one half
-    from either side.
-
-    Args:
-        distance_ev_per_atom: predicted signed distance to the hull of known phases, [n]; negative is below.
-        spread_ev_per_atom: how far the members are apart, as an interquartile range, [n].
-        residuals: how far predictions are off.
-
-    Returns:
-        Probability 0..1, [n]; 0 where distance or spread is not finite: a missing prediction counts as unstable.
-    """
-    distance, spread = np.broadcast_arrays(
-        np.asarray(distance_ev_per_atom, dtype=np.float64), np.asarray(spread_ev_per_atom, dtype=np.float64)
-    )
-    known = np.isfinite(distance) & np.isfinite(spread)
-    sigma = residuals.sigma(np.where(known, spread, 0.0))
-    margin = STABLE_EV_PER_ATOM - residuals.bias_ev_per_atom - np.where(known, distance, np.inf)
-    # A certain prediction (sigma 0) is a step; the floor keeps 0 / 0 out and is far below any energy.
-    return ndtr(margin / np.maximum(sigma, 1e-12))
+    def _finite(
+        self, distance_ev_per_atom: ArrayLike, spread_ev_per_atom: ArrayLike
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+        """Masks of finite distance and spread, distances, and sigma where both are finite, [n] each."""
+        distance, spread = np.broadcast_arrays(
+            np.asarray(distance_ev_per_atom, dtype=np.float64), np.asarray(spread_ev_per_atom, dtype=np.float64)
+        )
+        known = np.isfinite(distance) & np.isfinite(spread)
+        # A certain prediction (sigma 0) is a step; the floor keeps 0 / 0 out and is far below any energy.
+        return known, distance, np.maximum(self.sigma(np.where(known, spread, 0.0)), 1e-12)

@@ -7,14 +7,13 @@ becomes tensors in `network`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.ragged import rows_at
-from gnome_lite.pipeline import Progress, silent
 
 MAX_NETWORK_Z = 94
 """Heaviest element with an embedding (Pu): CHGNet, the default level, knows no heavier one."""
@@ -41,7 +40,6 @@ class GraphSet:
         distances: Å, float32 [n_edges].
         directions: unit vectors from centre to neighbour, float32 [n_edges, 3].
         n_edges: edges of each crystal, int64 [n].
-        volume_per_atom: Å^3, float32 [n].
     """
 
     numbers: NDArray[np.int64]
@@ -51,7 +49,6 @@ class GraphSet:
     distances: NDArray[np.float32]
     directions: NDArray[np.float32]
     n_edges: NDArray[np.int64]
-    volume_per_atom: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -69,7 +66,6 @@ class GraphSet:
             self.distances[edges],
             self.directions[edges],
             self.n_edges[index],
-            self.volume_per_atom[index],
         )
 
     def scaled(self, volume_factors: ArrayLike, cutoff_ang: float) -> GraphSet:
@@ -82,15 +78,13 @@ class GraphSet:
         distances = self.distances * np.repeat(linear, self.n_edges)
         kept = distances < cutoff_ang
         crystal = np.repeat(np.arange(len(self)), self.n_edges)
-        return GraphSet(
-            self.numbers,
-            self.n_atoms,
-            self.senders[kept],
-            self.receivers[kept],
-            distances[kept],
-            self.directions[kept],
-            np.bincount(crystal[kept], minlength=len(self)),
-            self.volume_per_atom * factors,
+        return replace(
+            self,
+            senders=self.senders[kept],
+            receivers=self.receivers[kept],
+            distances=distances[kept],
+            directions=self.directions[kept],
+            n_edges=np.bincount(crystal[kept], minlength=len(self)),
         )
 
     @property
@@ -103,9 +97,7 @@ class GraphSet:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def build_graphs(
-    crystals: CrystalBatch, cutoff_ang: float, progress: Progress = silent
-) -> tuple[GraphSet, NDArray[np.bool_]]:
+def build_graphs(crystals: CrystalBatch, cutoff_ang: float) -> tuple[GraphSet, NDArray[np.bool_]]:
     """Graphs of all crystals that have one; the edges of a crystal are sorted by receiver.
 
     Small cells are searched many at once (`_small_cells`), large and very skewed ones by vesin's cell lists.
@@ -119,13 +111,8 @@ def build_graphs(
     boxes = _reach(crystals, plausible, cutoff_ang)
     work = crystals.n_atoms**2 * np.prod(2 * boxes + 1, axis=1)
     small = plausible & (work <= MAX_SMALL_PAIRS) & (crystals.n_atoms <= MAX_SMALL_ATOMS)
-    found: list[_Edges] = []
-    groups = list(_alike(np.flatnonzero(small), boxes, crystals.n_atoms, work))
-    done = 0
-    for group in groups:
-        found.append(_small_cells(crystals, group, boxes[group[0]], cutoff_ang))
-        done += len(group)
-        progress("predict", done, len(crystals), "graphs")
+    groups = _alike(np.flatnonzero(small), boxes, crystals.n_atoms, work)
+    found = [_small_cells(crystals, group, boxes[group[0]], cutoff_ang) for group in groups]
     found += [_large_cell(crystals, int(i), cutoff_ang) for i in np.flatnonzero(plausible & ~small)]
     edges = _Edges.concatenate(found)
     # In the order in which they were found each crystal's edges are together: that of the crystals is put right.
@@ -144,7 +131,6 @@ def build_graphs(
             edges.distances[rows],
             edges.directions[rows],
             edges.n_edges[order],
-            (kept.volumes / np.maximum(kept.n_atoms, 1)).astype(np.float32),
         ),
         graphable,
     )

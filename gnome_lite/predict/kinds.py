@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.composition import (
@@ -21,6 +23,7 @@ from gnome_lite.predict.network import Architecture, GraphTensors, Normalisation
 AnyArchitecture = CompositionArchitecture | Architecture
 AnyNetwork = CompositionNetwork | StructuralNetwork
 Inputs = CompositionSet | GraphSet
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def network_of(architecture: AnyArchitecture, normalisation: Normalisation) -> AnyNetwork:
@@ -36,18 +39,19 @@ def architecture_of(fields: dict[str, object]) -> AnyArchitecture:
     return kind(**fields)  # type: ignore[arg-type]
 
 
-def load_weights(network: AnyNetwork, weights: dict[str, NDArray[np.float32]]) -> None:
-    """Put weights into a network."""
+def load_weights(network: AnyModule, weights: dict[str, NDArray[np.float32]]) -> AnyModule:
+    """Put weights into a network and make it ready to predict."""
     network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
+    return network.eval()
 
 
 def device_of(network: AnyNetwork) -> str:
-    """Where its weights are: "cpu", "cuda:0"."""
+    """Return the device of a network's weights: "cpu", "cuda:0"."""
     return str(next(network.parameters()).device)
 
 
 def energies(network: AnyNetwork, inputs: Inputs) -> Tensor:
-    """Of all inputs at once, on the network's device, eV/atom, [n].
+    """Return energies of all inputs at once, on the network's device, eV/atom, [n].
 
     Raises:
         TypeError: if the network is not of the inputs' kind.
@@ -62,7 +66,7 @@ def energies(network: AnyNetwork, inputs: Inputs) -> Tensor:
 def inputs_of(
     architecture: AnyArchitecture, data: TrainingSet, reach: float = 1.0
 ) -> tuple[Inputs, NDArray[np.float64]]:
-    """What a network of some architecture reads of labelled crystals, and the targets, eV/atom, [n] each.
+    """Return what a network of some architecture reads of labelled crystals, and the targets, eV/atom, [n] each.
 
     Args:
         reach: edges of graphs go up to the cutoff times this.
@@ -74,7 +78,7 @@ def inputs_of(
 
 
 def normalisation_of(architecture: AnyArchitecture, inputs: Inputs, targets: NDArray[np.float64]) -> Normalisation:
-    """Figures of the training data; formulas have no neighbours to count."""
+    """Return the figures of the training data; formulas have no neighbours to count."""
     adjacency = 1.0
     if isinstance(architecture, Architecture) and isinstance(inputs, GraphSet):
         adjacency = max(inputs.scaled(1.0, architecture.cutoff_ang).average_adjacency, 1.0)

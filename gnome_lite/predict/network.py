@@ -22,7 +22,6 @@ from gnome_lite.predict.graph import MAX_NETWORK_Z, GraphSet
 N_GAUSSIANS = 30
 GAUSSIAN_WIDTH_ANG = 0.5
 GAUSSIAN_FIRST_ANG = 0.05
-TYPICAL_VOLUME_ANG3_PER_ATOM = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +36,8 @@ class Architecture:
         layer_norm: inputs of each step are normalised per edge, atom and crystal.
         angular: channels that see directions, through the lengths of vectors and quadrupoles summed over an atom's
             neighbours (0 = distances only, as GNoME).
-        volume_feature: the global state begins with the volume per atom.
-        readout: "state" (GNoME) or "atoms": energy from the global state, or the mean of what each atom gives.
+        volume_feature, readout: fixed: without the volume per atom as an input, and with the mean of what the atoms
+            give as the energy. Cards and hashes of networks hold them.
     """
 
     width: int = 64
@@ -48,8 +47,8 @@ class Architecture:
     descriptors: bool = True
     layer_norm: bool = True
     angular: int = 8
-    volume_feature: bool = False
-    readout: Literal["atoms", "state"] = "atoms"
+    volume_feature: Literal[False] = False
+    readout: Literal["atoms"] = "atoms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,6 @@ class GraphTensors:
         directions: unit vectors from receiver to sender, float32 [n_edges, 3].
         batch: crystal of each atom, int64 [n_atoms].
         n_atoms: atoms of each crystal, float32 [n, 1].
-        volume_per_atom: Å^3, float32 [n, 1].
     """
 
     numbers: Tensor
@@ -86,7 +84,6 @@ class GraphTensors:
     directions: Tensor
     batch: Tensor
     n_atoms: Tensor
-    volume_per_atom: Tensor
 
     @classmethod
     def of(cls, graphs: GraphSet, device: str = "cpu") -> GraphTensors:
@@ -99,7 +96,6 @@ class GraphTensors:
             graphs.directions,
             np.repeat(np.arange(len(graphs)), graphs.n_atoms),
             graphs.n_atoms.astype(np.float32)[:, None],
-            graphs.volume_per_atom[:, None],
         )
         return cls(*(torch.from_numpy(array).to(device) for array in arrays))
 
@@ -268,12 +264,10 @@ class StructuralNetwork(nn.Module):
         width = architecture.width
         self.normalisation = normalisation
         self.cutoff_ang = architecture.cutoff_ang
-        self.from_atoms = architecture.readout == "atoms"
         self.atoms = Atoms(width, architecture.descriptors)
         self.gaussians = Gaussians(architecture.cutoff_ang)
         self.bonds = nn.Linear(N_GAUSSIANS, width)
         self.state = nn.Parameter(torch.zeros(width))
-        self.state_of_volume = nn.Linear(1, width, bias=False) if architecture.volume_feature else None
         self.steps = nn.ModuleList(
             MessageStep(architecture, normalisation.average_adjacency) for _ in range(architecture.steps)
         )
@@ -283,14 +277,9 @@ class StructuralNetwork(nn.Module):
         nodes, edges = self.atoms(graph.numbers), self.bonds(self.gaussians(graph.distances))
         fade = 0.5 * (1.0 + torch.cos(torch.pi * (graph.distances / self.cutoff_ang).clamp(max=1.0)))[:, None]
         state, harmonics = self.state.expand(len(graph.n_atoms), -1), _harmonics(graph.directions)
-        if self.state_of_volume is not None:
-            state = state + self.state_of_volume(torch.log(graph.volume_per_atom / TYPICAL_VOLUME_ANG3_PER_ATOM))
         for step in self.steps:
             nodes, edges, state = step(nodes, edges, state, graph, fade, harmonics)
-        if self.from_atoms:
-            out = scatter(self.readout(nodes), graph.batch, 0, len(state), "sum")[:, 0] / graph.n_atoms[:, 0]
-        else:
-            out = self.readout(state)[:, 0]
+        out = scatter(self.readout(nodes), graph.batch, 0, len(state), "sum")[:, 0] / graph.n_atoms[:, 0]
         return self.normalisation.scale_ev_per_atom * out + self.normalisation.shift_ev_per_atom
 
 

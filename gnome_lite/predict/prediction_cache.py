@@ -1,4 +1,4 @@
-"""What a model has said of some crystals, kept on disk: asked again, it need not be worked out again."""
+"""Predictions kept on disk: asked for again, they need not be worked out again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CachedPrediction = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def read_cached(path: Path, n: int) -> CachedPrediction | None:
-    """None where nothing sound is kept."""
+    """Return the prediction of n crystals that is kept, None where none or no sound one is."""
     try:
         with np.load(path, allow_pickle=False) as file:
             e_form, spread = file["e_form_ev_per_atom"], file["spread_ev_per_atom"]
@@ -25,7 +25,7 @@ def read_cached(path: Path, n: int) -> CachedPrediction | None:
 
 
 def keep_cached(path: Path, said: CachedPrediction) -> None:
-    """Whole or not at all; directories are made. Where nothing can be written, it is worked out again next time."""
+    """Keep a prediction, whole or not at all; where nothing can be written, it is worked out again."""
     partial = path.with_suffix(f".{os.getpid()}.part")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.config import Predict
+from gnome_lite.config import Expert, Predict
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError, MissingReferenceError
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import ModelRecord, TrainingSet
-from gnome_lite.pipeline import Distances, PastPredictions, Progress, Screen
+from gnome_lite.core.records import Candidate, ModelRecord, Prediction, TrainingSet
+from gnome_lite.pipeline import Acquisition, Engine, Hull, PredictionHistory, Progress, silent
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.build import Recipe, build, join, split
-from gnome_lite.predict.cascade import cascade
+from gnome_lite.predict.build import Recipe, build, join
+from gnome_lite.predict.cascade import Energies
 from gnome_lite.predict.checkpoint import Checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 from gnome_lite.predict.error_model import FEWEST_RESIDUALS, NEAR_EV_PER_ATOM, ErrorModel
 from gnome_lite.predict.fit import Schedule
-from gnome_lite.predict.network import Architecture
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
+from gnome_lite.predict.ranking import rank_candidates
+from gnome_lite.predict.recipes import architecture, base_recipe, build_base, joined, some, widths
 from gnome_lite.predict.residual_gp import ResidualGP
-
-GPU_WIDTH, CPU_WIDTH = 256, 64
-"""Of networks trained from nothing where the campaign gives none; 256 is GNoME's."""
+from gnome_lite.predict.sharded import ShardedEnergies
+from gnome_lite.predict.train import training_folder
 
 
 class EnsemblePredictor:
@@ -42,6 +41,7 @@ class EnsemblePredictor:
         level: level of theory that all energies are of.
         inputs: unrelaxed crystals of known ones, with the formation energies of what they relaxed to: what the base
             saw of candidates beside relaxed crystals, and what it must not forget.
+        expert: the campaign's `expert` section.
     """
 
     def __init__(
@@ -51,8 +51,10 @@ class EnsemblePredictor:
         shipped_dir: Path | None,
         level: str,
         inputs: Callable[[], TrainingSet | None] | None = None,
+        expert: Expert | None = None,
     ) -> None:
         self._config = config
+        self._expert = expert or Expert()
         self._read_inputs = inputs
         self._models_dir = Path(models_dir)
         self._shipped_dir = shipped_dir
@@ -61,7 +63,7 @@ class EnsemblePredictor:
         self._holdout: tuple[TrainingSet, NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
-        """The shipped ensemble, if it was trained for the references' level and has the architecture and the
+        """Return the shipped ensemble, if it was trained for the references' level and has the architecture and the
         number of members that are asked for; else one trained now on the references and kept.
 
         Raises:
@@ -70,78 +72,103 @@ class EnsemblePredictor:
         """
         if self._shipped_dir is not None and self._shipped_dir.is_dir():
             card = checkpoint.read_card(self._shipped_dir)
-            wanted = (references.level, _architecture(self._config, card.architecture.width), self._config.members)
-            if (card.level, card.architecture, card.members) == wanted:
+            wanted = architecture(self._config, self._expert, card.architecture.width), self._config.members
+            if card.level == references.level and (card.architecture, card.members) == wanted:
                 return card.record(self._shipped_dir)
         known = TrainingSet(references.crystals, references.e_form_ev_per_atom)
-        data = _joined(known, self._inputs)
+        data = joined(known, self._inputs)
         # One of the other width is as good: it was made before the campaign moved to this machine.
-        recipes = [_base_recipe(self._config, references.level, 0, width) for width in _widths()]
+        recipes = [base_recipe(self._config, self._expert, references.level, 0, width) for width in widths()]
         for recipe in recipes:
             kept = self._kept(recipe.hash(data, ""))
             if kept is not None:
                 return kept
-        recipe = recipes[0]
-        self._models_dir.mkdir(parents=True, exist_ok=True)
-        return self._keep(_build_base(known, self._inputs, recipe, self._models_dir, self._config.processes, progress))
+        recipe, processes = recipes[0], self._config.processes
+        train = partial(build_base, known, self._inputs, recipe, processes=processes, progress=progress)
+        return self._once(recipe.hash(data, ""), train)
 
     def predict(
-        self, model_id: str, crystals: CrystalBatch, progress: Progress, screen: Screen | None = None
+        self, model_id: str, crystals: CrystalBatch, progress: Progress
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Formation energy after relaxation and spread, eV/atom, [n] each; see `Ensemble.predict` and `cascade`.
+        """Predict formation energies after relaxation and spreads, eV/atom, [n] each; see `Ensemble.predict`.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
         """
-        ensemble, threads = self._ensemble(model_id), self._config.processes or os.cpu_count() or 1
-        if screen is None or not self._config.cascade:
-            return ensemble.predict(crystals, self._config.volume_scan, threads, progress)
-        return cascade(
-            ensemble.energies,
-            len(ensemble.networks),
-            crystals,
-            partial(_score, screen),
-            screen.compositions,
-            screen.picked,
-            screen.per_composition,
-            self._config.volume_scan,
-            threads,
-            progress,
-        )
+        return self._ensemble(model_id).predict(crystals, self._config.volume_scan, self._threads, progress)
+
+    def rank(
+        self,
+        model_id: str,
+        candidates: Sequence[Candidate],
+        hull: Hull,
+        history: PredictionHistory,
+        acquisition: Acquisition,
+        progress: Progress,
+        engine: Engine | None = None,
+    ) -> list[Prediction]:
+        """See `rank_candidates`; an engine with shards works the energies out elsewhere.
+
+        Raises:
+            CheckpointError: if there is no sound ensemble of that id.
+        """
+        errors, residual = self.error_model(model_id, hull, history), self.residual_gp(model_id, history)
+        asks = acquisition if self._config.cascade and acquisition.by_prediction else None
+        ensemble, scan = self._ensemble(model_id), self._config.volume_scan
+        energies: Energies = ensemble.energies
+        if engine is not None and engine.shard_size is not None:
+            energies = ShardedEnergies(engine, self._path(model_id))
+        return rank_candidates(
+            ensemble, lambda crystals: self.predict(model_id, crystals, progress), energies, candidates, hull, errors,
+            residual, asks, scan, self._threads, progress,
+        )  # fmt: skip
 
     def out_of_domain(self, model_id: str, crystal: Crystal, predicted: bool) -> str:
         """See `Ensemble.out_of_domain`."""
         return self._ensemble(model_id).out_of_domain(crystal, predicted)
 
-    def outlook(self, model_id: str, distances: Distances, past: PastPredictions | None = None) -> ErrorModel:
-        """Fitted on the errors of the base's hold-out and of what was verified since, where it was predicted near the
-        hull: predictions far above it err more, and would make those near it seem less sure than they are. What was
-        verified since also shifts what is expected of like compositions, as far as this model has not learnt it.
+    def error_model(self, model_id: str, hull: Hull, history: PredictionHistory | None = None) -> ErrorModel:
+        """Fit how far predictions are off to the errors of the base's hold-out and of what was verified since.
 
-        Args:
-            distances: of the hull that P(stable) is to be of.
+        Only errors of crystals predicted near the hull count: predictions far above it err more, and would make those
+        near it seem less sure than they are.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
         """
-        errors = [e for e in (self._of_holdout(model_id, distances), past) if e is not None]
-        away = np.concatenate([np.empty(0), *(e.e_above_hull_ev_per_atom for e in errors)])
-        error = np.concatenate([np.empty(0), *(e.verified_ev_per_atom - e.predicted_ev_per_atom for e in errors)])
-        spread = np.concatenate([np.empty(0), *(e.spread_ev_per_atom for e in errors)])
+        known = [] if history is None else zip(history.predictions, history.verified_ev_per_atom, strict=True)
+        rows = [(p.e_above_hull_ev_per_atom, v - p.e_form_ev_per_atom, p.spread_ev_per_atom) for p, v in known]
+        away, error, spread = np.concatenate(
+            [self._holdout_errors(model_id, hull), np.reshape(rows, (-1, 3)).T], axis=1
+        )
         near = np.nan_to_num(away, nan=np.inf) < NEAR_EV_PER_ATOM
         if near.sum() < FEWEST_RESIDUALS:
             near[:] = True
         if near.sum() < FEWEST_RESIDUALS:
-            found = ErrorModel.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
-        else:
-            found = ErrorModel.fitted(error[near], spread[near])
-        if past is None:
-            return found
-        return replace(found, shift=ResidualGP.fitted(past.counts, past.verified_ev_per_atom - past.now_ev_per_atom))
+            return ErrorModel.of_mae(self._ensemble(model_id).card.holdout_mae_ev_per_atom)
+        return ErrorModel.fitted(error[near], spread[near])
+
+    def residual_gp(self, model_id: str, history: PredictionHistory) -> ResidualGP:
+        """Fit what is still to be added to predictions of like compositions to the errors that a model makes of what
+        was verified, whichever model it was predicted by: it may have learnt from it since, and errors of the model
+        before would correct a second time what it knows by now.
+
+        Raises:
+            CheckpointError: if there is no sound ensemble of that id.
+        """
+        predicted = np.array([p.e_form_ev_per_atom for p in history.predictions])
+        others = np.array([p.model_id != model_id for p in history.predictions], dtype=bool)
+        if others.any():
+            predicted[others] = self.predict(model_id, history.crystals.take(others), silent)[0]
+        return ResidualGP.fitted(history.crystals.counts, history.verified_ev_per_atom - predicted)
 
     @cached_property
     def _inputs(self) -> TrainingSet | None:
         return None if self._read_inputs is None else self._read_inputs()
+
+    @property
+    def _threads(self) -> int:
+        return self._config.processes or os.cpu_count() or 1
 
     def _ensemble(self, model_id: str) -> Ensemble:
         if self._loaded is None or self._loaded.card.id != model_id:
@@ -149,31 +176,31 @@ class EnsemblePredictor:
             self._holdout = None
         return self._loaded
 
-    def _of_holdout(self, model_id: str, distances: Distances) -> PastPredictions | None:
-        """What a model says of the hold-out that travels with its base; None if that is not there."""
+    def _holdout_errors(self, model_id: str, hull: Hull) -> NDArray[np.float64]:
+        """Distance to the hull, error and spread of a model's predictions of the hold-out that travels with its base,
+        eV/atom, [3, m]; m = 0 if that is not there."""
         ensemble = self._ensemble(model_id)
         if self._holdout is None:
             try:
                 base = self._read(ensemble.card.base_id or ensemble.card.id)
             except CheckpointError:
-                return None
+                return np.empty((3, 0))
             if base.holdout is None:
-                return None
+                return np.empty((3, 0))
             # Relaxed crystals are asked for as they are: their volumes are no guesses.
             scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
             path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.npz"
             said = read_cached(path, len(base.holdout))
             if said is None:
-                threads = self._config.processes or os.cpu_count() or 1
-                said = ensemble.predict(base.holdout.crystals, scan, threads)
+                said = ensemble.predict(base.holdout.crystals, scan, self._threads)
                 keep_cached(path, said)
             self._holdout = base.holdout, *said
         holdout, predicted, spread = self._holdout
         try:
-            away = distances(holdout.crystals.counts, predicted)
+            away = hull.distances(holdout.crystals.counts, predicted)
         except MissingReferenceError:  # it holds elements that this hull does not know
             away = np.full(len(holdout), np.nan)
-        return PastPredictions(predicted, spread, holdout.e_form_ev_per_atom, away, holdout.crystals.counts, predicted)
+        return np.stack([away, holdout.e_form_ev_per_atom - predicted, spread])
 
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
@@ -191,7 +218,7 @@ class EnsemblePredictor:
         base = self._read(begin.card.base_id) if begin.card.base_id else begin
         if base.holdout is None:
             raise CheckpointError(f"model {base.card.id} has no hold-out of its own: name a base model")
-        data = join([_some(_joined(known, self._inputs), self._config.rehearsal, seed), new])
+        data = join([some(joined(known, self._inputs), self._config.replay_buffer, seed), new])
         recipe = Recipe(
             base.card.level,
             base.card.architecture,
@@ -200,29 +227,33 @@ class EnsemblePredictor:
                 self._config.retrain_learning_rate,
                 self._config.batch_size,
                 warm_up=0.1,
-                volume_jitter=self._config.volume_jitter,
-                jitter_share=self._config.jitter_share,
+                volume_jitter=self._expert.volume_jitter,
                 patience=self._config.patience,
             ),
             base.card.members,
             seed,
         )
-        kept = self._kept(recipe.hash(data, begin.card.id))
-        if kept is not None:
-            return kept
-        self._models_dir.mkdir(parents=True, exist_ok=True)
-        made = build(
+        train = partial(
+            build,
             data,
             base.holdout,
             recipe,
             begin,
-            self._models_dir,
-            self._config.processes,
-            progress,
-            "learn",
+            processes=self._config.processes,
+            progress=progress,
+            stage="learn",
             unrelaxed=base.card.holdout_unrelaxed,
         )
-        return self._keep(made)
+        return self._once(recipe.hash(data, begin.card.id), train)
+
+    def _once(self, recipe: str, train: Callable[[Path], Checkpoint]) -> ModelRecord:
+        """A sound ensemble made by this recipe before, or trained now, by one process at a time."""
+        if (kept := self._kept(recipe)) is not None:
+            return kept
+        self._models_dir.mkdir(parents=True, exist_ok=True)
+        with training_folder(self._models_dir, recipe) as folder:
+            # Another process may have made it while we waited.
+            return self._kept(recipe) or self._keep(train(folder))
 
     def _kept(self, recipe: str) -> ModelRecord | None:
         """A sound ensemble made by this recipe before."""
@@ -240,10 +271,12 @@ class EnsemblePredictor:
         checkpoint.write(made, path)
         return made.card.record(path)
 
+    def _path(self, model_id: str) -> Path:
+        path, shipped = self._models_dir / model_id, self._shipped_dir
+        return shipped if shipped is not None and shipped.is_dir() and not path.is_dir() else path
+
     def _read(self, model_id: str) -> Checkpoint:
-        path = self._models_dir / model_id
-        if not path.is_dir() and self._shipped_dir is not None and self._shipped_dir.is_dir():
-            path = self._shipped_dir
+        path = self._path(model_id)
         if not path.is_dir():
             raise CheckpointError(f"there is no model {model_id} in {self._models_dir}: restore it")
         read = checkpoint.read(path)
@@ -260,6 +293,7 @@ def train_base(
     seed: int,
     progress: Progress,
     inputs: TrainingSet | None = None,
+    expert: Expert | None = None,
 ) -> ModelRecord:
     """Train a base ensemble and write it to `out_dir` itself: the way the shipped ones are made.
 
@@ -275,66 +309,8 @@ def train_base(
     """
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
-    recipe = _base_recipe(config, level, seed, _widths()[0])
-    made = _build_base(known, inputs, recipe, out_dir.parent, config.processes, progress)
-    checkpoint.write(made, out_dir)
+    recipe = base_recipe(config, expert or Expert(), level, seed, widths()[0])
+    with training_folder(out_dir.parent, recipe.hash(joined(known, inputs), "")) as folder:
+        made = build_base(known, inputs, recipe, folder, config.processes, progress)
+        checkpoint.write(made, out_dir)
     return made.card.record(out_dir)
-
-
-def _build_base(
-    known: TrainingSet, inputs: TrainingSet | None, recipe: Recipe, place: Path, processes: int, progress: Progress
-) -> Checkpoint:
-    """Trained from nothing; the hold-out is of unrelaxed crystals where there are any."""
-    holdout = split(known if inputs is None else inputs)[1]
-    data, unrelaxed = _joined(known, inputs), inputs is not None
-    return build(data, holdout, recipe, None, place, processes, progress, "prepare", unrelaxed=unrelaxed)
-
-
-def _joined(known: TrainingSet, inputs: TrainingSet | None) -> TrainingSet:
-    return known if inputs is None else join([known, inputs])
-
-
-def _some(data: TrainingSet, n: int, seed: int) -> TrainingSet:
-    """n of them at random; all for n = 0 or where there are no more."""
-    if not 0 < n < len(data):
-        return data
-    which = np.zeros(len(data), dtype=bool)
-    which[np.random.default_rng((seed, n)).choice(len(data), n, replace=False)] = True
-    return data.take(which)
-
-
-def _score(
-    screen: Screen,
-    which: NDArray[np.int64],
-    e_form_ev_per_atom: NDArray[np.float64],
-    spread_ev_per_atom: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """As `select` ranks: near the hull first, then by P(stable); by distance where that is 0 or 1. [k]"""
-    distance = e_form_ev_per_atom - screen.hull_ev_per_atom[which]
-    p = screen.outlook.p_stable(distance + screen.shift_ev_per_atom[which], spread_ev_per_atom)
-    return np.where(np.isnan(distance), -np.inf, p + (distance <= screen.limit_ev_per_atom) - 1e-6 * distance)
-
-
-def _widths() -> tuple[int, int]:
-    """This device's own first."""
-    import torch
-
-    return (GPU_WIDTH, CPU_WIDTH) if torch.cuda.is_available() else (CPU_WIDTH, GPU_WIDTH)
-
-
-def _architecture(config: Predict, width: int) -> Architecture:
-    """As configured, of this width where none is."""
-    given = {name: getattr(config, name) for name in Architecture.__dataclass_fields__}
-    return Architecture(**given | {"width": config.width or width})
-
-
-def _base_recipe(config: Predict, level: str, seed: int, width: int) -> Recipe:
-    schedule = Schedule(
-        config.epochs,
-        config.learning_rate,
-        config.batch_size,
-        volume_jitter=config.volume_jitter,
-        jitter_share=config.jitter_share,
-        patience=config.patience,
-    )
-    return Recipe(level, _architecture(config, width), schedule, config.members, seed)

@@ -1,32 +1,31 @@
 """Training of an ensemble: each member in a child process of its own, with one torch thread.
 
-The parent writes inputs and plan into a job directory and starts `python -m gnome_lite.predict.train DIR MEMBER`
-once a member; the child prints a line an epoch and leaves its weights there. Everything that passes is
-safetensors or JSON. A child whose standard input closes ends itself, so none outlives a killed parent. The job
-directory is named by what is trained: the same training, asked for again after a kill, goes on from each
-member's last whole epoch.
+The parent writes inputs and plan into a folder, each child leaves its weights there, and what passes is safetensors or
+JSON. The folder is named by what is trained: the same training, asked for again after a kill, goes on from each
+member's last whole epoch, and asked for twice at a time it is done once.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import queue
 import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import md5
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.errors import GnomeLiteError
+from gnome_lite.core.messages import Channel
+from gnome_lite.core.processes import ExitReason
+from gnome_lite.core.workers import Workers
 from gnome_lite.pipeline import Progress
 
 if TYPE_CHECKING:
@@ -73,6 +72,25 @@ class Member:
     holdout_ev_per_atom: NDArray[np.float64]
 
 
+@contextmanager
+def training_folder(place: Path, name: str) -> Iterator[Path]:
+    """Path of the folder of one training, which no other process has meanwhile: it waits. In the end it is removed."""
+    folder, path = place / f".training-{name}", place / f".training-{name}.lock"
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):  # whoever held it has removed it
+            if os.path.samestat(os.fstat(lock), os.stat(path)):
+                break
+        os.close(lock)
+    try:
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        path.unlink()
+        os.close(lock)
+
+
 def train_members(
     plan: Plan,
     inputs: Inputs,
@@ -80,8 +98,7 @@ def train_members(
     holdout: Inputs,
     holdout_ev_per_atom: NDArray[np.float64],
     base: Sequence[dict[str, NDArray[np.float32]]] | None,
-    scratch: Path,
-    job_name: str,
+    folder: Path,
     processes: int,
     progress: Progress,
     stage: str,
@@ -93,8 +110,7 @@ def train_members(
         e_form_ev_per_atom: targets, [n].
         holdout: inputs, graphs at the natural volume, that no member trains on, and their targets.
         base: weights to begin with, one a member; None begins at random.
-        scratch: an existing directory in which a job directory is made, and removed when all is done.
-        job_name: the same for the same training.
+        folder: of a `training_folder`; made here.
         stage: name under which progress is told.
 
     Raises:
@@ -102,99 +118,42 @@ def train_members(
     """
     from safetensors.numpy import load_file, save_file
 
-    job = scratch / f".training-{job_name}"
-    job.mkdir(exist_ok=True)
-    if not (job / "plan.json").exists():
+    folder.mkdir(exist_ok=True)
+    if not (folder / "plan.json").exists():
         targets = {"train.targets": e_form_ev_per_atom, "holdout.targets": holdout_ev_per_atom}
-        save_file({**_as("train", inputs), **_as("holdout", holdout), **targets}, job / "data")
+        save_file({**_as("train", inputs), **_as("holdout", holdout), **targets}, folder / "data")
         for i, weights in enumerate(base or ()):
-            save_file(weights, job / f"base-{i}")
-        partial = job / "plan.json.part"
+            save_file(weights, folder / f"base-{i}")
+        partial = folder / "plan.json.part"
         partial.write_text(json.dumps({**asdict(plan), "from_base": base is not None}))
-        partial.replace(job / "plan.json")
-    try:
-        _run_children(job, plan, processes, progress, stage)
-    except GnomeLiteError:  # it would fail again; a kill, in contrast, leaves the job to be gone on with
-        shutil.rmtree(job)
-        raise
-    members = []
-    for i in range(plan.members):
-        done = load_file(job / f"done-{i}")
-        history = [(float(loss), float(error)) for loss, error in done.pop("history")]
-        e_form = done.pop("holdout_ev_per_atom")
-        members.append(Member({k.removeprefix("weights."): v for k, v in done.items()}, history, e_form))
-    shutil.rmtree(job)
-    return members
+        partial.replace(folder / "plan.json")
+    missing = deque(i for i in range(plan.members) if not (folder / f"done-{i}").exists())
+    workers = Workers[int](__name__, {"folder": str(folder)}, lambda member: {"member": member}, processes)
+    epochs = [0] * plan.members
+    with closing(workers.run(missing)) as events:
+        for member, said, _ in events:
+            if isinstance(said, ExitReason):
+                events.close()
+                shutil.rmtree(folder)  # it would fail again; a kill, in contrast, leaves it to be gone on with
+                raise GnomeLiteError(f"training of ensemble member {member} {said.text}")
+            if member is not None and "progress" in said:
+                epochs[member], loss = said["progress"]
+                progress(stage, sum(epochs), plan.members * plan.schedule.epochs, f"{1000 * loss:.0f} meV/atom")
+    return [_member(load_file(folder / f"done-{i}")) for i in range(plan.members)]
 
 
-def _run_children(job: Path, plan: Plan, processes: int, progress: Progress, stage: str) -> None:
-    """Until each member has left its file `done-...`."""
-    news: queue.Queue[tuple[int, int, float] | None] = queue.Queue()
-    children: list[subprocess.Popen[str]] = []
-    stopping = threading.Event()
-
-    def run(member: int) -> None:
-        if (job / f"done-{member}").exists():
-            return
-        with open(job / f"stderr-{member}", "w+", encoding="utf-8", errors="replace") as stderr:
-            with _start(job, member, stderr.fileno()) as child:
-                children.append(child)
-                if stopping.is_set():
-                    child.kill()
-                assert child.stdout is not None
-                for line in child.stdout:
-                    news.put((member, int(line.split()[0]), float(line.split()[1])))
-                status = child.wait()
-            if status != 0:
-                stderr.seek(0)
-                last = (stderr.read().strip().splitlines() or ["no message"])[-1]
-                raise GnomeLiteError(f"training of ensemble member {member} ended with status {status}: {last}")
-
-    total, done = plan.members * plan.schedule.epochs, [0] * plan.members
-    with ThreadPoolExecutor(min(processes or os.cpu_count() or 1, plan.members)) as pool:
-        futures: list[Future[None]] = [pool.submit(run, member) for member in range(plan.members)]
-        for future in futures:
-            future.add_done_callback(lambda _: news.put(None))
-        try:
-            ended = 0
-            while ended < plan.members:
-                item = news.get()
-                if item is None:
-                    ended += 1
-                    failed = [f for f in futures if f.done() and f.exception() is not None]
-                    if failed:
-                        failed[0].result()
-                    continue
-                done[item[0]] = item[1]
-                progress(stage, sum(done), total, f"{1000 * item[2]:.0f} meV/atom")
-        finally:
-            stopping.set()
-            for future in futures:
-                future.cancel()
-            for child in children:
-                if child.poll() is None:
-                    child.kill()
+def _member(done: dict[str, Any]) -> Member:
+    history = [(float(loss), float(error)) for loss, error in done.pop("history")]
+    e_form = done.pop("holdout_ev_per_atom")
+    return Member({k.removeprefix("weights."): v for k, v in done.items()}, history, e_form)
 
 
-def _start(job: Path, member: int, stderr: int) -> subprocess.Popen[str]:
-    import gnome_lite
-
-    here = str(Path(gnome_lite.__file__).resolve().parents[1])
-    path = os.pathsep.join(p for p in (here, os.environ.get("PYTHONPATH", "")) if p)
-    # -P: the user's working directory is no place to import from.
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "gnome_lite.predict.train", str(job), str(member)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-    )
-
-
-def main(job: Path, member: int) -> None:
-    """The child: train one member of the job."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def main() -> None:
+    """The child: train one member."""
+    parent = Channel.to_parent()
+    folder = Path(parent.receive()["folder"])
+    parent.send({"ready": True})
+    member: int = parent.receive()["member"]
     import torch
     from safetensors.numpy import load_file, save_file
 
@@ -203,13 +162,13 @@ def main(job: Path, member: int) -> None:
     from gnome_lite.predict.network import Architecture, Normalisation
 
     torch.set_num_threads(1)
-    plan = json.loads((job / "plan.json").read_text())
+    plan = json.loads((folder / "plan.json").read_text())
     architecture, schedule = architecture_of(plan["architecture"]), Schedule(**plan["schedule"])
-    data = load_file(job / "data")
+    data = load_file(folder / "data")
     torch.manual_seed(1000 * plan["seed"] + member)
     network = network_of(architecture, Normalisation(**plan["normalisation"]))
     if plan["from_base"]:
-        load_weights(network, load_file(job / f"base-{member}"))
+        load_weights(network, load_file(folder / f"base-{member}"))
     network = network.to("cuda" if torch.cuda.is_available() else "cpu")
     holdout = _from("holdout", data)
     history = fit(
@@ -220,19 +179,15 @@ def main(job: Path, member: int) -> None:
         architecture.cutoff_ang if isinstance(architecture, Architecture) else 0.0,
         schedule,
         (plan["seed"], member),
-        lambda epoch, loss: print(epoch, loss, flush=True),
-        job / f"state-{member}",
+        lambda epoch, loss: parent.send({"progress": (epoch, loss)}),
+        folder / f"state-{member}",
     )
     done = {f"weights.{k}": v.cpu().numpy() for k, v in network.state_dict().items()}
     done |= {"history": np.array(history), "holdout_ev_per_atom": evaluate(network, holdout)}
-    save_file(done, job / f"done-{member}.part")
-    (job / f"done-{member}.part").replace(job / f"done-{member}")
-
-
-def _end_with_parent() -> None:
-    """Nothing is ever written to a child's standard input: it ends when the parent does."""
-    os.read(0, 1)  # not sys.stdin, whose lock would be held when this process ends
-    os._exit(1)
+    partial = folder / f"done-{member}.part"
+    save_file(done, partial)
+    partial.replace(folder / f"done-{member}")
+    parent.send({"last": True})
 
 
 def _as(prefix: str, inputs: Inputs) -> dict[str, NDArray[np.generic]]:
@@ -249,5 +204,4 @@ def _from(prefix: str, data: dict[str, NDArray[np.generic]]) -> Inputs:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
-    os._exit(0)  # all is written; taking torch down in order would cost a second
+    main()

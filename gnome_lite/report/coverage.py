@@ -1,4 +1,4 @@
-"""A reference set as a picture: which pairs of elements it holds, and how far its crystals lie above the hull."""
+"""A reference set as a figure: the pairs of elements it holds, and how far its crystals lie above the hull."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gnome_lite.report.figures import BLUE, ORANGE
+from gnome_lite.report.figures import BLUE, ORANGE, canvas
 from gnome_lite.seed.statistics import Datasheet
 
 if TYPE_CHECKING:
@@ -18,15 +18,10 @@ BIN_EV_PER_ATOM = 0.02
 
 
 def coverage_figure(sheet: Datasheet, title: str = "") -> Figure:
-    """Left a map of the elements by themselves and in pairs, right the distribution of e_above_hull."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12.0, 5.4), dpi=110, layout="constrained")
-    pairs, distances = figure.subplots(1, 2)
+    """Return a map of single elements and pairs (left) and the distribution of e_above_hull (right)."""
+    figure, (pairs, distances) = canvas(12.0, 5.4, 2, title)
     _map(figure, pairs, sheet)
     _distances(distances, sheet)
-    if title:
-        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 
@@ -34,23 +29,19 @@ def _map(figure: Figure, axes: Axes, sheet: Datasheet) -> None:
     n = len(sheet.elements)
     # Each pair once, below the diagonal; a pair that is never met stays white.
     counts = np.where(np.tri(n, dtype=bool) & (sheet.with_both > 0), sheet.with_both, np.nan)
-    image = axes.imshow(np.log10(counts), cmap="viridis", vmin=0.0)
+    logs = np.log10(counts)
+    image = axes.imshow(logs, cmap="viridis", vmin=0.0)
     axes.set_xticks(range(n), sheet.elements, fontsize=8)
     axes.set_yticks(range(n), sheet.elements, fontsize=8)
-    middle = 0.6 * float(np.nanmax(np.log10(counts)))
-    for i in range(n):
-        for j in range(i + 1):
-            if sheet.with_both[i, j]:
-                dark = np.log10(sheet.with_both[i, j]) < middle
-                colour = "white" if dark else "black"
-                axes.text(j, i, str(sheet.with_both[i, j]), ha="center", va="center", fontsize=5.5, color=colour)
+    for i, j in np.argwhere(np.isfinite(logs)).tolist():
+        colour = "white" if logs[i, j] < 0.6 * float(np.nanmax(logs)) else "black"
+        axes.text(j, i, str(sheet.with_both[i, j]), ha="center", va="center", fontsize=5.5, color=colour)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    ticks = [t for t in (0, 1, 2, 3, 4) if t <= np.nanmax(np.log10(counts)) + 0.1]
+    ticks = [t for t in (0, 1, 2, 3, 4) if t <= np.nanmax(logs) + 0.1]
     bar.set_ticks(ticks, labels=[f"{10**t}" for t in ticks])
     names = {2: "binary", 3: "ternary", 4: "quaternary"}
     covered = ", ".join(f"{have} of {all_} {names[k]}" for k, (have, all_) in sheet.systems.items())
     axes.set_title(f"crystals that hold both elements\nsystems: {covered}", fontsize=9, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _distances(axes: Axes, sheet: Datasheet) -> None:
@@ -64,4 +55,3 @@ def _distances(axes: Axes, sheet: Datasheet) -> None:
     axes.set_xlabel("energy above hull, eV/atom (last bar: and beyond)")
     axes.set_ylabel("crystals")
     axes.set_title(f"{len(e)} compounds", fontsize=9, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)

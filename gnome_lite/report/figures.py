@@ -1,6 +1,7 @@
-"""Figures: the history of a campaign. Drawn on bare matplotlib figures, so that no global state or window is touched.
+"""The history of a campaign as a figure, and what all figures share.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; every series also has its own marker.
+They are drawn on bare matplotlib figures, so that no global state or window is touched. Colours are Okabe and Ito's,
+which colour-blind readers can tell apart; every series also has its own marker.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gnome_lite.core.records import RoundReport
 
@@ -21,52 +23,46 @@ BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00
 MAX_TICKS = 12
 
 
+def canvas(width: float, height: float, panels: int = 1, title: str = "", **layout: Any) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure of a size in inches with panels side by side; `layout` goes to `Figure.subplots`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    every: list[Axes] = np.ravel(figure.subplots(1, panels, **layout)).tolist()
+    for axes in every:
+        axes.spines[["top", "right"]].set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure, every
+
+
 def round_figure(reports: Sequence[RoundReport], title: str = "") -> Figure:
-    """Counts, hit rates and network error of each round, three panels side by side.
+    """Return counts, hit rates and network error of each round, three panels side by side.
 
     Every axis starts at zero and every point carries its number: a campaign has few rounds, so the
     figures are worth reading, and a bar cut at its foot would flatter them.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.0, 3.6), dpi=110, layout="constrained")
-    counts, rates, errors = figure.subplots(1, 3)
-    _counts(counts, reports)
-    _rates(rates, reports)
-    _errors(errors, reports)
+    figure, panels = canvas(11.0, 3.6, 3, title)
     rounds = [r.round for r in reports]
-    step = max(1, -(-len(rounds) // MAX_TICKS))
-    for axes in (counts, rates, errors):
+    for draw, axes in zip((_counts, _rates, _errors), panels, strict=True):
+        draw(axes, reports)
         axes.set_xlabel("round")
-        axes.set_xticks(rounds[::step])
+        axes.set_xticks(rounds[:: max(1, -(-len(rounds) // MAX_TICKS))])
         if rounds:
             axes.set_xlim(min(rounds) - 0.6, max(rounds) + 0.6)
-        axes.spines[["top", "right"]].set_visible(False)
-    if title:
-        figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file in memory."""
+    """Return a figure as the bytes of a PNG file."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
 
 
 def data_uri(figure: Figure) -> str:
-    """The figure as a `data:` URI: both of Prefect's interfaces show it in a Markdown artifact, offline too."""
+    """Return a figure as a `data:` URI: both of Prefect's interfaces show it in a Markdown artifact, offline too."""
     return "data:image/png;base64," + b64encode(png(figure)).decode("ascii")
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG, SVG or PDF, by the path's suffix.
-
-    Raises:
-        OSError: if the file cannot be written.
-        ValueError: if the suffix names no format.
-    """
-    figure.savefig(path)
 
 
 def _counts(axes: Axes, reports: Sequence[RoundReport]) -> None:
@@ -97,13 +93,8 @@ def _rates(axes: Axes, reports: Sequence[RoundReport]) -> None:
         axes.plot(
             [x for x, _ in known], [y for _, y in known], style, color=colour, label=label, markerfacecolor=filled
         )
-        if len(reports) <= MAX_TICKS:
-            for x, y in known:
-                # A label under a point at zero would cross the axis.
-                offset = (0, 7) if y < 9 else (0, lift)
-                axes.annotate(
-                    f"{y:.0f} %", (x, y), offset, textcoords="offset points", ha="center", fontsize=8, color=colour
-                )
+        # A label under a point at zero would cross the axis.
+        _label(axes, reports, [(x, y, f"{y:.0f} %", 7 if y < 9 else lift) for x, y in known], colour)
     axes.set_ylim(0, 119)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("hit rate, %")
@@ -114,9 +105,15 @@ def _rates(axes: Axes, reports: Sequence[RoundReport]) -> None:
 def _errors(axes: Axes, reports: Sequence[RoundReport]) -> None:
     known = [(r.round, 1000 * r.mae_ev_per_atom) for r in reports if r.mae_ev_per_atom is not None]
     axes.plot([x for x, _ in known], [y for _, y in known], "D-", color=GREEN)
-    if len(reports) <= MAX_TICKS:
-        for x, y in known:
-            axes.annotate(f"{y:.0f}", (x, y), (0, 7), textcoords="offset points", ha="center", fontsize=8)
+    _label(axes, reports, [(x, y, f"{y:.0f}", 7) for x, y in known], "black")
     axes.set_ylim(0, 1.25 * max([1.0, *(y for _, y in known)]))
     axes.set_ylabel("meV/atom")
     axes.set_title("Network error (MAE, before it saw them)", fontsize=10, loc="left")
+
+
+def _label(
+    axes: Axes, reports: Sequence[RoundReport], points: Sequence[tuple[float, float, str, int]], colour: str
+) -> None:
+    """Write the numbers of points (x, y, text, offset in points) unless there are too many rounds."""
+    for x, y, text, lift in points if len(reports) <= MAX_TICKS else ():
+        axes.annotate(text, (x, y), (0, lift), textcoords="offset points", ha="center", fontsize=8, color=colour)

@@ -1,4 +1,4 @@
-"""Hull diagrams of two and three elements: known phases, the hull, and the crystals that were found."""
+"""Hull diagrams of two and three elements: reference phases, the hull, and the crystals that were found."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.report.figures import BLUE, GREY, ORANGE, VERMILION
+from gnome_lite.report.figures import BLUE, GREY, ORANGE, VERMILION, canvas
 from gnome_lite.stability.hull import HullSystem
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ MAX_LABELS = 24
 
 
 def hull_figure(system: HullSystem, found: Collection[str], title: str = "") -> Figure:
-    """The hull of two elements as energies over composition, of three as a triangle of tie lines.
+    """Return the hull of two elements as energies over composition, of three as a triangle of tie lines.
 
     Args:
         system: all crystals of the system, from `ChemicalHull.system`.
@@ -29,16 +29,13 @@ def hull_figure(system: HullSystem, found: Collection[str], title: str = "") -> 
     Raises:
         ValueError: for other than two or three elements.
     """
-    from matplotlib.figure import Figure
-
     name = "-".join(system.elements)
     if len(system.elements) not in (2, 3):
         raise ValueError(f"a hull of {name} cannot be drawn: name two or three elements")
-    is_found = np.array([i in found for i in system.ids], dtype=bool)
-    figure = Figure(figsize=(7.2, 5.0), dpi=110, layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = canvas(7.2, 5.0)
+    labels = [f.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")) for f in system.formulas]
     draw = _binary if len(system.elements) == 2 else _ternary
-    draw(axes, system, is_found, [_subscripts(f) for f in system.formulas])
+    draw(axes, system, np.array([i in found for i in system.ids], dtype=bool), labels)
     axes.set_title(title or f"{name}: hull of known and found crystals", fontsize=11, loc="left")
     return figure
 
@@ -50,14 +47,12 @@ def _binary(axes: Axes, system: HullSystem, found: NDArray[np.bool_], labels: li
     # Far above the hull lie rejected polymorphs: they would flatten what matters.
     lowest = min(float(energies.min()), -0.05)
     top = max(0.08, -0.35 * lowest)
-    _marks(axes, x, energies, on, found)
-    _labels(axes, x, energies, on, found, labels, below=True)
+    _mark(axes, x, energies, on, found, labels, below=True)
     axes.axhline(0.0, color=GREY, lw=0.6, zorder=0)
     axes.set_xlim(-0.04, 1.04)
     axes.set_ylim(1.16 * lowest, top)
     axes.set_xlabel(f"fraction of {system.elements[1]} in {'-'.join(system.elements)}")
     axes.set_ylabel("formation energy, eV/atom")
-    axes.spines[["top", "right"]].set_visible(False)
     hidden = int((energies > top).sum())
     if hidden:
         note = f"{hidden} above the frame"
@@ -78,8 +73,7 @@ def _ternary(axes: Axes, system: HullSystem, found: NDArray[np.bool_], labels: l
     xy = fractions[lowest] @ triangle
     pure = fractions[lowest].max(axis=1) > 1 - 1e-9
     names = ["" if p else labels[i] for p, i in zip(pure, lowest, strict=True)]
-    _marks(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest])
-    _labels(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest], names, below=False)
+    _mark(axes, xy[:, 0], xy[:, 1], on[lowest], found[lowest], names, below=False)
     for corner, element, shift, side in zip(
         triangle, system.elements, ((-8, -6), (8, -6), (0, 10)), ("right", "left", "center"), strict=True
     ):
@@ -89,23 +83,19 @@ def _ternary(axes: Axes, system: HullSystem, found: NDArray[np.bool_], labels: l
     axes.set_xlim(-0.10, 1.10)
     axes.set_ylim(-0.07, 0.96)
     axes.legend(
-        frameon=False,
-        fontsize=8,
-        loc="upper left",
-        bbox_to_anchor=(-0.1, 1.0),
-        title="lowest of each composition",
+        frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(-0.1, 1.0), title="lowest of each composition",
         title_fontsize=8,
-    )
+    )  # fmt: skip
 
 
-def _marks(
-    axes: Axes,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    on: NDArray[np.bool_],
-    found: NDArray[np.bool_],
-) -> None:
-    """Four kinds of crystal: known or found, on the hull or above it (hollow)."""
+def _mark(
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], on: NDArray[np.bool_], found: NDArray[np.bool_],
+    labels: list[str], below: bool,
+) -> None:  # fmt: skip
+    """Draw four kinds of crystal (reference or found, on the hull or above it) and name what is on the hull.
+
+    Found crystals are named first, each formula once; a name that would cover another moves.
+    """
     kinds = (
         ("known, above the hull", ~found & ~on, "o", "none", GREY, 18, 2),
         ("known, on the hull", ~found & on, "o", BLUE, BLUE, 30, 3),
@@ -118,18 +108,6 @@ def _marks(
                 x[which], y[which], s=size, marker=marker, facecolors=face, edgecolors=edge, linewidths=0.8,
                 label=f"{label} ({int(which.sum())})", zorder=order,
             )  # fmt: skip
-
-
-def _labels(
-    axes: Axes,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    on: NDArray[np.bool_],
-    found: NDArray[np.bool_],
-    labels: list[str],
-    below: bool,
-) -> None:
-    """Name what is on the hull, found crystals first, each formula once; a name that would cover another moves."""
     placed: list[tuple[float, float]] = []
     named: set[str] = {""}
     near_x, near_y = 0.09, 0.05 * float(np.ptp(y) or 1.0)
@@ -144,7 +122,3 @@ def _labels(
             fontsize=8, fontweight="bold" if found[i] else "normal", zorder=6,
             bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip
-
-
-def _subscripts(formula: str) -> str:
-    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 from gnome_lite.pipeline import Progress
@@ -31,65 +30,53 @@ class PlainProgress:
         print(_line(stage, done, total, note), file=self._stream, flush=True)
 
 
-class BarProgress:
-    """One live bar for the running stage; each finished stage leaves one line behind."""
+@contextmanager
+def bar_progress(console: Console) -> Iterator[Progress]:
+    """Show one live bar for the running stage; each finished stage leaves one line behind."""
+    from rich import progress as rich
+    from rich.markup import escape
 
-    def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    bars = rich.Progress(
+        rich.SpinnerColumn(),
+        rich.TextColumn("[bold]{task.description:<9}"),
+        rich.BarColumn(bar_width=28),
+        rich.TextColumn("{task.fields[count]:>11}"),
+        rich.TimeElapsedColumn(),
+        rich.TextColumn("[dim]{task.fields[note]}", markup=True),
+        console=console,
+        transient=True,
+    )
+    task = bars.add_task("", visible=False, total=None, count="", note="")
+    line, started_s = "", 0.0
 
-        self._bars = Progress(
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description:<9}"),
-            BarColumn(bar_width=28),
-            TextColumn("{task.fields[count]:>11}"),
-            TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[note]}", markup=True),
-            console=console,
-            transient=True,
-        )
-        self._stage = ""
-        self._task = self._bars.add_task("", visible=False, total=None, count="", note="")
-        self._started_s = 0.0
-        self._shown = (0, 0, "")
+    def leave_line() -> None:
+        if line:
+            console.print(f"{line}  {time.monotonic() - started_s:.1f} s", style="dim", markup=False, highlight=False)
 
-    def __enter__(self) -> BarProgress:
-        self._bars.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._leave_line()
-        self._bars.stop()
-
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        from rich.markup import escape
-
-        if stage != self._stage:
-            self._leave_line()
-            self._stage, self._started_s = stage, time.monotonic()
-            self._bars.reset(self._task, description=stage, visible=True)
-        self._shown = (done, total, note)
+    def show(stage: str, done: int, total: int, note: str = "") -> None:
+        nonlocal line, started_s
+        if stage != bars.tasks[0].description:
+            leave_line()
+            started_s = time.monotonic()
+            bars.reset(task, description=stage, visible=True)
+        line = _line(stage, done, total, note)
         count = f"{done}/{total}" if total else ""
-        self._bars.update(self._task, completed=done, total=total or None, count=count, note=escape(note), visible=True)
+        bars.update(task, completed=done, total=total or None, count=count, note=escape(note), visible=True)
 
-    def _leave_line(self) -> None:
-        if self._stage:
-            seconds = time.monotonic() - self._started_s
-            line = f"{_line(self._stage, *self._shown)}  {seconds:.1f} s"
-            self._bars.console.print(line, style="dim", markup=False, highlight=False)
+    with bars:
+        yield show
+        leave_line()
 
 
 @contextmanager
 def progress_on(stream: TextIO) -> Iterator[Progress]:
-    """A `Progress` that suits a stream: bars where it is a terminal, lines where it is not."""
+    """Yield a `Progress` that suits a stream: bars where it is a terminal, lines where it is not."""
     if not stream.isatty():
         yield PlainProgress(stream)
         return
     from rich.console import Console
 
-    with BarProgress(Console(file=stream)) as progress:
+    with bar_progress(Console(file=stream)) as progress:
         yield progress
 
 

@@ -1,4 +1,4 @@
-"""What a user of a release must know, in Markdown: how it was made, what its words mean, whose it is."""
+"""Datasheet of a release in Markdown: how it was made, what its words mean, whose it is."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ $counts
 |---|---|
 | `stable_summary.csv` | crystals on the hull, with the columns of GNoME's release and further ones |
 | `near_hull_summary.csv` | further crystals, up to $near meV/atom above the hull |
+| `other_levels_summary.csv` | where there are any: verdicts on them at other levels, each on a hull of its own |
 | `by_id.zip`, `by_reduced_formula.zip`, `by_composition.zip` | all these, relaxed, as CIF; every site listed |
 | `crystals.extxyz` | the same in one file, with their facts |
 | `hull_entries.parquet` | all entries of the hull: id, crystal, energy, level, source, licence |
@@ -64,16 +65,13 @@ $beware""")
 
 
 def datasheet(facts: Mapping[str, Any]) -> str:
-    """The sheet of the facts in `release.json`."""
+    """Return the datasheet of the facts in `release.json`."""
     campaigns = [
         f"- **{c['name']}**, begun {c['begun_at']}: {c['rounds']} rounds, seed {c['seed']}, by {c['calculator']}"
         for c in facts["campaigns"]
     ]
-    mind = [
-        name
-        for name in facts["licences_of_entries"]
-        if "NC" in name.upper().replace(" ", "-").split("-") or name == "not stated"
-    ]
+    licences = facts["licences_of_entries"]
+    mind = [n for n in licences if "NC" in n.upper().replace(" ", "-").split("-") or n == "not stated"]
     return _SHEET.substitute(
         level=facts["level"],
         stable=f"{1000 * facts['stable_within_ev_per_atom']:g}",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 from gnome_lite.core.records import RoundReport
 
@@ -15,8 +16,7 @@ NONE = "-"
 """Shown where nothing could be counted: a rate of no crystals is not zero."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """One row of the table: its name, what it counts, and how a report's value is written."""
 
     name: str
@@ -28,8 +28,8 @@ def _rate(value: float | None) -> str:
     return NONE if value is None else f"{value:.0%}"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return NONE if value is None else f"{value:.{digits}f}"
+def _number(value: float | None, digits: int, factor: float = 1) -> str:
+    return NONE if value is None else f"{factor * value:.{digits}f}"
 
 
 FIGURES: tuple[Figure, ...] = (
@@ -48,23 +48,19 @@ FIGURES: tuple[Figure, ...] = (
     Figure("hit rate", "hits of those chosen", lambda r: _rate(r.hit_rate)),
     Figure("control hit rate", "hits of the random control", lambda r: _rate(r.control_hit_rate)),
     Figure("DAF", "hit rate / control hit rate", lambda r: _number(r.daf, 1)),
-    Figure(
-        "MAE",
-        "predicted - verified, meV/atom",
-        lambda r: NONE if r.mae_ev_per_atom is None else f"{1000 * r.mae_ev_per_atom:.0f}",
-    ),
+    Figure("MAE", "predicted - verified, meV/atom", lambda r: _number(r.mae_ev_per_atom, 0, 1000)),
     Figure("calibration error", "of P(stable)", lambda r: _number(r.calibration_error, 2)),
     Figure("seconds", "of this round", lambda r: f"{sum(r.seconds.values()):.0f}"),
 )
 
 
 def round_rows(reports: Sequence[RoundReport]) -> list[dict[str, str]]:
-    """One flat row a round, for a table artifact."""
+    """Return a flat row for each round, for a table artifact."""
     return [{"round": str(r.round), **{f.name: f.text(r) for f in FIGURES}} for r in reports]
 
 
 def round_table(reports: Sequence[RoundReport], title: str | None = None, last: int = 8) -> Table:
-    """A Rich table with a column a round (the last few of many), so that it fits 80 columns."""
+    """Return a Rich table with a column for each of the last rounds, so many that it fits 80 columns."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
@@ -80,48 +76,31 @@ def round_table(reports: Sequence[RoundReport], title: str | None = None, last: 
         ("kept of", _of_generators("kept")),
         ("verified of", _of_generators("verified")),
         ("hits of", _of_generators("hits")),
-        ("left out", _skipped),
-        ("gated by", _gate_causes),
-        ("failed by", _failures),
+        ("left out", attrgetter("skipped")),
+        ("gated by", attrgetter("gate_causes")),
+        ("failed by", attrgetter("failures")),
     ):
-        text = causes(reports, pick)
-        if text:
+        if text := causes(reports, pick):
             table.caption = f"{table.caption}\n{name}: {text}" if table.caption else f"{name}: {text}"
             table.caption_justify = "left"
     return table
 
 
 def round_markdown(reports: Sequence[RoundReport]) -> str:
-    """The same table in Markdown, for artifacts and the README."""
-    lines = [
-        "| round | " + " | ".join(str(r.round) for r in reports) + " | meaning |",
-        "|---|" + "---:|" * len(reports) + "---|",
-    ]
-    lines += [f"| {f.name} | " + " | ".join(f.text(r) for r in reports) + f" | {f.meaning} |" for f in FIGURES]
-    return "\n".join(lines) + "\n"
+    """Return the same table in Markdown, for artifacts and the README."""
+    lines = [("round", *(str(r.round) for r in reports), "meaning"), ("---", *["---:"] * len(reports), "---")]
+    lines += [(f.name, *map(f.text, reports), f.meaning) for f in FIGURES]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
 def causes(reports: Sequence[RoundReport], pick: Callable[[RoundReport], Mapping[str, int]]) -> str:
-    """Causes summed over rounds, most frequent first: "charge 812, distance 40"."""
-    total: dict[str, int] = {}
-    for r in reports:
-        for cause, n in pick(r).items():
-            total[cause] = total.get(cause, 0) + n
+    """Return causes summed over rounds, most frequent first: "charge 812, distance 40"."""
+    total: Counter[str] = Counter()
+    for report in reports:
+        total.update(pick(report))
     return ", ".join(f"{cause} {n}" for cause, n in sorted(total.items(), key=lambda kv: (-kv[1], kv[0])))
 
 
-def _gate_causes(report: RoundReport) -> Mapping[str, int]:
-    return report.gate_causes
-
-
-def _skipped(report: RoundReport) -> Mapping[str, int]:
-    return report.skipped
-
-
 def _of_generators(figure: str) -> Callable[[RoundReport], Mapping[str, int]]:
-    """One figure of each generator, where it is not 0."""
+    """Return a function that picks one figure of each generator, where it is not 0."""
     return lambda report: {g: n[figure] for g, n in report.by_generator.items() if n.get(figure)}
-
-
-def _failures(report: RoundReport) -> Mapping[str, int]:
-    return report.failures

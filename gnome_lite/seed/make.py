@@ -1,8 +1,6 @@
-"""Making the bundled seed: elements, prototypes as found in nature, and compounds of every generator.
+"""The bundled seed from verified elements, prototypes as found in nature, and compounds of every generator.
 
-Everything is relaxed and labelled by one verifier, so that all energies are of one level. Each outcome
-goes to a results log (one JSON line, flushed to disk) before the next is asked for: a killed build goes on
-where it stopped.
+All are relaxed by one verifier, so that all energies are of one level.
 """
 
 from __future__ import annotations
@@ -15,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.phases import LICENCE, Phase, PhaseSet, formation_energies
-from gnome_lite.core.records import Candidate, Verification
+from gnome_lite.core.formation import formation_energies
+from gnome_lite.core.licences import LICENCE
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.pipeline import Novelty, Progress
 
 E_FORM_MAX_EV_PER_ATOM = 2.0
 """Compounds further above their elements than this are artefacts of a bad start, not phases."""
-
 ELEMENT_GROWTH_MAX = 2.0
 """An element that grows by more than this factor is not the reported crystal any longer: fluorine comes apart into
 molecules far from each other, whose energy CHGNet extrapolates 0.12 eV/atom below everything known."""
@@ -33,8 +32,8 @@ def collect(
     """Drop failures, duplicates and artefacts.
 
     Returns:
-        What is left, as the reference set; and the same entries with their *unrelaxed* crystals, whose
-        `source` tells the parent and the change.
+        The reference set, and the same entries with their *unrelaxed* crystals, whose `source` tells the parent and
+        the change.
     """
     good = [(c, outcomes[c.id]) for c in candidates if outcomes[c.id].ok and not _came_apart(c, outcomes[c.id])]
     elemental: dict[str, float] = {}
@@ -65,12 +64,12 @@ def collect(
 
 
 def _came_apart(candidate: Candidate, v: Verification) -> bool:
-    one_element = np.ptp(candidate.crystal.numbers) == 0
-    return bool(one_element and v.crystal.volume > ELEMENT_GROWTH_MAX * candidate.crystal.volume)
+    grown = v.crystal.volume > ELEMENT_GROWTH_MAX * candidate.crystal.volume
+    return bool(grown and np.ptp(candidate.crystal.numbers) == 0)
 
 
 def summary(candidates: Sequence[Candidate], outcomes: dict[str, Verification]) -> dict[str, Any]:
-    """Counts for the seed's README: tried and failed by kind and cause."""
+    """Return counts for the seed's README: tried and failed by kind and cause."""
     tried = Counter(c.generator for c in candidates)
     failed = Counter(str(outcomes[c.id].failure) for c in candidates if not outcomes[c.id].ok)
     seconds = sum(v.seconds for v in outcomes.values())

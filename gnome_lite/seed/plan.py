@@ -1,4 +1,4 @@
-"""Which compounds the bundled seed is made of: every chemical system of the space gets its share, by turns.
+"""Plan of the bundled seed: every chemical system of the space gets its share of compounds, by turns.
 
 A hull is as good as its competing phases and a network as good as its worst examples, so the plan asks for breadth:
 all generators of a campaign take part, few structures a system, unlikely ones too. The order of the plan is such that
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -17,29 +17,30 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import Candidate, CandidatePool
+from gnome_lite.generate.sift import Tally, sift
 from gnome_lite.pipeline import Gate, Generator, Novelty
 
 SHARES = {"prototypes": 4.0, "substitution": 3.0, "partial": 2.0, "random": 1.0, "intermetallic": 4.0}
-"""Of a system's turns, while a generator has something for it; balance decides between ions and alloys before."""
+"""Share of each generator in a system's turns, while it has something for the system."""
 FITTING = {"substitution": 20.0, "prototypes": 4.0, "intermetallic": 4.0}
-"""Shares of those that know what suits: by how often ions change places in nature, else by their sizes."""
+"""The same for `likeliest`, among the generators that know what suits an ion or atom."""
 QUOTAS = {2: 16.0, 3: 7.0, 4: 0.4}
 """Turns of a system by its number of elements; below 1, the share of systems that get one."""
 MOST = {"partial": 60_000, "random": 10_000}
-"""Candidates that a generator is asked for at most, where it has no end; random ones relax slowly and rarely well."""
+"""Most candidates of generators that have no end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeedPlan:
-    """How large the seed becomes.
+    """Size of the seed.
 
     Attributes:
-        compounds: compounds to relax, beside elements and prototypes, whichever chance takes.
-        likeliest: and after them compounds whose structures suit their ions best: what nature makes, mostly.
+        compounds: compounds to relax, beside elements and prototypes, drawn at random.
+        likeliest: further compounds, those whose structures suit their ions best.
         max_atoms: largest cell of a prototype or compound.
         generations: how often substituted compounds become parents themselves: few of nature's
             prototypes are one likely substitution away from the campaign's space, most are two or three.
-        seed: for all chance.
+        seed: of all random numbers.
     """
 
     compounds: int = 9400
@@ -51,7 +52,7 @@ class SeedPlan:
 
 @dataclass(frozen=True, slots=True)
 class SeedParts:
-    """What the plan is made with.
+    """Parts that the plan is made with.
 
     Attributes:
         elements: (label, starting crystal) of pure elements, several an element.
@@ -68,35 +69,8 @@ class SeedParts:
     novelty: Novelty
 
 
-@dataclass(slots=True)
-class _Pool:
-    """Candidates that pass their gate, each content once."""
-
-    pools: list[CandidatePool] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
-
-    def add(self, chunks: Iterator[CandidatePool], gate: Gate, most: int | None = None) -> CandidatePool:
-        """The new ones of a stream, at most so many."""
-        found: list[CandidatePool] = []
-        n = 0
-        for chunk in chunks:
-            passed = chunk.take([not cause for cause in gate.causes(chunk.crystals)])
-            ids = [crystal.content_id for crystal in passed.crystals]
-            first = {id: i for i, id in reversed([*enumerate(ids)]) if id not in self.seen}
-            new = sorted(first.values())
-            new = new if most is None else new[: most - n]
-            self.seen.update(ids[i] for i in new)
-            found.append(passed.take(np.array(new, dtype=np.int64)))
-            n += len(new)
-            if n == most:
-                break
-        pool = CandidatePool.concatenate(found, 0)
-        self.pools.append(pool)
-        return pool
-
-
 def plan_candidates(plan: SeedPlan, parts: SeedParts) -> list[Candidate]:
-    """What to relax: elements, small prototypes, and compounds, the first turns of all systems first."""
+    """Return what to relax: elements, small prototypes, and compounds, the first turns of all systems first."""
     small = [(label, crystal) for label, crystal in parts.prototypes if len(crystal) <= plan.max_atoms]
     known = [_candidate(c, label, "elements") for label, c in parts.elements]
     known += [_candidate(c, label, "prototypes") for label, c in small]
@@ -110,32 +84,42 @@ def plan_candidates(plan: SeedPlan, parts: SeedParts) -> list[Candidate]:
 
 
 def _compounds(plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], parts: SeedParts) -> CandidatePool:
-    """Everything that the generators make of the prototypes: ions change places for some generations, and what they
-    become are parents of the rest."""
-    found = _Pool()
-    labels = [label for label, _ in prototypes]
-    parents = first = CrystalBatch.from_crystals(c for _, c in prototypes)
-    substituted: list[CandidatePool] = []
+    """Return what the generators make of the prototypes and pass their gates, each content once.
+
+    Ions change places for some generations, and what results is a parent for the other generators.
+    """
+    seen: set[str] = set()
+    pools: list[CandidatePool] = []
+
+    def seen_before(pool: CandidatePool) -> list[str | None]:
+        same_as: list[str | None] = []
+        for id in (crystal.content_id for crystal in pool.crystals):
+            same_as.append(id if id in seen else None)
+            seen.add(id)
+        return same_as
+
+    def add(name: str, seed: list[int]) -> None:
+        stream = parts.generators[name].generate(parents, labels, 0, np.random.default_rng(seed))
+        kept = [part.kept for part in sift(stream, parts.gates[name], seen_before, Tally(), MOST.get(name))]
+        pools.append(CandidatePool.concatenate(kept, 0))
+
+    first = CrystalBatch.from_crystals(c for _, c in prototypes)
+    parents, labels = first, [label for label, _ in prototypes]
     for generation in range(plan.generations):
-        rng = np.random.default_rng([plan.seed, generation])
-        stream = parts.generators["substitution"].generate(parents, labels, 0, rng)
-        substituted.append(found.add(stream, parts.gates["substitution"]))
-        parents = CrystalBatch.concatenate([first, *(pool.crystals for pool in substituted)])
-        labels = labels[: len(first)] + [id for pool in substituted for id in pool.parent_ids]
+        add("substitution", [plan.seed, generation])
+        parents = CrystalBatch.concatenate([first, *(pool.crystals for pool in pools)])
+        labels = labels[: len(first)] + [id for pool in pools for id in pool.parent_ids]
     for name in sorted(parts.generators.keys() - {"substitution"}):
-        rng = np.random.default_rng([plan.seed, plan.generations, len(found.pools)])
-        found.add(parts.generators[name].generate(parents, labels, 0, rng), parts.gates[name], MOST.get(name))
-    return CandidatePool.concatenate(found.pools, 0)
+        add(name, [plan.seed, plan.generations, len(pools)])
+    return CandidatePool.concatenate(pools, 0)
 
 
 def _by_turns(
     pool: CandidatePool, plan: SeedPlan, novelty: Novelty, seen: set[str], best_first: bool = False
 ) -> Iterator[int]:
-    """Indices, the first turn of every system before the second of any; structures alike once.
+    """Yield indices, the first turn of every system before the second of any, without fingerprints `seen` before.
 
-    Args:
-        seen: fingerprints of those taken already; added to.
-        best_first: within a generator what suits best, as its stream has it, and not what chance takes.
+    With `best_first` candidates of a generator come in its own order, what suits best first, else in random order.
     """
     rng = np.random.default_rng([plan.seed, plan.generations])
     systems = [tuple(np.flatnonzero(row).tolist()) for row in pool.crystals.counts]
@@ -158,7 +142,7 @@ def _by_turns(
 
 
 def _ranks(groups: Sequence[object], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Place of each item within its group when all are taken in an order, from 0, [n]."""
+    """Return the place of each item within its group when all are taken in an order, from 0, [n]."""
     counter: dict[object, int] = defaultdict(int)
     ranks = np.zeros(len(groups), dtype=np.int64)
     for i in order.tolist():

@@ -1,10 +1,10 @@
-"""What a reference set covers, how far its crystals lie above the hull, how its energies compare with other labels."""
+"""Statistics of a reference set: coverage, distances to the hull, and energies beside other labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,10 @@ class Datasheet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelComparison:
-    """Formation energies here and elsewhere, of the same structures.
+    """Formation energies of the same structures here and elsewhere.
 
     Attributes:
-        here_ev_per_atom, other_ev_per_atom: [n].
+        here_ev_per_atom, other_ev_per_atom: formation energies, [n].
         formulas: reduced formulas that both sets have, whatever the structures.
     """
 
@@ -54,40 +54,31 @@ class LabelComparison:
 
 
 def datasheet(references: PhaseSet, elements: Sequence[str], build_hull: BuildHull) -> Datasheet:
-    """Of a reference set, for these elements."""
-    counts = references.crystals.counts
+    """Return the figures of a reference set for some elements."""
+    counts, kinds = references.counts, (references.counts > 0).sum(axis=1)
     z = np.array([atomic_number(e) for e in elements])
     holds = (counts[:, z] > 0).astype(np.int64)
-    inside = (counts > 0).sum(axis=1) == holds.sum(axis=1)
-    found = {tuple(np.flatnonzero(row).tolist()) for row in holds[inside]}
-    systems = {
-        n: (sum(len(s) == n for s in found), sum(1 for _ in combinations(elements, n)))
-        for n in range(2, LARGEST_SYSTEM + 1)
-    }
-    compounds = (counts > 0).sum(axis=1) > 1
-    hull = build_hull(references, ())
-    distances = hull.distances(counts[compounds], references.e_form_ev_per_atom[compounds])
+    found = np.unique(holds[kinds == holds.sum(axis=1)], axis=0).sum(axis=1)
+    systems = {n: (int((found == n).sum()), comb(len(elements), n)) for n in range(2, LARGEST_SYSTEM + 1)}
+    distances = build_hull(references).distances(counts[kinds > 1], references.e_form_ev_per_atom[kinds > 1])
     return Datasheet(tuple(elements), holds.T @ holds, systems, np.maximum(distances, 0.0))
 
 
 def compare_labels(
     references: PhaseSet, others: TrainingSet, novelty: Novelty, progress: Progress = silent
 ) -> LabelComparison:
-    """Crystals that both sets have, by StructureMatcher's measure, the lowest of ours where several are the same."""
-    formulas = references.crystals.reduced_formulas()
-    shared = set(formulas) & set(others.crystals.reduced_formulas())
-    index, energy = novelty.index(), {}
-    for i in np.argsort(references.e_form_ev_per_atom, kind="stable"):
-        if formulas[i] in shared:
-            energy[references.entries[i].id] = float(references.e_form_ev_per_atom[i])
-            index.add(references.entries[i].id, references.entries[i].crystal)
+    """Compare crystals of both sets that StructureMatcher takes as the same, the lowest of ours where several are."""
+    formulas, e_form = others.crystals.reduced_formulas(), references.e_form_ev_per_atom
+    shared = set(references.formulas).intersection(formulas)
+    index = novelty.index()
+    for i in np.argsort(e_form, kind="stable").tolist():
+        if references.formulas[i] in shared:
+            index.add(references.ids[i], references.crystals[i])
     here, there = [], []
-    for done, (crystal, formula, e_form) in enumerate(
-        zip(others.crystals, others.crystals.reduced_formulas(), others.e_form_ev_per_atom, strict=True), 1
-    ):
+    for k, (crystal, formula) in enumerate(zip(others.crystals, formulas, strict=True)):
         same = index.find(crystal) if formula in shared else None
         if same is not None:
-            here.append(energy[same])
-            there.append(float(e_form))
-        progress("compare", done, len(others), formula)
+            here.append(float(e_form[references.index(same)]))
+            there.append(float(others.e_form_ev_per_atom[k]))
+        progress("compare", k + 1, len(others), formula)
     return LabelComparison(np.array(here), np.array(there), len(shared))

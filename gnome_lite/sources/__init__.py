@@ -1,0 +1,1 @@
+"""Sources of reference phases and labelled crystals: the seed, files, releases, Materials Project, public tables."""

@@ -20,16 +20,18 @@ import numpy as np
 
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.core.crystals import Crystal, atomic_number
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
+from gnome_lite.sources.pymatgen_json import structure_from_dict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prototype:
-    """One prototype as a primitive cell.
+    """One prototype.
 
     Attributes:
         id: "aflow-" + the AFLOW label + its reported formula, unique.
+        crystal: primitive cell.
         name: mineral or common name, else the Strukturbericht designation, else the label.
         aflow: AFLOW label, e.g. "AB_cF8_225_a_b".
     """
@@ -41,10 +43,7 @@ class Prototype:
 
 
 def prototypes(max_atoms: int = 20) -> list[Prototype]:
-    """Prototypes of at most `max_atoms` atoms in the primitive cell, ordered by id, one of each kind.
-
-    The same label with the same formula is one prototype (the first listed is kept); the same label with
-    another formula is another crystal and stays.
+    """Return prototypes of at most `max_atoms` atoms that CHGNet knows, ordered by id.
 
     Raises:
         SourceError: if pymatgen no longer ships the library.
@@ -54,10 +53,10 @@ def prototypes(max_atoms: int = 20) -> list[Prototype]:
 
 @cache
 def library() -> tuple[Prototype, ...]:
-    """All prototypes of whatever size and elements, ordered by id."""
+    """Return all prototypes, ordered by id; of those with the same label and formula the first that is listed."""
     kept: dict[str, Prototype] = {}
     for record in records():
-        crystal, tags = primitive(_crystal(record["snl"])), record["tags"]
+        crystal, tags = primitive(structure_from_dict(record["snl"], "prototype")), record["tags"]
         name = next((tags[k] for k in ("mineral", "strukturbericht") if tags[k] not in ("", "None")), tags["aflow"])
         key = re.sub(r"[^A-Za-z0-9_.-]", "", f"aflow-{tags['aflow']}-{crystal.reduced_formula}")
         kept.setdefault(key, Prototype(key, crystal, str(name), str(tags["aflow"])))
@@ -65,7 +64,7 @@ def library() -> tuple[Prototype, ...]:
 
 
 def primitive(crystal: Crystal, symprec: float = 0.01) -> Crystal:
-    """The standard primitive cell, symmetrised; the crystal itself where its symmetry cannot be found."""
+    """Return the symmetrised standard primitive cell, or the crystal itself if its symmetry cannot be found."""
     found = symmetry(crystal, symprec)
     if found is None:
         return crystal
@@ -76,7 +75,7 @@ def primitive(crystal: Crystal, symprec: float = 0.01) -> Crystal:
 
 
 def records() -> list[dict[str, Any]]:
-    """pymatgen's file as plain JSON: {"snl": a structure's dict, "tags": names}. Its module takes 5 s to import."""
+    """Return pymatgen's records, {"snl": a structure's dict, "tags": names}; importing its module is slow."""
     spec = find_spec("pymatgen.analysis")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(folder) / "prototypes" / "aflow_prototypes.json.gz"
@@ -84,12 +83,3 @@ def records() -> list[dict[str, Any]]:
             library: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))
             return library
     raise SourceError("pymatgen ships no aflow_prototypes.json.gz here: install pymatgen >= 2025.10.7")
-
-
-def _crystal(snl: dict[str, Any]) -> Crystal:
-    sites = snl["sites"]
-    return Crystal.make(
-        [atomic_number(site["species"][0]["element"]) for site in sites],
-        [site["abc"] for site in sites],
-        snl["lattice"]["matrix"],
-    )

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.phases import PhaseSet, formation_energies
+from gnome_lite.core.formation import formation_energies
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.reference_files import read_references
 
 
 class SeedSource:
-    """The whole seed, whatever the campaign's space: its elements and competing phases make the hull."""
+    """Source of the whole seed, whatever the campaign's space: its elements and competing phases make the hull."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path if path is not None else bundled("seed", "references.parquet")
@@ -26,7 +27,7 @@ class SeedSource:
         return PhaseSet.make(read_references(self.path))
 
     def inputs(self) -> TrainingSet:
-        """The unrelaxed crystals it was made from, with the formation energies of what they relaxed to.
+        """Return the unrelaxed crystals of the seed with the formation energies of what they relaxed to.
 
         Raises:
             SourceError: if a file is missing or damaged.

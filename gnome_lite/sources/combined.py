@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase, PhaseSet, permissive
+from gnome_lite.core.licences import permissive
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.pipeline import Source
 
 SAME_ENERGY_EV_PER_ATOM = 1e-3
@@ -14,23 +15,16 @@ SAME_ENERGY_EV_PER_ATOM = 1e-3
 
 
 class CombinedSource:
-    """Sources in order of precedence; a crystal that two of them hold is taken from the first.
-
-    Attributes:
-        counts: after `load`, (entries of each source in order, entries kept).
-        left_out: after `load`, entries left out for their licence, by licence.
-    """
+    """Sources in order of precedence; a crystal that two of them hold is taken from the first."""
 
     def __init__(self, sources: Sequence[Source], permissive_only: bool = False) -> None:
-        """From sources; with `permissive_only` entries of other licences, or none that is known, are left out."""
+        """Take sources; with `permissive_only` entries of other licences, or none that is known, are left out."""
         self._sources = tuple(sources)
         self._permissive_only = permissive_only
-        self.left_out: Mapping[str, int] = {}
         self._loaded: PhaseSet | None = None
-        self.counts: tuple[tuple[int, ...], int] = ((), 0)
 
     def load(self) -> PhaseSet:
-        """The one reference set; the same object at every call.
+        """Return the one reference set, the same object at every call.
 
         Raises:
             SourceError: if there are no sources, one fails, or two disagree on a crystal's energy.
@@ -39,23 +33,21 @@ class CombinedSource:
         if self._loaded is None:
             if not self._sources:
                 raise SourceError("no source of known crystals: set sources.seed = true or name files")
-            sets = [source.load() for source in self._sources]
-            kept = merge(entry for each in sets for entry in each.entries)
+            kept = every = merge(phase for source in self._sources for phase in source.load())
             if self._permissive_only:
-                self.left_out = Counter(e.licence or "no licence" for e in kept if not permissive(e.licence))
-                kept = [e for e in kept if permissive(e.licence)]
+                kept = [e for e in every if permissive(e.licence)]
                 if not kept:
+                    licences = ", ".join(sorted({e.licence or "no licence" for e in every}))
                     raise SourceError(
-                        f"no known crystal has a permissive licence ({', '.join(sorted(self.left_out))}): "
+                        f"no known crystal has a permissive licence ({licences}): "
                         'set sources.licences = "any", or name other sources'
                     )
             self._loaded = PhaseSet.make(kept)
-            self.counts = (tuple(len(each) for each in sets), len(kept))
         return self._loaded
 
 
 def merge(entries: Iterable[Phase]) -> list[Phase]:
-    """Entries with each id once, the first of equals.
+    """Return entries with each id once, the first of equals.
 
     Raises:
         SourceError: if one id comes with two energies at one level.

@@ -4,50 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import PhaseSet
-
-
-@dataclass(frozen=True, slots=True)
-class ElementalDifference:
-    """One element's reference energy, here and elsewhere."""
-
-    symbol: str
-    entry_id: str
-    energy_ev_per_atom: float
-    other_ev_per_atom: float
-
-    @property
-    def difference_ev_per_atom(self) -> float:
-        return self.energy_ev_per_atom - self.other_ev_per_atom
-
-
-def compare_elements(references: PhaseSet, others: Mapping[str, float]) -> list[ElementalDifference]:
-    """Differences of the elements that both have, by atomic number.
-
-    Args:
-        references: the set to judge; its lowest crystal of each element counts.
-        others: energy of each element at the other level, eV/atom, by symbol.
-    """
-    lowest: dict[str, tuple[float, str]] = {}
-    for entry in references.entries:
-        elements = entry.crystal.chemical_system
-        if "-" not in elements:
-            lowest[elements] = min(lowest.get(elements, (math.inf, "")), (entry.energy_ev_per_atom, entry.id))
-    shared = sorted(set(lowest) & set(others), key=atomic_number)
-    return [ElementalDifference(s, lowest[s][1], lowest[s][0], others[s]) for s in shared]
 
 
 def read_elemental_energies(path: Path) -> dict[str, float]:
-    """Energies of a (gzipped) JSON file {symbol: ComputedEntry as a dict}, as Materials Project's references come.
+    """Read a (gzipped) JSON file {symbol: ComputedEntry as a dict}, as Materials Project's references come.
 
     Returns:
         Corrected energy, eV/atom, by symbol.
@@ -66,15 +33,13 @@ def read_elemental_energies(path: Path) -> dict[str, float]:
         raise SourceError(f"{path} holds no elemental entries ({type(error).__name__}: {error})") from error
 
 
-def markdown(differences: Sequence[ElementalDifference]) -> str:
-    """A table for a README, with its mean and median |difference| in the last line."""
+def elemental_table(here: Mapping[str, float], other: Mapping[str, float]) -> str:
+    """Return a Markdown table of the elements in both, eV/atom by symbol, with mean and median |difference| below."""
+    shared = sorted(here.keys() & other.keys(), key=atomic_number)
+    differences = [1000 * (here[s] - other[s]) for s in shared]
     lines = ["| element | here, eV/atom | other, eV/atom | difference, meV/atom |", "|---|---|---|---|"]
-    lines += [
-        f"| {d.symbol} | {d.energy_ev_per_atom:.4f} | {d.other_ev_per_atom:.4f} "
-        f"| {1000 * d.difference_ev_per_atom:+.0f} |"
-        for d in differences
-    ]
-    size = 1000 * np.abs([d.difference_ev_per_atom for d in differences])
-    if len(size):
+    lines += [f"| {s} | {here[s]:.4f} | {other[s]:.4f} | {d:+.0f} |" for s, d in zip(shared, differences, strict=True)]
+    if shared:
+        size = np.abs(differences)
         lines += ["", f"{len(size)} elements: mean {size.mean():.0f}, median {np.median(size):.0f} meV/atom."]
     return "\n".join(lines)

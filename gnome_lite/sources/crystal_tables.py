@@ -24,21 +24,21 @@ Refuse = Callable[[ArrayLike, str], None]
 
 
 def list_field(kind: pa.DataType) -> pa.DataType:
-    """A list column of values that are all there."""
+    """Return the type of a list column whose values are all there."""
     import pyarrow as pa
 
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
 def table_schema(fields: Mapping[str, pa.DataType], metadata: Mapping[bytes, bytes]) -> pa.Schema:
-    """Columns without gaps."""
+    """Return a schema of columns without gaps."""
     import pyarrow as pa
 
     return pa.schema([pa.field(n, t, nullable=False) for n, t in fields.items()], metadata=dict(metadata))
 
 
 def lists(values: NDArray[np.generic], offsets: NDArray[np.int64]) -> pa.ListArray:
-    """A list column from flat values and offsets [n + 1]."""
+    """Return a list column from flat values and offsets [n + 1]."""
     import pyarrow as pa
 
     flat = pa.array(values)
@@ -46,7 +46,7 @@ def lists(values: NDArray[np.generic], offsets: NDArray[np.int64]) -> pa.ListArr
 
 
 def flat(table: pa.Table, name: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Values of a list column in one array, and the length of each row's list [n_rows]."""
+    """Return the values of a list column in one array, and the length of each row's list [n_rows]."""
     column = table[name].combine_chunks()
     sizes = column.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64)
     return column.flatten().to_numpy(zero_copy_only=False), sizes
@@ -56,7 +56,9 @@ def write_whole(table: pa.Table, path: Path, what: str, repeated: Sequence[str],
     """Write a table; the file appears whole or not at all.
 
     Args:
-        what: is written, for the message.
+        table: rows to write.
+        path: file, whose directory is made.
+        what: name of the file's kind, for the message.
         repeated: columns of few values.
         digits: columns of floating-point numbers: their bytes of one significance lie side by side, which makes the
             digits of coordinates a fifth smaller.
@@ -70,14 +72,9 @@ def write_whole(table: pa.Table, path: Path, what: str, repeated: Sequence[str],
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(
-            table,
-            partial,
-            compression="zstd",
-            compression_level=19,
-            use_dictionary=list(repeated),
-            column_encoding=dict.fromkeys(digits, "BYTE_STREAM_SPLIT"),
-            write_page_checksum=True,
-        )
+            table, partial, compression="zstd", compression_level=19, use_dictionary=list(repeated),
+            column_encoding=dict.fromkeys(digits, "BYTE_STREAM_SPLIT"), write_page_checksum=True,
+        )  # fmt: skip
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -103,11 +100,12 @@ def read_whole(path: Path, schema: pa.Schema, mark: bytes, what: str, remedy: st
     except FileNotFoundError as error:
         raise SourceError(f"there is no {what} {path}: {remedy}") from error
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{what} {path} is damaged ({_first_line(error)}): restore or rebuild it") from error
+        said = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise SourceError(f"{what} {path} is damaged ({said}): restore or rebuild it") from error
 
 
 def refusing(ids: Sequence[str], path: Path) -> Refuse:
-    """Raises SourceError naming the file, the row, its id and what is wrong."""
+    """Return a function that raises SourceError naming the file, the row, its id and what is wrong."""
 
     def refuse(bad: ArrayLike, why: str) -> None:
         rows = np.flatnonzero(bad)
@@ -119,7 +117,7 @@ def refusing(ids: Sequence[str], path: Path) -> Refuse:
 
 
 def check_ids(ids: Sequence[str], refuse: Refuse) -> None:
-    """Every row needs an id of its own."""
+    """Refuse rows without an id of their own."""
     refuse(np.array([not i for i in ids]), "has no id")
     _, first = np.unique(ids, return_index=True)
     refuse(~np.isin(np.arange(len(ids)), first), "repeats an id")
@@ -128,28 +126,24 @@ def check_ids(ids: Sequence[str], refuse: Refuse) -> None:
 def crystals_of(
     table: pa.Table, n: NDArray[np.int64], refuse: Refuse, lattice: str = "lattice", frac_coords: str = "frac_coords"
 ) -> CrystalBatch:
-    """The crystals of columns numbers, lattice and fractional coordinates, checked; n sites in each row."""
+    """Return the crystals of columns numbers, lattice and fractional coordinates, checked; n sites in each row."""
     lattices, lattice_sizes = flat(table, lattice)
     coords, coord_sizes = flat(table, frac_coords)
     numbers, number_sizes = flat(table, "numbers")
     refuse(
         (n < 1) | (number_sizes != n) | (coord_sizes != 3 * n) | (lattice_sizes != 9), "has sites that do not add up"
     )
-    offsets = np.concatenate([[0], np.cumsum(n)])
     of_row = np.repeat(np.arange(len(n)), n)
+
+    def any_of_row(flags: ArrayLike) -> NDArray[np.bool_]:
+        return np.bincount(of_row, weights=np.asarray(flags), minlength=len(n)) > 0
+
     cells = lattices.reshape(-1, 3, 3).astype(np.float64)
     coords = coords.reshape(-1, 3).astype(np.float64)
     refuse(~np.isfinite(cells).all(axis=(1, 2)), "has no finite lattice")
-    refuse(_any_of_row(~np.isfinite(coords).all(axis=1), of_row, len(n)), "has coordinates that are not finite")
-    refuse(_any_of_row((numbers < 1) | (numbers > MAX_Z), of_row, len(n)), "has an element that does not exist")
+    refuse(any_of_row(~np.isfinite(coords).all(axis=1)), "has coordinates that are not finite")
+    refuse(any_of_row((numbers < 1) | (numbers > MAX_Z)), "has an element that does not exist")
     volumes = np.abs(np.linalg.det(cells))
     refuse(~(volumes > MIN_VOLUME_PER_ATOM_ANG3 * n), "has a cell without volume")
-    return CrystalBatch(numbers.astype(np.int64), coords, cells, offsets.astype(np.int64))
-
-
-def _any_of_row(flags: ArrayLike, of_row: NDArray[np.int64], n_rows: int) -> NDArray[np.bool_]:
-    return np.bincount(of_row, weights=np.asarray(flags, dtype=np.float64), minlength=n_rows) > 0
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:120]
+    offsets = np.concatenate([[0], np.cumsum(n)]).astype(np.int64)
+    return CrystalBatch(numbers.astype(np.int64), coords, cells, offsets)

@@ -72,7 +72,7 @@ class ElementalCandidate(NamedTuple):
 
 
 def elemental_candidates() -> list[ElementalCandidate]:
-    """One to six starting crystals (<= 32 atoms, primitive) of each element of `ELEMENTS`, by atomic number."""
+    """Return one to six starting crystals (<= 32 atoms, primitive) of each of `ELEMENTS`, by atomic number."""
     return [
         ElementalCandidate(symbol(z), label, primitive(crystal))
         for z in ELEMENTS
@@ -82,12 +82,7 @@ def elemental_candidates() -> list[ElementalCandidate]:
 
 def _crystals_of(z: int) -> dict[str, Crystal]:
     element = symbol(z)
-    made: dict[str, Crystal] = {}
-    reported = _reference_state(element)
-    if reported is not None:
-        made[reported[0]] = reported[1]
-    for label in FROM_AFLOW.get(element, ()):
-        made[label] = _aflow(element, label)
+    made = _reference_state(element) | {label: _aflow(element, label) for label in FROM_AFLOW.get(element, ())}
     if element in TRANSFERRED:
         donor, label, volume = TRANSFERRED[element]
         made[label] = _as(element, _aflow(donor, label), volume)
@@ -104,22 +99,22 @@ def _crystals_of(z: int) -> dict[str, Crystal]:
     return made
 
 
-def _reference_state(element: str) -> tuple[str, Crystal] | None:
-    """ASE's reference state where ASE can build it."""
+def _reference_state(element: str) -> dict[str, Crystal]:
+    """Return ASE's reference state where ASE can build it."""
     from ase.build import bulk
     from ase.data import reference_states
 
     if element in LATTICES:
         kind, a, ratio = LATTICES[element]
-        return kind, Crystal.from_ase(bulk(element, kind, a=a, covera=ratio))
+        return {kind: Crystal.from_ase(bulk(element, kind, a=a, covera=ratio))}
     kind = str((reference_states[atomic_number(element)] or {"symmetry": ""})["symmetry"])
     if kind not in ("fcc", "bcc", "hcp", "diamond", "bct", "rhombohedral") or element in ("Se", "Te"):
-        return None
-    return kind, Crystal.from_ase(bulk(element))
+        return {}
+    return {kind: Crystal.from_ase(bulk(element))}
 
 
 def _packing(element: str, kind: str, volume: float) -> Crystal:
-    """A close-packed or bcc crystal of a volume, Å^3/atom."""
+    """Return a close-packed or bcc crystal of a volume, Å^3/atom."""
     from ase.build import bulk
 
     a = {"fcc": (4 * volume) ** (1 / 3), "bcc": (2 * volume) ** (1 / 3), "hcp": (volume * 2**0.5) ** (1 / 3)}[kind]
@@ -131,20 +126,19 @@ def _aflow(element: str, label: str) -> Crystal:
 
 
 def _as(element: str, donor: Crystal, volume: float) -> Crystal:
-    """The donor's crystal made of another element, at a volume, Å^3/atom."""
+    """Return the donor's crystal made of another element, at a volume, Å^3/atom."""
     linear = (volume * len(donor) / donor.volume) ** (1 / 3)
     return Crystal.make(np.full(len(donor), atomic_number(element)), donor.frac_coords, donor.lattice * linear)
 
 
 def _molecular(element: str) -> dict[str, Crystal]:
-    """Molecular crystals at their measured low-temperature cells and bond lengths, Å."""
-    alpha_o2 = _aflow("O", "A_mC4_12_i")
+    """Return molecular crystals at their measured low-temperature cells and bond lengths, Å."""
     match element:
         case "H":
             return {"Pa-3": _pa3("H", 5.31, 0.74), "P6_3/mmc": _upright_hcp("H", 3.78, 6.17, 0.74)}
         case "F":
             return {
-                "C2/m": _with_bond(_as("F", alpha_o2, 16.0), 1.42),
+                "C2/m": _with_bond(_as("F", _aflow("O", "A_mC4_12_i"), 16.0), 1.42),
                 "Cmce": _cmce("F", 5.0, 3.6, 6.7, 0.117, 0.087),
                 "Pa-3": _pa3("F", 5.04, 1.42),
             }
@@ -156,14 +150,14 @@ def _molecular(element: str) -> dict[str, Crystal]:
 
 
 def _pa3(element: str, a: float, bond: float) -> Crystal:
-    """Four molecules on an fcc lattice, each along another body diagonal (α-N2), space group 205."""
+    """Return four molecules on an fcc lattice, each along another body diagonal (α-N2), space group 205."""
     x = bond / (2 * 3**0.5 * a)
     half = np.array([[x, x, x], [0.5 - x, -x, 0.5 + x], [-x, 0.5 + x, 0.5 - x], [0.5 + x, 0.5 - x, -x]])
     return _of(element, np.concatenate([half, -half]), np.eye(3) * a)
 
 
 def _upright_hcp(element: str, a: float, c: float, bond: float) -> Crystal:
-    """Two molecules along c on an hcp lattice, space group 194."""
+    """Return two molecules along c on an hcp lattice, space group 194."""
     z = bond / (2 * c)
     cell = np.array([[a, 0, 0], [-a / 2, a * 3**0.5 / 2, 0], [0, 0, c]])
     at = [[1 / 3, 2 / 3, 0.25 - z], [1 / 3, 2 / 3, 0.25 + z], [2 / 3, 1 / 3, 0.75 - z], [2 / 3, 1 / 3, 0.75 + z]]
@@ -171,13 +165,13 @@ def _upright_hcp(element: str, a: float, c: float, bond: float) -> Crystal:
 
 
 def _cmce(element: str, a: float, b: float, c: float, y: float, z: float) -> Crystal:
-    """The halogens' crystal, space group 64, atoms on 8f (0, y, z)."""
+    """Return the halogens' crystal, space group 64, atoms on 8f (0, y, z)."""
     half = np.array([[0, y, z], [0, -y, -z], [0, 0.5 - y, 0.5 + z], [0, 0.5 + y, 0.5 - z]])
     return _of(element, np.concatenate([half, half + np.array([0.5, 0.5, 0])]), np.diag([a, b, c]))
 
 
 def _with_bond(crystal: Crystal, bond: float) -> Crystal:
-    """A crystal of one diatomic molecule a cell with its bond stretched, about the middle, to a length."""
+    """Return a crystal of one diatomic molecule with its bond stretched about the middle to a length, Å."""
     between = crystal.frac_coords[1] - crystal.frac_coords[0]
     shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     images = between - np.round(between) + shifts

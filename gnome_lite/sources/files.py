@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,9 @@ from typing import NamedTuple
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.processes import Child, child_environment
+from gnome_lite.core.records import Phase
 from gnome_lite.sources.combined import merge
 from gnome_lite.sources.reference_files import read_references
 
@@ -21,16 +22,12 @@ MAX_BYTES = 5_000_000
 DEADLINE_S = 60.0
 """Wall clock, start of the child included, for its 10 s of CPU on a busy machine."""
 
+_NEEDED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 KINDS = {
-    ".cif": "cif",
-    ".vasp": "poscar",
-    ".poscar": "poscar",
-    ".contcar": "poscar",
-    ".xyz": "extxyz",
-    ".extxyz": "extxyz",
-    ".db": "db",
-    ".json": "json",
-}
+    ".cif": "cif", ".vasp": "poscar", ".poscar": "poscar", ".contcar": "poscar", ".xyz": "extxyz", ".extxyz": "extxyz",
+    ".db": "db", ".json": "json",
+}  # fmt: skip
+"""Format by suffix."""
 
 
 class NamedCrystal(NamedTuple):
@@ -42,37 +39,26 @@ class NamedCrystal(NamedTuple):
 
 
 def read_crystals(path: Path) -> list[NamedCrystal]:
-    """Everything one file holds.
+    """Read all crystals of one file.
 
     Raises:
-        SourceError: naming the file and what is wrong with it, for any file whatever.
+        SourceError: naming the file and what is wrong with it, whatever the file is.
     """
     path = Path(path)
-    kind = _kind(path)
-    content = _content(path)
+    kind, content = _kind(path), _content(path)
     # Only what Python needs to start: the parsers get no keys and no user's start-up files.
-    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR")}
+    environment = {k: v for k, v in child_environment().items() if k in _NEEDED}
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-    environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
     command = [sys.executable, "-B", "-P", "-s", "-m", "gnome_lite.sources.reader", kind, path.stem or path.name]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    ) as child:
-        try:
-            answer, _ = child.communicate(content, timeout=DEADLINE_S)
-        except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise SourceError(f"{path} takes more than {DEADLINE_S:.0f} s to read: split or simplify it") from None
-            raise
-    if child.returncode != 0:
-        raise SourceError(f"{path} {_death(child.returncode)}: split or simplify it")
+    child = Child(command, environment)
+    try:
+        answer, _ = child.process.communicate(content, timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"{path} takes more than {DEADLINE_S:.0f} s to read: split or simplify it") from None
+    finally:
+        child.stop()
+    if child.process.returncode != 0:
+        raise SourceError(f"{path} {_death(child.process.returncode)}: split or simplify it")
     result = json.loads(answer)
     if "error" in result:
         raise SourceError(f"{path} {result['error']}")
@@ -83,12 +69,11 @@ def read_crystals(path: Path) -> list[NamedCrystal]:
 
 
 def _kind(path: Path) -> str:
-    suffix, stem = path.suffix.lower(), path.name.lower()
-    if suffix in KINDS:
-        return KINDS[suffix]
-    if stem.startswith(("poscar", "contcar")):
-        return "poscar"
-    raise SourceError(f"{path} has no suffix that is read: use {', '.join(KINDS)}, POSCAR or CONTCAR")
+    vasp = path.name.lower().startswith(("poscar", "contcar"))
+    kind = KINDS.get(path.suffix.lower(), "poscar" if vasp else None)
+    if kind is None:
+        raise SourceError(f"{path} has no suffix that is read: use {', '.join(KINDS)}, POSCAR or CONTCAR")
+    return kind
 
 
 def _content(path: Path) -> bytes:
@@ -118,12 +103,10 @@ class FileSource:
     """References from a user's files, all at one level of theory; each crystal needs an energy."""
 
     def __init__(self, paths: Sequence[Path], level: str, licence: str = "not stated") -> None:
-        self._paths = tuple(Path(p) for p in paths)
-        self._level = level
-        self._licence = licence
+        self._paths, self._level, self._licence = tuple(map(Path, paths)), level, licence
 
     def load(self) -> PhaseSet:
-        """Read every file.
+        """Read all files.
 
         Raises:
             SourceError: if a file cannot be read, or a crystal in it has no energy.
@@ -139,6 +122,6 @@ class FileSource:
                         f"{path}: {name} has no energy: references need energies at level {self._level} "
                         "(extxyz, an ASE database, or pymatgen entries as JSON carry them)"
                     )
-                entry = Phase(crystal.content_id, crystal, energy_ev, self._level, f"file {path.name}", self._licence)
-                entries.append(entry)
+                source = f"file {path.name}"
+                entries.append(Phase(crystal.content_id, crystal, energy_ev, self._level, source, self._licence))
         return PhaseSet.make(merge(entries))

@@ -27,7 +27,7 @@ _SITE = "_atom_site_"
 
 
 def read_labelled(path: Path) -> TrainingSet:
-    """All crystals of one table, plain or gzipped.
+    """Read all crystals of one table, plain or gzipped.
 
     Raises:
         SourceError: naming the file, the row and what is wrong with it.
@@ -37,12 +37,12 @@ def read_labelled(path: Path) -> TrainingSet:
     energies: list[float] = []
     try:
         for number, row in enumerate(_rows(path), 2):
-            where = f"{path}, line {number}" + (f" ({row[NAME]})" if row.get(NAME) else "")
             try:
                 crystals.append(crystal_from_p1_cif(row[CIF]))
                 energies.append(_finite(row[ENERGY]))
             except ValueError as error:
-                raise SourceError(f"{where}: {error}") from error
+                name = f" ({row[NAME]})" if row.get(NAME) else ""
+                raise SourceError(f"{path}, line {number}{name}: {error}") from error
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"cannot read {path}: {error}; give a CSV table, plain or .gz") from error
     if not crystals:
@@ -51,7 +51,7 @@ def read_labelled(path: Path) -> TrainingSet:
 
 
 def crystal_from_p1_cif(text: str) -> Crystal:
-    """One crystal of a CIF that lists all its sites.
+    """Return the crystal of a CIF that lists all its sites.
 
     Raises:
         ValueError: if it has symmetry operations, partial occupancies, or no sound cell and sites.
@@ -79,9 +79,7 @@ def crystal_from_p1_cif(text: str) -> Crystal:
             operations += 1
     if operations > 1:
         raise ValueError("its CIF has symmetry operations: write it in P 1, with every site listed")
-    names = [f"_cell_length_{axis}" for axis in "abc"] + [
-        f"_cell_angle_{angle}" for angle in ("alpha", "beta", "gamma")
-    ]
+    names = [f"_cell_{n}" for n in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")]
     if not set(names) <= cell.keys() or not sites:
         raise ValueError("its CIF lacks a cell or sites")
     column = {tag.removeprefix(_SITE): i for i, tag in enumerate(columns)}
@@ -115,7 +113,7 @@ def _finite(text: str) -> float:
 
 
 def _lattice(a: float, b: float, c: float, alpha: float, beta: float, gamma: float) -> NDArray[np.float64]:
-    """Lattice vectors as rows, Å: a along x, b in the plane of x and y.
+    """Return lattice vectors as rows, Å: a along x, b in the plane of x and y.
 
     Raises:
         ValueError: if lengths and angles make no cell.

@@ -14,14 +14,15 @@ from itertools import combinations
 from typing import Any
 from urllib.parse import urlsplit
 
-from gnome_lite.core.crystals import Crystal, atomic_number
+from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 from gnome_lite.settings import Settings
 from gnome_lite.sources.pymatgen_json import BadFileError, structure_from_dict
 
 LEVEL = "mp-GGA_GGA+U-MP2020"
-"""Near the scale CHGNet was trained on, but not its level: for a CHGNet campaign take `structures` and relabel them."""
+"""Near the scale CHGNet was trained on, but not its level: for a CHGNet campaign relax the crystals with CHGNet."""
 
 THERMO_TYPE = "GGA_GGA+U"
 FIELDS = ["material_id", "thermo_type", "energy_type", "energy_per_atom", "builder_meta", "entries"]
@@ -35,11 +36,7 @@ ENERGY_TOLERANCE_EV_PER_ATOM = 1e-3
 
 
 class MaterialsProjectSource:
-    """Phases of some chemical systems and of all their subsystems.
-
-    Attributes:
-        counts: after `load`, documents received, left out as GNoME's (CC BY-NC), and kept.
-    """
+    """Phases of some chemical systems and of all their subsystems; GNoME's (CC BY-NC) where they are asked for."""
 
     def __init__(self, chemical_systems: Sequence[str], settings: Settings, include_gnome: bool = False) -> None:
         for system in chemical_systems:
@@ -48,12 +45,13 @@ class MaterialsProjectSource:
                 raise SourceError("an empty chemical system was asked of Materials Project: write e.g. 'Li-Fe-O'")
             if len(elements) > MAX_ELEMENTS:
                 raise SourceError(f"{system} has {len(elements)} elements, Materials Project takes {MAX_ELEMENTS}")
-            for element in elements:
-                _known_element(element)
+            try:
+                _ = [atomic_number(element) for element in elements]
+            except ValueError as error:
+                raise SourceError(f"Materials Project: {error}") from error
         self._systems = tuple(dict.fromkeys("-".join(sorted(set(s.split("-")))) for s in chemical_systems))
         self._settings = settings
         self._include_gnome = include_gnome
-        self.counts: Mapping[str, int] = {}
 
     def load(self) -> PhaseSet:
         """Fetch every system.
@@ -62,18 +60,8 @@ class MaterialsProjectSource:
             SourceError: without a key, on any failure of the network or the server, and if what came
                 back is incomplete, of another level or not a crystal.
         """
-        kept: dict[str, Phase] = {}
-        seen: set[str] = set()
-        left_out: set[str] = set()
-        for system in self._systems:
-            documents = self._fetch(system)
-            for document in documents:
-                entry = _entry(document)
-                seen.add(entry.id)
-                if "NC" in entry.licence and not self._include_gnome:
-                    left_out.add(entry.id)
-                else:
-                    kept[entry.id] = entry
+        entries = [_entry(document) for system in self._systems for document in self._fetch(system)]
+        kept = {entry.id: entry for entry in entries if self._include_gnome or "NC" not in entry.licence}
         references = PhaseSet.make(list(kept.values()))
         needed = {element for system in self._systems for element in system.split("-")}
         missing = sorted(needed - set(references.elemental_ev_per_atom))
@@ -81,15 +69,10 @@ class MaterialsProjectSource:
             raise SourceError(
                 f"Materials Project gave no elemental phase of {', '.join(missing)}: ask for systems without it"
             )
-        self.counts = {"received": len(seen), "left out": len(left_out), "kept": len(kept)}
         return references
 
-    def structures(self) -> list[tuple[str, Crystal]]:
-        """The crystals alone with their ids, to be relaxed and labelled at another level."""
-        return [(entry.id, entry.crystal) for entry in self.load().entries]
-
     def _fetch(self, system: str) -> list[dict[str, Any]]:
-        """All thermo documents of a system and its subsystems: as many as the server counts, each once."""
+        """Return all thermo documents of a system and its subsystems: as many as the server counts, each once."""
         key = self._settings.require_mp_key().get_secret_value()
         endpoint = self._settings.mp_api_endpoint
         _check_endpoint(endpoint)
@@ -111,7 +94,7 @@ class MaterialsProjectSource:
 
 
 def _ask(key: str, endpoint: str | None, systems: list[str]) -> tuple[list[Any], int]:
-    """The documents and how many the server says there are."""
+    """Return the documents and how many the server says there are."""
     import requests
     from mp_api.client import MPRester
     from mp_api.client.core.settings import MAPI_CLIENT_SETTINGS
@@ -129,7 +112,7 @@ def _ask(key: str, endpoint: str | None, systems: list[str]) -> tuple[list[Any],
 
 
 def _entry(document: Mapping[str, Any]) -> Phase:
-    """One document as a reference entry, its energy checked against the document's own.
+    """Return one document as a reference entry, its energy checked against the document's own.
 
     Raises:
         SourceError: if it is of another thermo type or cannot be read.
@@ -164,7 +147,7 @@ def _entry(document: Mapping[str, Any]) -> Phase:
 
 
 def _explain(error: Exception, key: str) -> str:
-    """One line of what went wrong and what to do, without the key."""
+    """Return one line of what went wrong and what to do, without the key."""
     said = " ".join(str(error).replace(key, "***").split())[:300]
     for sign, meaning in _SIGNS.items():
         if re.search(sign, f"{type(error).__name__} {said}", re.IGNORECASE):
@@ -183,23 +166,14 @@ _SIGNS = {
 
 
 def _check_endpoint(endpoint: str | None) -> None:
-    """The key goes over an encrypted connection, or stays on this machine."""
-    if endpoint is None:
-        return
-    parts = urlsplit(endpoint)
+    """Refuse an endpoint to which the key would go unencrypted, unless it is this machine."""
+    parts = urlsplit(endpoint or "https:")
     if parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise SourceError("MP_API_ENDPOINT is not an https address: your key would travel in the open")
 
 
-def _known_element(element: str) -> None:
-    try:
-        atomic_number(element)
-    except ValueError as error:
-        raise SourceError(f"Materials Project: {error}") from error
-
-
 def subsystems(system: str) -> Iterator[str]:
-    """A chemical system and all systems of fewer of its elements, smallest first."""
+    """Yield a chemical system and all systems of fewer of its elements, smallest first."""
     elements = sorted(set(system.split("-")))
     for n in range(1, len(elements) + 1):
         yield from ("-".join(c) for c in combinations(elements, n))

@@ -1,7 +1,7 @@
 """Starting crystals of CO2 and H2O: relaxed, they give the energies that reactions with air need.
 
-Molecules stand as crystals, as H2, N2 and O2 do among the elements, and for the same reason (see `sources.elements`).
-They are kept apart from the seed's hull, which other campaigns have begun with.
+Molecules stand as crystals, as H2, N2 and O2 do among the elements, and for the same reason (see `sources.elemental`).
+They are no part of the seed: its id is that of campaigns that have begun with it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ SOURCE = "gnome_lite seed, molecules"
 
 
 def molecular_crystals() -> list[tuple[str, Crystal]]:
-    """(name, primitive cell) of each."""
+    """Return the name and primitive cell of each."""
     return [("dry ice", dry_ice()), ("ice XI", ice_xi())]
 
 
 def dry_ice() -> Crystal:
-    """CO2, Pa-3: C on 4a, O on 8c (Simon & Peters, Acta Cryst. B 36, 2750 (1980): a 5.62 Å, x 0.119)."""
+    """Return CO2, Pa-3: C on 4a, O on 8c (Simon & Peters, Acta Cryst. B 36, 2750 (1980): a 5.62 Å, x 0.119)."""
     a, x = 5.62, 0.119
     centres = np.array([[0, 0, 0], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.5, 0.5, 0]])
     # Along another body diagonal at each centre.
@@ -30,7 +30,7 @@ def dry_ice() -> Crystal:
 
 
 def ice_xi() -> Crystal:
-    """H2O with ordered protons, Cmc2_1 (Leadbetter et al., J. Chem. Phys. 82, 424 (1985), D2O at 5 K)."""
+    """Return H2O with ordered protons, Cmc2_1 (Leadbetter et al., J. Chem. Phys. 82, 424 (1985), D2O at 5 K)."""
     sites = {
         8: ((0.0, 0.6648, 0.0631), (0.5, 0.8255, -0.0631)),
         1: ((0.0, 0.6636, 0.1963), (0.0, 0.5363, 0.0183), (0.6766, 0.7748, -0.0183)),

@@ -1,4 +1,4 @@
-"""pymatgen's JSON by our own schema: never through a decoder that imports whatever module a file names."""
+"""Reader of pymatgen's JSON by our own schema, never through a decoder that imports whatever module a file names."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ Found = tuple[str, Crystal, float | None]
 
 
 class BadFileError(ValueError):
-    """What is wrong with the file, in words its owner understands."""
+    """Error that says what is wrong with a file, in words its owner understands."""
 
 
 def read_pymatgen_json(content: bytes, stem: str) -> Iterator[Found]:
-    """`Structure.as_dict()`, or an entry {structure, energy, correction}, alone, in a list or in a dict by name.
-
-    Read by this schema and never by a decoder that imports what a file names.
-    """
+    """Yield crystals of `Structure.as_dict()` or entries {structure, energy, correction}: one, a list or a dict."""
 
     def refuse(constant: str) -> NoReturn:
         raise BadFileError(f"holds {constant}, which is no number of a crystal")
@@ -45,17 +42,15 @@ def read_pymatgen_json(content: bytes, stem: str) -> Iterator[Found]:
 
 
 def _check_keys(value: Any) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key.startswith("@") and key not in ("@module", "@class", "@version"):
-                raise BadFileError(f"holds the key {key[:40]!r}, which is not part of a structure")
-            _check_keys(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_keys(inner)
+    for key in value if isinstance(value, dict) else ():
+        if key.startswith("@") and key not in ("@module", "@class", "@version"):
+            raise BadFileError(f"holds the key {key[:40]!r}, which is not part of a structure")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_keys(inner)
 
 
 def structure_from_dict(record: Any, name: str) -> Crystal:
+    """Return the crystal of `Structure.as_dict()`; raises BadFileError if it is none or disordered."""
     try:
         numbers = []
         for site in record["sites"]:
@@ -74,7 +69,7 @@ def structure_from_dict(record: Any, name: str) -> Crystal:
 
 
 def element_number(text: str) -> int:
-    """Atomic number of "Fe", or of "Fe2+" as pymatgen writes a species."""
+    """Return the atomic number of "Fe", or of "Fe2+" as pymatgen writes a species."""
     match = re.fullmatch(r"([A-Z][a-z]?)(?:\d*\.?\d*[+-])?", text)
     if match is None:
         raise BadFileError(f"names an element {text[:20]!r} that does not exist")
@@ -82,6 +77,7 @@ def element_number(text: str) -> int:
 
 
 def finite_energy(value: Any) -> float | None:
+    """Return an energy as a number, None where there is none; raises BadFileError if it is not finite."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, SupportsFloat) or not math.isfinite(float(value)):
@@ -90,10 +86,12 @@ def finite_energy(value: Any) -> float | None:
 
 
 def numbered(stem: str, index: int, n: int) -> str:
+    """Return the name of one of n crystals of a file."""
     return stem if n == 1 else f"{stem}-{index + 1}"
 
 
 def as_text(content: bytes) -> str:
+    """Return a file's bytes as text."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

@@ -23,15 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.sources.pymatgen_json import (
-    BadFileError,
-    Found,
-    as_text,
-    element_number,
-    finite_energy,
-    numbered,
-    read_pymatgen_json,
-)
+from gnome_lite.sources import pymatgen_json
+from gnome_lite.sources.pymatgen_json import BadFileError, Found, as_text, element_number, finite_energy, numbered
 
 CPU_S = 10
 MEMORY_BYTES = 1 << 30
@@ -45,7 +38,7 @@ VOLUME_PER_ATOM_ANG3 = (2.0, 1000.0)
 
 
 def read_cif(content: bytes, stem: str) -> Iterator[Found]:
-    """Every block of a CIF that has atoms, expanded by its own operators, in the cell as written."""
+    """Yield every block of a CIF that has atoms, expanded by its own operators, in the cell as written."""
     from pymatgen.io.cif import CifFile, CifParser
 
     blocks = {k: b for k, b in CifFile.from_str(as_text(content)).data.items() if "_atom_site_fract_x" in b.data}
@@ -68,7 +61,7 @@ _OPERATOR = re.compile(rf"[+-]?{_TERM}(?:[+-]{_TERM})*(?:,[+-]?{_TERM}(?:[+-]{_T
 
 
 def _cif_operators(block: dict[str, Any]) -> list[str]:
-    """Operators of a block as written; pymatgen would drop to P1 without a word where it cannot read one."""
+    """Return the operators of a block as written; pymatgen silently drops to P1 where it cannot read one."""
     for key in ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz"):
         for found in (block.get(key), block.get(key + "_")):
             if found:
@@ -81,7 +74,7 @@ def _cif_operators(block: dict[str, Any]) -> list[str]:
 
 
 def read_poscar(content: bytes, stem: str) -> Iterator[Found]:
-    """One crystal. VASP 4 files, which name no elements, are refused: pymatgen would guess them."""
+    """Yield the one crystal. VASP 4 files, which name no elements, are refused: pymatgen would guess them."""
     from pymatgen.io.vasp import Poscar
 
     poscar = Poscar.from_str(as_text(content), read_velocities=False)
@@ -91,7 +84,7 @@ def read_poscar(content: bytes, stem: str) -> Iterator[Found]:
 
 
 def read_extxyz(content: bytes, stem: str) -> Iterator[Found]:
-    """Every frame; energy from the comment line, where it has one. The cell must be periodic in three directions."""
+    """Yield every frame with the energy of its comment line; its cell must be periodic in three directions."""
     from io import StringIO
 
     from ase.io.extxyz import read_xyz
@@ -107,16 +100,15 @@ def read_extxyz(content: bytes, stem: str) -> Iterator[Found]:
 
 
 def read_ase_db(content: bytes, stem: str) -> Iterator[Found]:
-    """Every row of an ASE database (SQLite), read from memory: the file's own triggers and paths stay dead."""
+    """Yield every row of an ASE database (SQLite), read from memory: the file's own triggers and paths stay dead."""
     import sqlite3
 
     connection = sqlite3.connect(":memory:")
     connection.deserialize(content)
     connection.execute("PRAGMA trusted_schema = OFF")
+    query = "SELECT id, numbers, positions, cell, pbc, energy FROM systems ORDER BY id"
     try:
-        rows = connection.execute(
-            "SELECT id, numbers, positions, cell, pbc, energy FROM systems ORDER BY id"
-        ).fetchall()
+        rows = connection.execute(query).fetchall()
     except sqlite3.Error as error:
         raise BadFileError(f"is no ASE database ({error})") from error
     for key, numbers, positions, cell, pbc, energy in rows:
@@ -128,26 +120,18 @@ def read_ase_db(content: bytes, stem: str) -> Iterator[Found]:
 
 
 READERS: dict[str, Callable[[bytes, str], Iterator[Found]]] = {
-    "cif": read_cif,
-    "poscar": read_poscar,
-    "extxyz": read_extxyz,
-    "db": read_ase_db,
-    "json": read_pymatgen_json,
-}
-
-
+    "cif": read_cif, "poscar": read_poscar, "extxyz": read_extxyz, "db": read_ase_db,
+    "json": pymatgen_json.read_pymatgen_json,
+}  # fmt: skip
 IMPORTS = {
-    "cif": ("pymatgen.io.cif", "scipy.spatial"),
-    "poscar": ("pymatgen.io.vasp", "scipy.spatial"),
-    "extxyz": ("ase.io.extxyz", "scipy.spatial"),
-    "db": ("ase.data", "scipy.spatial"),
-    "json": ("ase.data", "scipy.spatial"),
-}
-"""What each reader needs, imported before the limits begin to count."""
+    "cif": "pymatgen.io.cif", "poscar": "pymatgen.io.vasp", "extxyz": "ase.io.extxyz", "db": "ase.data",
+    "json": "ase.data",
+}  # fmt: skip
+"""Module that each reader needs, imported with SciPy's before the limits begin to count."""
 
 
 def complaint(crystal: Crystal) -> str:
-    """Why this cannot be a crystal, "" if it can."""
+    """Return why this cannot be a crystal, "" if it can."""
     lengths = np.linalg.norm(crystal.lattice, axis=1)
     low, high = VOLUME_PER_ATOM_ANG3
     if len(crystal) > MAX_SITES:
@@ -165,7 +149,7 @@ def complaint(crystal: Crystal) -> str:
 
 
 def _shortest_distance(crystal: Crystal, heights: NDArray[np.float64]) -> float:
-    """Distance of the closest pair, Å, exact where below MIN_DISTANCE_ANG.
+    """Return the distance of the closest pair, Å, exact where below MIN_DISTANCE_ANG.
 
     A tree over the atoms and those images that lie within that distance of the cell: linear in the number of
     atoms, and light to import (a neighbour-list library would load torch into the child).
@@ -189,7 +173,7 @@ def _from_pymatgen(structure: Any) -> Crystal:
 
 
 def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
-    """Everything found, or what is wrong, as plain JSON."""
+    """Return the crystals of a file, or what is wrong with it, as plain JSON."""
     found: list[dict[str, Any]] = []
     total = 0
     try:
@@ -209,7 +193,7 @@ def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
 
 
 def _limit() -> None:
-    """Memory and CPU beyond what importing took; no file may be written."""
+    """Limit memory and CPU beyond what importing took; no file may be written."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = math.ceil(spent.ru_utime + spent.ru_stime) + CPU_S
     # One second between the limits, so that the child ends by SIGXCPU and its parent knows why.
@@ -223,12 +207,13 @@ def _limit() -> None:
 
 
 def main() -> None:
+    """Read stdin as the format and stem in the arguments, and write JSON to stdout."""
     kind, stem = sys.argv[1:3]
     content = sys.stdin.buffer.read()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a parser that prints must not write into the answer
     warnings.simplefilter("ignore")
-    for module in IMPORTS[kind]:
+    for module in (IMPORTS[kind], "scipy.spatial"):
         import_module(module)
     _limit()
     json.dump(read(kind, content, stem), out)

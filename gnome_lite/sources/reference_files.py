@@ -10,23 +10,15 @@ import numpy as np
 
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase
-from gnome_lite.sources.crystal_tables import (
-    check_ids,
-    crystals_of,
-    list_field,
-    lists,
-    read_whole,
-    refusing,
-    table_schema,
-    write_whole,
-)
+from gnome_lite.core.records import Phase
+from gnome_lite.sources import crystal_tables as tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = b"gnome_lite.references"
 VERSION = b"1"
+_TEXTS = ("level", "source", "licence", "fingerprint")
 
 
 def write_references(path: Path, entries: Iterable[Phase]) -> None:
@@ -43,24 +35,19 @@ def write_references(path: Path, entries: Iterable[Phase]) -> None:
     ordered = sorted(entries, key=lambda e: e.id)
     batch = CrystalBatch.from_crystals(e.crystal for e in ordered)
     columns = {
-        "id": [e.id for e in ordered],
+        **{name: [getattr(e, name) for e in ordered] for name in ("id", "energy_ev", *_TEXTS)},
         "formula": batch.reduced_formulas(),
         "n_sites": batch.n_atoms,
-        "energy_ev": [e.energy_ev for e in ordered],
-        "level": [e.level for e in ordered],
-        "source": [e.source for e in ordered],
-        "licence": [e.licence for e in ordered],
-        "fingerprint": [e.fingerprint for e in ordered],
-        "lattice": lists(batch.lattices.ravel(), 9 * np.arange(len(ordered) + 1)),
-        "frac_coords": lists(batch.frac_coords.ravel(), 3 * batch.offsets),
-        "numbers": lists(batch.numbers.astype(np.int16), batch.offsets),
+        "lattice": tables.lists(batch.lattices.ravel(), 9 * np.arange(len(ordered) + 1)),
+        "frac_coords": tables.lists(batch.frac_coords.ravel(), 3 * batch.offsets),
+        "numbers": tables.lists(batch.numbers.astype(np.int16), batch.offsets),
     }
     schema = _schema()
     table = pa.table([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
     _entries(table, Path(path))
     repeated = ["level", "source", "licence", "formula"]
     digits = ["energy_ev", "lattice.list.element", "frac_coords.list.element"]
-    write_whole(table, path, "references", repeated, digits)
+    tables.write_whole(table, path, "references", repeated, digits)
 
 
 def read_references(path: Path) -> list[Phase]:
@@ -71,7 +58,7 @@ def read_references(path: Path) -> list[Phase]:
             that no crystal can have.
     """
     remedy = "`gnome-lite seed build` makes the bundled one"
-    return _entries(read_whole(path, _schema(), FORMAT, "reference file", remedy), Path(path))
+    return _entries(tables.read_whole(path, _schema(), FORMAT, "reference file", remedy), Path(path))
 
 
 def _schema() -> pa.Schema:
@@ -82,15 +69,12 @@ def _schema() -> pa.Schema:
         "formula": pa.string(),
         "n_sites": pa.int32(),
         "energy_ev": pa.float64(),
-        "level": pa.string(),
-        "source": pa.string(),
-        "licence": pa.string(),
-        "fingerprint": pa.string(),
-        "lattice": list_field(pa.float64()),
-        "frac_coords": list_field(pa.float64()),
-        "numbers": list_field(pa.int16()),
+        **dict.fromkeys(_TEXTS, pa.string()),
+        "lattice": tables.list_field(pa.float64()),
+        "frac_coords": tables.list_field(pa.float64()),
+        "numbers": tables.list_field(pa.int16()),
     }
-    return table_schema(fields, {FORMAT: VERSION})
+    return tables.table_schema(fields, {FORMAT: VERSION})
 
 
 def _entries(table: pa.Table, path: Path) -> list[Phase]:
@@ -98,14 +82,10 @@ def _entries(table: pa.Table, path: Path) -> list[Phase]:
     if table.num_rows == 0:
         raise SourceError(f"{path} holds no references: rebuild it")
     energies = table["energy_ev"].to_numpy()
-    ids, levels = table["id"].to_pylist(), table["level"].to_pylist()
-    refuse = refusing(ids, path)
-    crystals = crystals_of(table, table["n_sites"].to_numpy().astype(np.int64), refuse)
+    ids, (levels, *texts) = table["id"].to_pylist(), (table[name].to_pylist() for name in _TEXTS)
+    refuse = tables.refusing(ids, path)
+    crystals = tables.crystals_of(table, table["n_sites"].to_numpy().astype(np.int64), refuse)
     refuse(~np.isfinite(energies), "has no finite energy")
     refuse(np.array([not level for level in levels]), "names no level of theory")
-    check_ids(ids, refuse)
-    texts = zip(*(table[c].to_pylist() for c in ("source", "licence", "fingerprint")), strict=True)
-    return [
-        Phase(ids[i], crystals[i], float(energies[i]), levels[i], source, licence, fingerprint)
-        for i, (source, licence, fingerprint) in enumerate(texts)
-    ]
+    tables.check_ids(ids, refuse)
+    return list(map(Phase, ids, crystals, energies.tolist(), levels, *texts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 from gnome_lite.core.errors import SourceError
@@ -14,7 +14,7 @@ SUMS = "SHA256SUMS"
 
 
 class ReleaseSource:
-    """The hull entries of a release: references and verified crystals of one level, with their licences."""
+    """Source of the hull entries of a release: references and verified crystals of one level, with their licences."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = Path(directory)
@@ -30,13 +30,7 @@ class ReleaseSource:
 
 
 def check_files(directory: Path, only: str | None = None) -> int:
-    """Compare the files of a release with its checksums.
-
-    Args:
-        only: just this file.
-
-    Returns:
-        How many were compared.
+    """Compare the files of a release, or only one, with its checksums; return how many were compared.
 
     Raises:
         SourceError: naming the first file that is missing or not as it was written.
@@ -44,10 +38,10 @@ def check_files(directory: Path, only: str | None = None) -> int:
     try:
         listed = (directory / SUMS).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = f"it has no {SUMS} (`gnome-lite release DIR` writes one)"
-        raise SourceError(f"{directory} is no release: {why}") from error
-    parts = (line.partition("  ") for line in listed.splitlines())
-    sums = {name: digest for digest, _, name in parts}
+        raise SourceError(
+            f"{directory} is no release: it has no {SUMS} (`gnome-lite release DIR` writes one)"
+        ) from error
+    sums = {name: digest for digest, _, name in (line.partition("  ") for line in listed.splitlines())}
     names = [only] if only is not None else sorted(sums)
     for name in names:
         if name not in sums or Path(name).name != name:
@@ -55,7 +49,7 @@ def check_files(directory: Path, only: str | None = None) -> int:
         try:
             found = file_sum(directory / name)
         except OSError as error:
-            why = error.strerror or str(error)
+            why = error.strerror or error
             raise SourceError(f"cannot read {directory / name}: {why}; restore the release") from error
         if found != sums[name]:
             raise SourceError(f"{directory / name} is not as it was written (checksum differs): restore it")
@@ -63,9 +57,6 @@ def check_files(directory: Path, only: str | None = None) -> int:
 
 
 def file_sum(path: Path) -> str:
-    """SHA-256 of a file, as `sha256sum` prints it."""
-    digest = sha256()
+    """Return the SHA-256 of a file, as `sha256sum` prints it."""
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return file_digest(file, "sha256").hexdigest()

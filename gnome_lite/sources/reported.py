@@ -1,4 +1,4 @@
-"""A user's list of compounds that have been made: a directory of structure files, one file, or a CSV of formulas."""
+"""A user's list of experimentally reported compounds: a directory of structure files, one file, or a CSV."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class ReportedCompound:
     """One compound of the list.
 
     Attributes:
-        formula: reduced.
+        name: id in the list, else the file or line.
+        formula: reduced formula.
         space_group_number: None where the list gives none.
         crystal: None where it gives a formula only.
     """
@@ -34,7 +35,7 @@ class ReportedCompound:
 
 
 def read_reported(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
-    """Everything in the list that can be used, and how many could not, by cause.
+    """Return the entries of a list that can be used, and how many cannot, by cause.
 
     Raises:
         SourceError: if there is no such file or directory, or nothing in it can be used.
@@ -56,25 +57,20 @@ def _table(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file)
             columns = {name.strip().lower(): name for name in table.fieldnames or () if name}
-            formula = next((columns[c] for c in FORMULA if c in columns), None)
-            group = next((columns[c] for c in GROUP if c in columns), None)
-            name = next((columns[c] for c in NAME if c in columns), None)
-            if formula is None:
+            which = [next((columns[c] for c in names if c in columns), None) for names in (FORMULA, GROUP, NAME)]
+            if which[0] is None:
                 raise SourceError(f"{path} has no column {FORMULA[0]!r}: name one so (and {GROUP[0]!r}, if known)")
             for number, row in enumerate(table, 2):
+                formula, group, name = ((row[column] or "").strip() if column else "" for column in which)
                 try:
-                    reduced = reduced_formula(formula_counts((row[formula] or "").strip()))
+                    reduced = reduced_formula(formula_counts(formula))
+                    space_group = number_of(group) if group else None
                 except ValueError:
                     skipped["no formula of whole numbers"] += 1
-                    continue
-                text = (row[group] or "").strip() if group is not None else ""
-                try:
-                    space_group = number_of(text) if text else None
                 except ConfigError:
                     skipped["unknown space group"] += 1
-                    continue
-                label = (row[name] or "").strip() if name is not None else ""
-                found.append(ReportedCompound(label or f"line {number}", reduced, space_group, None))
+                else:
+                    found.append(ReportedCompound(name or f"line {number}", reduced, space_group, None))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"cannot read {path}: {error}; give a CSV table in UTF-8") from error
     return found, skipped
@@ -92,8 +88,7 @@ def _structures(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
                 raise
             skipped[str(error).removeprefix(f"{file} ").split(":")[0][:60]] += 1
             continue
-        several = len(crystals) > 1
         for c in crystals:
-            label = f"{file.name}:{c.name}" if several else file.name
+            label = f"{file.name}:{c.name}" if len(crystals) > 1 else file.name
             found.append(ReportedCompound(label, c.crystal.reduced_formula, None, c.crystal))
     return found, skipped

@@ -14,6 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mixtures = tuple[Floats, Indices, Floats]
+"""Energies of mixtures, eV/atom, [q]; indices of their phases, [q, d]; the atom fractions of these, [q, d]."""
+
 PRICE_TOLERANCE_EV_PER_ATOM = 1e-11
 """A phase at most this far below the basis' chemical potentials does not improve a mixture."""
 
@@ -21,13 +26,8 @@ _PIVOT = 1e-9
 _CHUNK_NUMBERS = 1 << 19
 
 
-def lowest_mixtures(
-    fractions: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    targets: NDArray[np.float64],
-    start: NDArray[np.int64] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """The lowest-energy mixture of phases at each target composition.
+def lowest_mixtures(fractions: Floats, energies: Floats, targets: Floats, start: Indices | None = None) -> Mixtures:
+    """Return the lowest-energy mixture of phases at each target composition.
 
     Args:
         fractions: atomic fractions of the phases, [n, d], or of each target's own phases, [q, n, d]; the first d are
@@ -38,7 +38,7 @@ def lowest_mixtures(
         start: phases of a mixture that has each target's composition at any energies, [q, d], to begin from.
 
     Returns:
-        Mixture energy, eV/atom, [q]; indices of its phases, [q, d]; their atom fractions, [q, d] (some zero).
+        Energies, phases and atom fractions, some of these zero.
     """
     n_targets, n_elements = targets.shape
     energy = np.empty(n_targets)
@@ -54,14 +54,8 @@ def lowest_mixtures(
     return energy, basis, weights
 
 
-def _simplex(
-    fractions: NDArray[np.float64],
-    energies: NDArray[np.float64],
-    targets: NDArray[np.float64],
-    basis: NDArray[np.int64],
-    weights: NDArray[np.float64],
-) -> None:
-    """Fill basis [q, d] and weights [q, d] in place."""
+def _simplex(fractions: Floats, energies: Floats, targets: Floats, basis: Indices, weights: Floats) -> None:
+    """Find the phases of each mixture, basis [q, d], and their atom fractions, weights [q, d], in place."""
     n_elements = targets.shape[1]
     dantzig_steps = 20 * n_elements
     active = np.arange(len(targets))

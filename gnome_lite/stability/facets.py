@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.stability.decomposition import Floats, Indices, Mixtures
+
 BELOW_ELEMENTS_EV_PER_ATOM = 1e-10
 """Phases less than this below the plane of the elements are mixtures of them, not corners."""
 
@@ -37,44 +39,37 @@ class LowerHull:
         fractions: atomic fractions of the phases, [n, d].
     """
 
-    potentials: NDArray[np.float64]
-    corners: NDArray[np.int64]
-    fractions: NDArray[np.float64]
+    potentials: Floats
+    corners: Indices
+    fractions: Floats
 
-    def energies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Hull energy at atomic fractions [q, d], eV/atom, [q]."""
+    def energies(self, targets: Floats) -> Floats:
+        """Return the hull energy at atomic fractions [q, d], eV/atom, [q]."""
         chunk = max(64, _CHUNK_NUMBERS // len(self.potentials))
         if len(targets) <= chunk:
             return (self.potentials @ targets.T).max(axis=0)
         return np.concatenate([self.energies(targets[i : i + chunk]) for i in range(0, len(targets), chunk)])
 
-    def mixtures(
-        self, targets: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """What atomic fractions [q, d] consist of in equilibrium.
+    def mixtures(self, targets: Floats) -> Mixtures:
+        """Return the equilibrium mixtures at atomic fractions [q, d].
 
-        Returns:
-            Hull energy, eV/atom, [q]; indices of the phases, [q, d]; their atom fractions, [q, d], NaN where coplanar
-            facets hide which of them it lies in.
+        Atom fractions of phases are NaN where coplanar facets hide which of them a composition lies in.
         """
-        values: NDArray[np.float64] = targets @ self.potentials.T
+        values: Floats = targets @ self.potentials.T
         best = values.argmax(axis=1)
         squares = self.fractions[self.corners[best]]
-        solved = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
-        weights = np.asarray(solved, dtype=np.float64)
-        inside = weights.min(axis=1) >= -_FLAT
-        weights = np.where(inside[:, None], np.maximum(weights, 0.0), np.nan)
+        weights = np.linalg.solve(squares.transpose(0, 2, 1), targets[:, :, None])[:, :, 0]
+        inside = weights.min(axis=1, keepdims=True) >= -_FLAT
+        weights = np.where(inside, np.maximum(weights, 0.0), np.nan)
         return values[np.arange(len(targets)), best], self.corners[best], weights
 
 
-def lower_hull(fractions: NDArray[np.float64], energies: NDArray[np.float64]) -> LowerHull | None:
-    """Enumerate the facets of one system; arguments and answer as those of `lower_hulls`."""
+def lower_hull(fractions: Floats, energies: Floats) -> LowerHull | None:
+    """Enumerate the facets of one system, as `lower_hulls` does."""
     return lower_hulls(fractions, energies, [len(energies)])[0]
 
 
-def lower_hulls(
-    fractions: NDArray[np.float64], energies: NDArray[np.float64], sizes: Sequence[int]
-) -> list[LowerHull | None]:
+def lower_hulls(fractions: Floats, energies: Floats, sizes: Sequence[int]) -> list[LowerHull | None]:
     """Enumerate the facets of s systems of d elements; None for each that fails its check.
 
     Args:
@@ -94,27 +89,26 @@ def lower_hulls(
     kept = np.flatnonzero(below)
     points, depths = fractions[kept], relative[kept]
     cuts = np.searchsorted(kept, [starts, stops]).T.tolist()
-    hulls: list[LowerHull | None] = [None] * len(cuts)
+    hulls: dict[int, LowerHull] = {}
     for options in _QHULL_OPTIONS:
-        missing = [k for k, hull in enumerate(hulls) if hull is None]
-        if not missing:
-            break
+        missing = [k for k in range(len(cuts)) if k not in hulls]
         found = _enumerate(points, depths, [slice(*cuts[k]) for k in missing], options)
         for k, facets in zip(missing, found, strict=True):
             if facets is not None:
-                potentials, corners = facets
                 whole = fractions[starts[k] : stops[k]]
-                hulls[k] = LowerHull(potentials + elemental[k], kept[corners] - starts[k], whole)
-    return hulls
+                hulls[k] = LowerHull(facets[0] + elemental[k], kept[facets[1]] - starts[k], whole)
+    return [hulls.get(k) for k in range(len(cuts))]
 
 
 def _enumerate(
-    points: NDArray[np.float64], depths: NDArray[np.float64], systems: Sequence[slice], options: str
-) -> list[tuple[NDArray[np.float64], NDArray[np.int64]] | None]:
-    """Potentials [f, d] and corners [f, d] of systems of phases on or below their elements, which come first at zero.
+    points: Floats, depths: Floats, systems: Sequence[slice], options: str
+) -> list[tuple[Floats, Indices] | None]:
+    """Return potentials [f, d] and corners [f, d] of each system, None for one that fails its check.
 
-    Of systems side by side all but Qhull is one array operation; None for each that fails its check.
+    The phases lie on or below their elements, which come first, at zero. All but Qhull is one array operation for all.
     """
+    if not systems:
+        return []
     # The plane of the elements closes the hull from above: no roof is needed.
     coordinates = np.concatenate([points[:, 1:], depths[:, None]], axis=1)
     planes, simplices = zip(*(_qhull(coordinates[of], options) for of in systems), strict=True)
@@ -132,7 +126,7 @@ def _enumerate(
     potentials[:, 1:] += potentials[:, :1]
     tiled = np.abs(np.bincount(system, areas[real], len(systems)) - 1.0) <= _TILED
     ends = np.cumsum(np.bincount(system, minlength=len(systems))).tolist()
-    found: list[tuple[NDArray[np.float64], NDArray[np.int64]] | None] = []
+    found: list[tuple[Floats, Indices] | None] = []
     for of, start, stop, whole in zip(systems, [0, *ends], ends, tiled.tolist(), strict=False):
         own = potentials[start:stop]
         feasible = whole and (depths[of] - own @ points[of].T).min() >= -_FEASIBLE_EV_PER_ATOM
@@ -140,8 +134,8 @@ def _enumerate(
     return found
 
 
-def _qhull(coordinates: NDArray[np.float64], options: str) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Planes [f, d + 1] and corners [f, d] of the convex hull of points [n, d]; of none where all but flat."""
+def _qhull(coordinates: Floats, options: str) -> tuple[Floats, NDArray[np.int32]]:
+    """Return planes [f, d + 1] and corners [f, d] of the convex hull of points [n, d], none if they are nearly flat."""
     from scipy.spatial import ConvexHull, QhullError
 
     n_points, n_elements = coordinates.shape

@@ -1,4 +1,4 @@
-"""The lower hull of all phases known at one level: references and verified crystals together.
+"""The lower hull of all phases at one level: reference phases and verified crystals together.
 
 Conventions. *Other phases* of an entry are all entries but itself, polymorphs of its own composition
 included. So with d the energy of an entry relative to the best mixture of its other phases:
@@ -20,25 +20,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.core.crystals import CrystalBatch, atomic_number, reduced_formula
-from gnome_lite.core.errors import ConfigError, LevelMismatchError
-from gnome_lite.core.phases import PhaseSet, formation_energies
-from gnome_lite.core.records import STABLE_EV_PER_ATOM, Verification
+from gnome_lite.core.crystals import atomic_number, reduced_formula
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.pipeline import HullVerdict
-from gnome_lite.stability.entries import (
-    E_FORM_LIMIT_EV_PER_ATOM,
-    NONE,
-    Elements,
-    Entries,
-    by_system,
-    fractions_of,
-    key_of,
-)
+from gnome_lite.stability.decomposition import Floats, Indices
 from gnome_lite.stability.facets import lower_hull
 from gnome_lite.stability.growing import GrowingSystems
+from gnome_lite.stability.system_index import NONE, Elements, SystemIndex, by_system, fractions_of, key_of
 from gnome_lite.stability.systems import Decompositions, HullSystem, System, mixtures_without_themselves
 
-__all__ = ["E_FORM_LIMIT_EV_PER_ATOM", "ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
+__all__ = ["ChemicalHull", "Decompositions", "HullSystem", "build_hull"]
 
 _TRACE = 1e-8
 
@@ -46,19 +39,13 @@ _TRACE = 1e-8
 class ChemicalHull:
     """`pipeline.Hull` of entries of one level. Build with `build_hull`."""
 
-    def __init__(
-        self,
-        level: str,
-        ids: Sequence[str],
-        counts: NDArray[np.int64],
-        e_form_ev_per_atom: NDArray[np.float64],
-    ) -> None:
-        """From entries with atom counts [n, MAX_Z + 1] and formation energies [n] of one level.
+    def __init__(self, level: str, ids: Sequence[str], counts: Indices, e_form_ev_per_atom: Floats) -> None:
+        """Take entries with atom counts [n, MAX_Z + 1] and formation energies [n] of one level.
 
         Raises:
             ValueError: if ids repeat.
         """
-        self._entries = Entries(level, ids, counts, e_form_ev_per_atom)
+        self._entries = SystemIndex(level, ids, counts, e_form_ev_per_atom)
         self._systems = GrowingSystems(self._entries)
         self._left_out: dict[str, int] = {}
         self._formulas: dict[int, str] = {}
@@ -73,7 +60,7 @@ class ChemicalHull:
         return self._entries.ids
 
     @property
-    def e_form_ev_per_atom(self) -> NDArray[np.float64]:
+    def e_form_ev_per_atom(self) -> Floats:
         """Formation energies of all entries, eV/atom, [n]."""
         return self._entries.e_form
 
@@ -88,31 +75,27 @@ class ChemicalHull:
         return self._entries.digest_of_all()
 
     @property
-    def refused(self) -> Mapping[str, int]:
-        """Entries that were not let in, by cause."""
-        return self._entries.refused
-
-    @property
     def census(self) -> Mapping[str, int]:
         """Entries that came and that were let in, and those that were not, by cause."""
-        left_out = {**self._left_out, **self.refused}
+        left_out = {**self._left_out, **self._entries.refused}
         return {"in": len(self.ids) + sum(self._left_out.values()), "let in": len(self), **left_out}
 
     def __len__(self) -> int:
         return int(self._entries.let_in.sum())
 
     def hull_id(self, elements: Elements) -> str:
-        """Hash of the level and of ids and formation energies of the entries that the hull of some atomic numbers rests
-        on: while it is the same, so are all verdicts there.
+        """Return the hash of the entries that the hull of some atomic numbers rests on: level, ids, formation energies.
+
+        While it is the same, so are all verdicts there.
 
         Raises:
             MissingReferenceError: if one of them has no entry of its own.
         """
-        system = self._systems.of(elements)
+        system = self._systems.system(elements)
         own = self._entries.systems.get(key_of(elements), np.empty(0, np.int64))
         return self._entries.digest([*system.entries[: system.n_others].tolist(), *own.tolist()])
 
-    def add(self, entry_id: str, counts: NDArray[np.int64], e_form_ev_per_atom: float) -> list[str]:
+    def add(self, entry_id: str, counts: Indices, e_form_ev_per_atom: float) -> list[str]:
         """Add an entry with atom counts [MAX_Z + 1]; only systems that it changes are built again when asked for.
 
         Returns:
@@ -126,8 +109,8 @@ class ChemicalHull:
         changed = self._systems.append(entry_id, counts, e_form_ev_per_atom)
         return [self.ids[i] for key in changed for i in self._entries.systems[key].tolist()] or [entry_id]
 
-    def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Signed distance to the hull of known phases, eV/atom, [n] (NaN where the energy is).
+    def distances(self, counts: NDArray[np.integer], e_form_ev_per_atom: Floats) -> Floats:
+        """Return signed distances to the hull of known phases, eV/atom, [n] (NaN where the energy is).
 
         Args:
             counts: atoms by atomic number, [n, MAX_Z + 1].
@@ -138,8 +121,8 @@ class ChemicalHull:
         """
         return np.asarray(e_form_ev_per_atom, dtype=np.float64) - self._systems.hull_energies(counts, by_system(counts))
 
-    def mixtures(self, counts: NDArray[np.int64]) -> Decompositions:
-        """What compositions [n, MAX_Z + 1] would consist of in equilibrium.
+    def mixtures(self, counts: Indices) -> Decompositions:
+        """Return the equilibrium mixtures at compositions [n, MAX_Z + 1].
 
         Raises:
             MissingReferenceError: if an element has no entry of its own.
@@ -147,16 +130,15 @@ class ChemicalHull:
         groups = by_system(counts)
         out = Decompositions.blank(len(counts), groups)
         for elements, rows, system in self._systems.each(groups):
-            targets = fractions_of(counts, rows, elements)
-            energies, products, weights = system.mixtures(targets)
+            energies, products, weights = system.mixtures(fractions_of(counts, rows, elements))
             out.put(rows, energies, system.entries[products], weights)
         return out
 
-    def decompositions(self, entries: NDArray[np.int64]) -> Decompositions:
-        """What entries [q], by index, would decompose into if they did not exist."""
+    def decompositions(self, entries: Indices) -> Decompositions:
+        """Decompose entries [q], by index, into all other phases, as if they did not exist."""
         groups = by_system(self._entries.counts[entries])
         out = Decompositions.blank(len(entries), groups)
-        at_corners: dict[int, list[tuple[System, NDArray[np.int64]]]] = {}
+        at_corners: dict[int, list[tuple[System, Indices]]] = {}
         for elements, rows, system in self._systems.each(groups):
             if len(elements) == 1:
                 lowest, second = (found[0] for found in self._entries.lowest([key_of(elements)])[0])
@@ -167,8 +149,7 @@ class ChemicalHull:
             corner = np.isin(entries[rows], system.corners)  # without these the hull is another one
             rest, corners = rows[~corner], rows[corner]
             if len(rest):
-                targets = self._entries.fractions(entries[rest], elements)
-                energies, products, weights = system.mixtures(targets)
+                energies, products, weights = system.mixtures(self._entries.fractions(entries[rest], elements))
                 out.put(rest, energies, system.entries[products], weights)
             if len(corners):
                 at_corners.setdefault(len(elements), []).append((system, corners))
@@ -181,7 +162,7 @@ class ChemicalHull:
         return out
 
     def verdicts(self, entry_ids: Sequence[str]) -> list[HullVerdict]:
-        """Where entries of this hull stand relative to all their other phases (see the module's conventions).
+        """Judge entries of this hull relative to all their other phases (see the module's conventions).
 
         An entry refused for its energy stands as far *above* the hull as its energy is off it, so that
         nothing absurd is ever called stable. An element without another phase of itself has
@@ -211,20 +192,18 @@ class ChemicalHull:
         ]
 
     def hull_ids(self, entry_ids: Sequence[str]) -> list[str]:
-        """`hull_id` of each entry's system.
+        """Return `hull_id` of each entry's system.
 
         Raises:
             ValueError: if an id is not an entry.
         """
-        out = [""] * len(entry_ids)
-        for elements, rows in by_system(self._entries.counts[self.indices(entry_ids)]):
-            hull_id = self.hull_id(elements)
-            for row in rows.tolist():
-                out[row] = hull_id
-        return out
+        counts = self._entries.counts[self.indices(entry_ids)]
+        groups = [(self.hull_id(elements), rows.tolist()) for elements, rows in by_system(counts)]
+        ids = {row: hull_id for hull_id, rows in groups for row in rows}
+        return [ids[row] for row in range(len(entry_ids))]
 
-    def indices(self, entry_ids: Sequence[str]) -> NDArray[np.int64]:
-        """Of entries by id, [q].
+    def indices(self, entry_ids: Sequence[str]) -> Indices:
+        """Return the places of entries by id, [q].
 
         Raises:
             ValueError: if one is not an entry.
@@ -234,18 +213,13 @@ class ChemicalHull:
             raise ValueError(f"{unknown[0]} is not an entry of hull {self.id}")
         return np.array([self._entries.index[i] for i in entry_ids], dtype=np.int64)
 
-    def inside(self, elements: Elements) -> NDArray[np.int64]:
-        """Entries let in that hold no other atomic numbers, by index, ascending, [n]."""
-        return np.sort(
-            np.concatenate([np.empty(0, np.int64), *map(self._entries.systems.get, self._entries.within(elements))])
-        )
-
-    def fractions(self, entries: NDArray[np.int64], elements: Sequence[int]) -> NDArray[np.float64]:
-        """Atomic fractions of entries [q] that hold no other atomic numbers, [q, d]."""
-        return self._entries.fractions(entries, elements)
+    def inside(self, elements: Elements) -> Indices:
+        """Return entries let in that hold no other atomic numbers, by index, ascending, [n]."""
+        systems = [self._entries.systems[key] for key in self._entries.within(elements)]
+        return np.sort(np.concatenate([np.empty(0, np.int64), *systems]))
 
     def system(self, elements: Iterable[str]) -> HullSystem:
-        """All entries within some elements, e.g. ("Li", "Fe", "O"), for plots.
+        """Return all entries within some elements, e.g. ("Li", "Fe", "O"), for plots.
 
         Raises:
             ConfigError: if there are none.
@@ -257,7 +231,7 @@ class ChemicalHull:
             raise ConfigError("a hull of no elements was asked for: name a chemical system, e.g. Li-Fe-O")
         z = tuple(atomic_number(s) for s in symbols)
         ascending = tuple(sorted(z))
-        system = self._systems.of(ascending)
+        system = self._systems.system(ascending)
         facets = system.facets or lower_hull(system.fractions, system.energies)
         inside = self.inside(ascending)
         e_form = self._entries.e_form[inside]
@@ -278,8 +252,8 @@ class ChemicalHull:
             facets.potentials[:, order] if facets else np.empty((0, len(z))),
         )
 
-    def _named(self, products: NDArray[np.int64], weights: NDArray[np.float64]) -> tuple[tuple[str, str, float], ...]:
-        """(id, formula, fraction of atoms) of products, the most first."""
+    def _named(self, products: Indices, weights: Floats) -> tuple[tuple[str, str, float], ...]:
+        """Return (id, formula, fraction of atoms) of products, the most first."""
         named = [
             (self.ids[p], self._formula(p), w)
             for p, w in zip(products.tolist(), weights.tolist(), strict=True)
@@ -293,37 +267,12 @@ class ChemicalHull:
         return self._formulas[entry]
 
 
-def build_hull(references: PhaseSet, verified: Sequence[Verification]) -> ChemicalHull:
-    """The hull of references and verified crystals (`pipeline.BuildHull`); failed verifications are left out.
-
-    A verified crystal whose id is a reference's is that reference, and is not entered again.
+def build_hull(phases: PhaseSet) -> ChemicalHull:
+    """Build the hull of a set of phases (`pipeline.BuildHull`).
 
     Raises:
-        LevelMismatchError: if a verification is of another level than the references.
         MissingReferenceError: if an element has no reference energy.
     """
-    for v in verified:
-        if v.level != references.level:
-            raise LevelMismatchError(
-                f"{v.candidate_id} is verified at level {v.level}, the references are of {references.level}: "
-                "one hull holds one level"
-            )
-    known = {e.id for e in references.entries}
-    new = {v.candidate_id: v for v in verified if v.ok and v.candidate_id not in known}
-    relaxed = CrystalBatch.from_crystals(v.crystal for v in new.values()).counts
-    energies = np.array([v.energy_ev for v in new.values()], dtype=np.float64)
-    hull = ChemicalHull(
-        references.level,
-        [e.id for e in references.entries] + list(new),
-        np.concatenate([references.crystals.counts, relaxed]),
-        np.concatenate(
-            [
-                references.e_form_ev_per_atom,
-                formation_energies(relaxed, energies, references.elemental_ev_per_atom),
-            ]
-        ),
-    )
-    failed = sum(not v.ok for v in verified)
-    causes = {"verification failed": failed, "also a reference": len(verified) - failed - len(new)}
-    hull._left_out = {cause: n for cause, n in causes.items() if n}
+    hull = ChemicalHull(phases.level, phases.ids, phases.counts, phases.e_form_ev_per_atom)
+    hull._left_out = dict(phases.left_out)
     return hull

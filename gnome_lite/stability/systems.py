@@ -1,4 +1,4 @@
-"""One chemical system of a hull, and what compositions in it consist of."""
+"""One chemical system of a hull, and the equilibrium mixtures at compositions in it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gnome_lite.stability.decomposition import lowest_mixtures
-from gnome_lite.stability.entries import NONE, Elements
+from gnome_lite.stability.decomposition import Floats, Indices, Mixtures, lowest_mixtures
 from gnome_lite.stability.facets import LowerHull
+from gnome_lite.stability.system_index import NONE, Elements
 
 _CHUNK_NUMBERS = 1 << 20
 
@@ -33,12 +33,12 @@ class HullSystem:
     elements: tuple[str, ...]
     ids: tuple[str, ...]
     formulas: tuple[str, ...]
-    fractions: NDArray[np.float64]
-    e_form_ev_per_atom: NDArray[np.float64]
-    e_above_hull_ev_per_atom: NDArray[np.float64]
+    fractions: Floats
+    e_form_ev_per_atom: Floats
+    e_above_hull_ev_per_atom: Floats
     on_hull: NDArray[np.bool_]
-    facets: NDArray[np.int64]
-    potentials_ev_per_atom: NDArray[np.float64]
+    facets: Indices
+    potentials_ev_per_atom: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,23 +51,17 @@ class Decompositions:
         atom_fractions: how much of each, [q, w], zero for NONE.
     """
 
-    energies_ev_per_atom: NDArray[np.float64]
-    products: NDArray[np.int64]
-    atom_fractions: NDArray[np.float64]
+    energies_ev_per_atom: Floats
+    products: Indices
+    atom_fractions: Floats
 
     @classmethod
-    def blank(cls, n: int, groups: Sequence[tuple[Elements, NDArray[np.int64]]]) -> Decompositions:
-        """Of n compositions, nothing known yet; as wide as the widest of the groups of `by_system`."""
+    def blank(cls, n: int, groups: Sequence[tuple[Elements, Indices]]) -> Decompositions:
+        """Return room for n compositions, as wide as the widest of the groups of `by_system`."""
         width = max((len(elements) for elements, _ in groups), default=0)
         return cls(np.full(n, np.inf), np.full((n, width), NONE), np.zeros((n, width)))
 
-    def put(
-        self,
-        rows: NDArray[np.int64],
-        energies: NDArray[np.float64],
-        products: NDArray[np.int64],
-        weights: NDArray[np.float64],
-    ) -> None:
+    def put(self, rows: Indices, energies: Floats, products: Indices, weights: Floats) -> None:
         """Fill in some rows [r]: energies [r], products and weights [r, d], d being no more than the width."""
         self.energies_ev_per_atom[rows] = energies
         self.products[rows, : products.shape[1]] = products
@@ -89,16 +83,16 @@ class System:
     """
 
     elements: Elements
-    entries: NDArray[np.int64]
+    entries: Indices
     n_others: int
-    runners_up: NDArray[np.int64]
-    fractions: NDArray[np.float64]
-    energies: NDArray[np.float64]
+    runners_up: Indices
+    fractions: Floats
+    energies: Floats
     facets: LowerHull | None
 
     @property
-    def corners(self) -> NDArray[np.int64]:
-        """Entries of all elements that can be corners of the hull, [m]."""
+    def corners(self) -> Indices:
+        """Entries with all elements of the system that can be corners of the hull, [m]."""
         own = self.entries[self.n_others :]
         if self.facets is None:
             return own
@@ -106,8 +100,8 @@ class System:
         used[self.facets.corners] = True
         return own[used[self.n_others :]]
 
-    def hull_energies(self, targets: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Energy of the hull at atomic fractions [q, d], eV/atom, [q]."""
+    def hull_energies(self, targets: Floats) -> Floats:
+        """Return the energy of the hull at atomic fractions [q, d], eV/atom, [q]."""
         if self.facets is not None:
             return self.facets.energies(targets)
         # Polymorphs and predictions share compositions: each is worked out once.
@@ -115,10 +109,8 @@ class System:
         energies, _, _ = lowest_mixtures(self.fractions, self.energies, unique)
         return energies[inverse.ravel()]
 
-    def mixtures(
-        self, targets: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-        """Energy [q], phases [q, d] and atom fractions [q, d] of the lowest mixtures at atomic fractions [q, d]."""
+    def mixtures(self, targets: Floats) -> Mixtures:
+        """Return the lowest mixtures of the system's phases at atomic fractions [q, d]."""
         if self.facets is None:
             return lowest_mixtures(self.fractions, self.energies, targets)
         energies, products, weights = self.facets.mixtures(targets)
@@ -131,13 +123,13 @@ class System:
 
 
 def mixtures_without_themselves(
-    jobs: Sequence[tuple[System, int]], e_form_ev_per_atom: NDArray[np.float64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]]:
-    """What entries at corners of their systems decompose into if they did not exist: many solved together.
+    jobs: Sequence[tuple[System, int]], e_form_ev_per_atom: Floats
+) -> Iterator[tuple[Indices, Floats, Indices, Floats]]:
+    """Decompose entries at corners of their systems into all other phases, many at once.
 
     Args:
         jobs: systems of d elements each, and an entry of each.
-        e_form_ev_per_atom: of all entries by index.
+        e_form_ev_per_atom: formation energies of all entries by index, [n].
 
     Yields:
         Which jobs, [r]; energies, [r]; entries, [r, d], and atom fractions, [r, d], of the lowest mixtures.

@@ -1,4 +1,4 @@
-"""How sure a verdict is: the probability of being on the hull when all energies, competing phases' too, are uncertain.
+"""Probability of being on the hull when all energies, those of competing phases included, are uncertain.
 
 Every energy is drawn again, many times, from a normal distribution around its value; each draw is a hull of its own,
 and of each the decomposition energy of an entry relative to its other phases is worked out. An entry is on the hull
@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
-from gnome_lite.stability.decomposition import lowest_mixtures
-from gnome_lite.stability.entries import E_FORM_LIMIT_EV_PER_ATOM, Elements, by_system
+from gnome_lite.stability.decomposition import Floats, Indices, lowest_mixtures
 from gnome_lite.stability.hull import ChemicalHull
+from gnome_lite.stability.system_index import Elements, by_system, fractions_of
 
 REACH = 6.0
 """Phases this many standard deviations above the hull are left out: one in a billion draws would need them."""
@@ -32,19 +33,17 @@ _CHUNK_NUMBERS = 1 << 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerdictUncertainty:
-    """Of q entries, over n draws.
+    """Results for q entries over all draws.
 
     Attributes:
         p_on_hull: share of draws in which the entry is on the hull, 0..1, [q].
-        standard_error: of `p_on_hull`, from the number of draws, [q].
         decomposition_ev_per_atom: mean of the decomposition energy, [q] (0 where there is no other phase).
         spread_ev_per_atom: its standard deviation, [q].
     """
 
-    p_on_hull: NDArray[np.float64]
-    standard_error: NDArray[np.float64]
-    decomposition_ev_per_atom: NDArray[np.float64]
-    spread_ev_per_atom: NDArray[np.float64]
+    p_on_hull: Floats
+    decomposition_ev_per_atom: Floats
+    spread_ev_per_atom: Floats
 
 
 def verdict_uncertainty(
@@ -58,6 +57,8 @@ def verdict_uncertainty(
     """Sample the verdicts of entries.
 
     Args:
+        hull: entries with their energies.
+        entry_ids: entries to judge, [q].
         sigma_ev_per_atom: standard deviation of each energy's own error, eV/atom, of all entries in the order of
             `hull.ids`, [n], or one for all.
         rng: the same gives the same draws.
@@ -82,26 +83,21 @@ def verdict_uncertainty(
         away = _draw(hull, elements, entries[rows], sigma, shared, common, of_system)
         p_on_hull[rows] = (away <= STABLE_EV_PER_ATOM).mean(axis=1)
         mean[rows], spread[rows] = away.mean(axis=1), away.std(axis=1)
-    return VerdictUncertainty(p_on_hull, np.sqrt(p_on_hull * (1 - p_on_hull) / draws), mean, spread)
+    return VerdictUncertainty(p_on_hull, mean, spread)
 
 
 def _draw(
-    hull: ChemicalHull,
-    elements: Elements,
-    entries: NDArray[np.int64],
-    sigma: NDArray[np.float64],
-    shared: NDArray[np.float64],
-    common: NDArray[np.float64],
+    hull: ChemicalHull, elements: Elements, entries: Indices, sigma: Floats, shared: Floats, common: Floats,
     rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Decomposition energies of entries [q] of one system in each draw, eV/atom, [q, draws]."""
+) -> Floats:  # fmt: skip
+    """Return decomposition energies of entries [q] of one system in each draw, eV/atom, [q, draws]."""
     inside = hull.inside(elements)
     # Drawn for all before some are left out: the draws of one entry do not depend on which others are asked for.
     energies = hull.e_form_ev_per_atom[inside] + common @ shared[inside].T
     energies += rng.standard_normal(energies.shape) * sigma[inside]
     kept = _within_reach(hull, elements, inside, entries, np.hypot(sigma, np.linalg.norm(shared, axis=1))[inside])
     phases, energies = inside[kept], energies[:, kept]
-    fractions = hull.fractions(phases, elements)
+    fractions = fractions_of(hull.counts, phases, elements)
     columns = np.argmax(phases == entries[:, None], axis=1)
     away = np.empty((len(entries), len(common)))
     if len(elements) == 1:
@@ -124,17 +120,11 @@ def _draw(
     return away
 
 
-def _within_reach(
-    hull: ChemicalHull,
-    elements: Elements,
-    inside: NDArray[np.int64],
-    entries: NDArray[np.int64],
-    sigma: NDArray[np.float64],
-) -> NDArray[np.int64]:
-    """Which of `inside` [n] errors might bring onto the hull, and those asked for; pure elements first."""
-    above = hull.distances(hull.counts[inside], hull.e_form_ev_per_atom[inside])
-    near = above <= REACH * (sigma + sigma[above <= STABLE_EV_PER_ATOM].max())
+def _within_reach(hull: ChemicalHull, elements: Elements, inside: Indices, entries: Indices, sigma: Floats) -> Indices:
+    """Return which of `inside` [n] errors might bring onto the hull, and the entries; pure elements first."""
     counts = hull.counts[inside]
+    above = hull.distances(counts, hull.e_form_ev_per_atom[inside])
+    near = above <= REACH * (sigma + sigma[above <= STABLE_EV_PER_ATOM].max())
     alone = (counts > 0).sum(axis=1) == 1
     # One phase of each element must come first, in the order of elements; further polymorphs count as any phase.
     pure = [int(np.flatnonzero(alone & near & (counts[:, z] > 0))[0]) for z in elements]
@@ -143,7 +133,8 @@ def _within_reach(
 
 def _checked(
     n: int, sigma_ev_per_atom: ArrayLike, shared_ev_per_atom: ArrayLike | None, draws: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats]:
+    """Return standard deviations [n] and shared errors [n, k]."""
     sigma = np.asarray(sigma_ev_per_atom, dtype=np.float64)
     shared = np.zeros((n, 0)) if shared_ev_per_atom is None else np.asarray(shared_ev_per_atom, dtype=np.float64)
     if sigma.shape not in ((), (n,)) or shared.ndim != 2 or len(shared) != n:

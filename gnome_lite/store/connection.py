@@ -8,21 +8,24 @@ later fails as soon as two processes do so.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from gnome_lite.core.errors import StoreError
 
 BUSY_TIMEOUT_S = 30
 T = TypeVar("T")
 _WRITES = "gnome_lite_writes"
+MEMORY = URL.create("sqlite", database=":memory:")
+"""A database that lives as long as the `Database` does; replays and tests run on it."""
 
 
 def chunks(values: Iterable[T]) -> Iterator[list[T]]:
@@ -58,11 +61,19 @@ def display_name(url: URL) -> str:
 
 
 class Database:
-    """One database: `reading()` and `writing()` are its transactions."""
+    """One database: `reading()` and `writing()` are its transactions.
+
+    Attributes:
+        path: of the SQLite file; None on a server or in memory.
+        on_server: PostgreSQL.
+    """
 
     def __init__(self, url: URL) -> None:
-        self.name = display_name(url)
-        self.path = Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+        self.name = "in memory" if url == MEMORY else display_name(url)
+        self.on_server = url.get_backend_name() != "sqlite"
+        self.path = None if self.on_server or url == MEMORY else Path(str(url.database))
+        # What lies in memory has one connection, which threads take turns with.
+        self._turn: AbstractContextManager[Any] = threading.RLock() if url == MEMORY else nullcontext()
         self.engine = self._engine(url)
 
     @contextmanager
@@ -78,7 +89,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, writes: bool) -> Iterator[Connection]:
-        with self.translated(), self.engine.connect() as connection:
+        with self._turn, self.translated(), self.engine.connect() as connection:
             connection = connection.execution_options(**{_WRITES: writes})
             with connection.begin():
                 yield connection
@@ -97,11 +108,12 @@ class Database:
 
     def _engine(self, url: URL) -> Engine:
         try:
-            if self.path is None:
+            if self.on_server:
                 # The process is told by name, so that whoever waits for its lock can be told too.
                 arguments: dict[str, Any] = {"application_name": f"gnome_lite pid {os.getpid()}"}
                 return create_engine(url, poolclass=NullPool, connect_args=arguments)
-            engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+            arguments = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": self.path is not None}
+            engine = create_engine(url, poolclass=NullPool if self.path else StaticPool, connect_args=arguments)
         except ModuleNotFoundError as error:
             raise StoreError(f"{error.name} is missing: pip install 'gnome-lite[postgres]'") from error
         event.listen(engine, "connect", _set_up_sqlite)

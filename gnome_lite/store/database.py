@@ -2,7 +2,8 @@
 
 Every method is one transaction. A method that is given a step's figures writes the step's rows and marks the step as
 done in that same transaction, so a kill leaves both or neither; `finish` renews the mark with the seconds it
-took. Rows of the same campaign and round are replaced, so repeating a step gives the same rows.
+took. Rows of the same campaign, level and round are replaced, so repeating a step gives the same rows. Where a method
+takes a level of theory, None is the campaign's own; a step at another level is marked as "acquire LEVEL" and so on.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, select, text, update
+from sqlalchemy import select
 
 from gnome_lite.config import CampaignConfig
-from gnome_lite.core.errors import ConfigError, StoreError
+from gnome_lite.core.errors import StoreError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
     Candidate,
@@ -26,18 +27,19 @@ from gnome_lite.core.records import (
     RoundReport,
     Verdict,
     Verification,
+    VerifiedBatch,
 )
-from gnome_lite.store import locks, migrations, rows, schema
-from gnome_lite.store.codec import encode_crystal, to_json
-from gnome_lite.store.connection import Database, chunks, parse_url
-from gnome_lite.store.settings_check import require_same
+from gnome_lite.store import locks, opening, outcomes, rows, schema
+from gnome_lite.store.campaigns import begin_campaign, read_model
+from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
+from gnome_lite.store.connection import MEMORY, Database, parse_url
+from gnome_lite.store.lineage import CrystalHistory, read_history
+from gnome_lite.store.query import Query
+from gnome_lite.store.result import QueryResult
+from gnome_lite.store.search import run_query
+from gnome_lite.store.status import StoreStatus, read_status
 from gnome_lite.store.verdicts import read_standing, write_judged, write_reissued
-from gnome_lite.store.writes import insert, mark, now, of, replace
-
-if TYPE_CHECKING:
-    from gnome_lite.store.lineage import CrystalHistory
-    from gnome_lite.store.query import Query, StoredCrystal
-    from gnome_lite.store.status import StoreStatus
+from gnome_lite.store.writes import at, insert, mark, of, replace, write_selection
 
 
 class SqlStore:
@@ -57,35 +59,12 @@ class SqlStore:
         Raises:
             StoreError: if it cannot be opened, does not exist, is newer, or is no store.
         """
-        database = Database(parse_url(url))
-        path = database.path
-        missing = f"there is no store at {database.name}: `gnome-lite run` makes one"
-        if path is not None and not path.exists():
-            if not create:
-                raise StoreError(missing)
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(
-                    f"cannot make {path.parent} for the store: {error.strerror}; set GNOME_LITE_HOME to another place"
-                ) from error
-        with database.reading() as connection:
-            version = migrations.version_of(connection, database.name)
-        if version == schema.SCHEMA_VERSION:
-            return cls(database)
-        if version is None and not create:
-            raise StoreError(missing)
-        if version is not None and path is not None:
-            migrations.back_up(path, version)
-        with database.writing() as connection:
-            if path is None:  # two processes may come at once; SQLite's BEGIN IMMEDIATE has let in only one
-                connection.execute(text("SELECT pg_advisory_xact_lock(7300)"))
-            version = migrations.version_of(connection, database.name)
-            if version is None:
-                migrations.create(connection)
-            else:
-                migrations.migrate(connection, version)
-        return cls(database)
+        return cls(opening.open_database(parse_url(url), create))
+
+    @classmethod
+    def in_memory(cls) -> SqlStore:
+        """Make a store that is lost with this object: for replays and tests."""
+        return cls(opening.open_database(MEMORY, create=True))
 
     @property
     def name(self) -> str:
@@ -108,22 +87,8 @@ class SqlStore:
         Raises:
             ConfigError: if it exists with other settings or other references.
         """
-        table = schema.campaign
-        wanted = json.loads(to_json(config.model_dump(mode="json")))
         with self._database.writing() as connection:
-            found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
-            if found is None:
-                row = {"name": config.name, "config": to_json(wanted), "begun_at": now()}
-                row |= {"level": references.level, "reference_set_id": references.id}
-                insert(connection, table, [row | {"n_references": len(references)}])
-                return
-            require_same(config.name, json.loads(found["config"]), wanted)
-            if (found["level"], found["reference_set_id"]) != (references.level, references.id):
-                raise ConfigError(
-                    f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
-                    f"{found['level']}, not {references.id} of {references.level}: give the campaign another name"
-                )
-            connection.execute(update(table).where(table.c.name == config.name).values(config=to_json(wanted)))
+            begin_campaign(connection, config, references)
 
     def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
         """Figures of a finished step, None if it is not finished."""
@@ -148,62 +113,23 @@ class SqlStore:
         Returns:
             How many were new to the store.
         """
-        formulas = pool.crystals.reduced_formulas()
-        links = schema.campaign_candidate
         with self._database.writing() as connection:
-            before = connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one()
-            connection.execute(delete(links).where(*of(links, campaign, pool.round)))
-            for chunk in chunks(range(len(pool))):
-                candidates = [pool.candidate(i) for i in chunk]
-                named = zip(candidates, chunk, strict=True)
-                found = [rows.from_candidate(campaign, c, formulas[i], fingerprints[i]) for c, i in named]
-                insert(connection, schema.candidate, found, ignore=True)
-                crystals = [
-                    {"candidate_id": c.id, "level": schema.PROPOSED, "content": encode_crystal(c.crystal)}
-                    for c in candidates
-                ]
-                insert(connection, schema.crystal, crystals, ignore=True)
-                linked = [{"campaign": campaign, "round": pool.round, "candidate_id": c.id} for c in candidates]
-                insert(connection, links, linked, ignore=True)
+            n_new = write_candidates(connection, campaign, pool, fingerprints)
             mark(connection, campaign, pool.round, "generate", figures)
-            after = connection.execute(select(func.count()).select_from(schema.candidate)).scalar_one()
-        return int(after - before)
+        return n_new
 
     def candidates_with_formulas(self, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
         """Candidates of any campaign by reduced formula; one without any is absent."""
-        found: dict[str, list[Candidate]] = {}
-        column = schema.candidate.c.formula
         with self._database.reading() as connection:
-            for chunk in chunks(sorted(set(formulas))):
-                query = rows.candidates().add_columns(column).where(column.in_(chunk)).order_by(schema.candidate.c.id)
-                for row in connection.execute(query).mappings():
-                    found.setdefault(row["formula"], []).append(rows.to_candidate(row))
-        return found
+            return read_by_formula(connection, formulas)
 
     def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
         """Candidates of this round without a verification at a level, and the `carry_over` older ones of the
         highest p_stable by their latest prediction, ordered by id."""
-        links, done, predicted = schema.campaign_candidate, schema.verification, schema.prediction
-        open_ = ~exists().where(done.c.candidate_id == links.c.candidate_id, done.c.level == level)
-        fresh = select(links.c.candidate_id).where(*of(links, campaign, round), open_)
-        later = predicted.alias()
-        newer = exists().where(
-            later.c.campaign == campaign,
-            later.c.candidate_id == predicted.c.candidate_id,
-            later.c.round < round,
-            later.c.round > predicted.c.round,
-        )
-        older = (
-            select(predicted.c.candidate_id)
-            .where(predicted.c.campaign == campaign, predicted.c.round < round, ~newer)
-            .where(~exists().where(done.c.candidate_id == predicted.c.candidate_id, done.c.level == level))
-            .where(predicted.c.candidate_id.not_in(fresh))
-            .order_by(predicted.c.p_stable.desc(), predicted.c.candidate_id)
-            .limit(carry_over)
-        )
+        fresh, older = unverified(campaign, round, level)
         with self._database.reading() as connection:
-            ids = [*connection.execute(fresh).scalars(), *connection.execute(older).scalars()]
-            return _candidates(connection, sorted(set(ids)))
+            ids = {*connection.execute(fresh).scalars(), *connection.execute(older.limit(carry_over)).scalars()}
+            return read_candidates(connection, sorted(ids))
 
     # Predictions and selection
 
@@ -222,30 +148,33 @@ class SqlStore:
         query = select(table).where(*of(table, campaign, round)).order_by(table.c.candidate_id)
         with self._database.reading() as connection:
             found = [rows.to_prediction(row) for row in connection.execute(query).mappings()]
-            candidates = _candidates(connection, [p.candidate_id for p in found])
+            candidates = read_candidates(connection, [p.candidate_id for p in found])
         return list(zip(candidates, found, strict=True))
 
     def add_selection(
-        self, campaign: str, round: int, chosen: Sequence[str], control: Sequence[str], figures: Mapping[str, Any]
+        self,
+        campaign: str,
+        round: int,
+        chosen: Sequence[str],
+        control: Sequence[str],
+        figures: Mapping[str, Any],
+        level: str | None = None,
     ) -> None:
-        """Store what is to be verified, best first; what is both chosen and control counts as chosen."""
-        role = dict.fromkeys(control, "control") | dict.fromkeys(chosen, "chosen")
-        ranked = dict.fromkeys([*chosen, *control])
-        found = [
-            {"campaign": campaign, "round": round, "candidate_id": i, "rank": rank, "role": role[i]}
-            for rank, i in enumerate(ranked)
-        ]
-        with self._database.writing() as connection:
-            replace(connection, schema.selection, campaign, round, found)
-            mark(connection, campaign, round, "select", figures)
+        """Store what is to be verified at a level, best first; what is both chosen and control counts as chosen.
 
-    def selected(self, campaign: str, round: int) -> list[tuple[Candidate, str]]:
-        """The selection of a round in rank order, with its role, "chosen" or "control"."""
+        Raises:
+            StoreError: if the campaign selected one of them for that level in another round.
+        """
+        with self._database.writing() as connection:
+            write_selection(connection, campaign, round, chosen, control, figures, level)
+
+    def selected(self, campaign: str, round: int, level: str | None = None) -> list[tuple[Candidate, str]]:
+        """The selection of a round at a level in rank order, with its role, "chosen" or "control"."""
         table = schema.selection
-        query = select(table.c.candidate_id, table.c.role).where(*of(table, campaign, round)).order_by(table.c.rank)
+        query = select(table.c.candidate_id, table.c.role).where(*at(table, campaign, level), table.c.round == round)
         with self._database.reading() as connection:
-            found = connection.execute(query).all()
-            candidates = _candidates(connection, [row.candidate_id for row in found])
+            found = connection.execute(query.order_by(table.c.rank)).all()
+            candidates = read_candidates(connection, [row.candidate_id for row in found])
         return [(c, row.role) for c, row in zip(candidates, found, strict=True)]
 
     # Verifications and verdicts
@@ -264,20 +193,63 @@ class SqlStore:
             insert(connection, schema.crystal, [crystal for _, crystal in found], ignore=True)
             insert(connection, schema.verification, [row for row, _ in found], ignore=True)
 
-    def verifications(self, level: str, campaign: str | None = None) -> list[Verification]:
-        """All verifications at a level, or those that a campaign selected, ordered by candidate id."""
-        table, selected = schema.verification, schema.selection
-        query = rows.verifications().where(table.c.level == level).order_by(table.c.candidate_id)
-        if campaign is not None:
-            mine = select(selected.c.candidate_id).where(selected.c.campaign == campaign)
-            query = query.where(table.c.candidate_id.in_(mine))
+    def verifications(
+        self, level: str, campaign: str | None = None, ids: Iterable[str] | None = None
+    ) -> list[Verification]:
+        """Verifications at a level, of what a campaign selected for it, of some candidates; by candidate id."""
         with self._database.reading() as connection:
-            return [rows.to_verification(row) for row in connection.execute(query).mappings()]
+            return outcomes.read_verifications(connection, level, campaign, ids)
 
-    def add_verdicts(self, campaign: str, round: int, verdicts: Sequence[Verdict], figures: Mapping[str, Any]) -> None:
-        """Store the verdicts that a round issued, new or moved; earlier ones are kept, and no longer stand."""
+    def verified_ids(self, level: str) -> list[str]:
+        """Candidates verified at a level without failure, in order."""
+        with self._database.reading() as connection:
+            return list(connection.execute(outcomes.verified_ids(level)).scalars())
+
+    def verified_batch(self, level: str, ids: Sequence[str] | None = None) -> VerifiedBatch:
+        """What is verified at a level without failure, as arrays: all ordered by id, or those of some ids in their
+        order, without any that has no such verification."""
+        with self._database.reading() as connection:
+            return outcomes.read_batch(connection, level, ids)
+
+    def outcomes(self, campaign: str, round: int, level: str | None = None) -> list[Verification]:
+        """Verifications of a round's selection at a level, failures too, in rank order."""
+        with self._database.reading() as connection:
+            found = connection.execute(outcomes.outcomes(campaign, round, level)).mappings()
+            return [rows.to_verification(row) for row in found]
+
+    def predicted_and_verified(
+        self, campaign: str, before_round: int
+    ) -> list[tuple[Candidate, Prediction, Verification]]:
+        """What earlier rounds selected and verified without failure at the campaign's own level, with the prediction
+        of the round that selected it, by round and rank."""
+        with self._database.reading() as connection:
+            found = connection.execute(outcomes.predicted_and_verified(campaign, before_round))
+            return [outcomes.to_triple(row) for row in found]
+
+    def set_fingerprints(self, fingerprints: Mapping[str, str], level: str) -> None:
+        """Keep the Wyckoff fingerprints of crystals relaxed at a level, by candidate id."""
         with self._database.writing() as connection:
-            write_judged(connection, campaign, round, verdicts, figures)
+            outcomes.write_fingerprints(connection, fingerprints, level)
+
+    def add_verdicts(
+        self,
+        campaign: str,
+        round: int,
+        verdicts: Sequence[Verdict],
+        figures: Mapping[str, Any],
+        level: str | None = None,
+    ) -> None:
+        """Store the verdicts that a round issued at a level, new or moved; earlier ones are kept, and no longer stand.
+
+        Args:
+            figures: of the step; "hull" is the id of the whole hull, "reference_set" that of the competing phases
+                where the level is not the campaign's own.
+
+        Raises:
+            LevelMismatchError: if a verdict is of another level.
+        """
+        with self._database.writing() as connection:
+            write_judged(connection, campaign, round, verdicts, figures, level)
 
     def reissue_verdicts(
         self,
@@ -307,10 +279,10 @@ class SqlStore:
                 insert(connection, schema.verification, [found[0]], ignore=True)
             write_reissued(connection, campaign, verdicts, cause, hull_id, figures, references)
 
-    def verdicts(self, campaign: str, round: int | None = None) -> dict[str, Verdict]:
-        """Verdicts that stand at the end of a round (None = now), by candidate id."""
+    def verdicts(self, campaign: str, round: int | None = None, level: str | None = None) -> dict[str, Verdict]:
+        """Verdicts at a level that stand at the end of a round (None = now), by candidate id."""
         with self._database.reading() as connection:
-            return read_standing(connection, campaign, round)
+            return read_standing(connection, campaign, round, level)
 
     # Models and reports
 
@@ -327,26 +299,16 @@ class SqlStore:
         Raises:
             StoreError: if the campaign has none.
         """
-        table = schema.model
-        query = (
-            select(table)
-            .where(table.c.campaign == campaign, table.c.round < max(round, 1))
-            .where(table.c.promoted | (table.c.round == 0))
-            .order_by(table.c.round.desc())
-            .limit(1)
-        )
         with self._database.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        if row is None:
+            found = read_model(connection, campaign, round)
+        if found is None:
             raise StoreError(f"store {self.name} has no model of campaign {campaign!r}: `gnome-lite run` makes one")
-        return rows.to_model(row)
+        return found
 
     def base_model(self, campaign: str) -> ModelRecord | None:
         """The model added for round 0."""
         with self._database.reading() as connection:
-            query = select(schema.model).where(*of(schema.model, campaign, 0))
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else rows.to_model(row)
+            return read_model(connection, campaign, 0)
 
     def add_report(self, campaign: str, report: RoundReport) -> None:
         """Store the report of a round."""
@@ -363,12 +325,15 @@ class SqlStore:
 
     # Reading for people
 
-    def query(self, query: Query) -> list[StoredCrystal]:
-        """Stored crystals that fit a query, with their latest verdict."""
-        from gnome_lite.store.query import run_query
+    def query(self, query: Query | None = None, /, **filters: Any) -> QueryResult:
+        """Return the stored crystals that fit a query, or its fields given as keywords, with their latest verdict.
 
+        Raises:
+            ConfigError: if a filter is unknown or its value not allowed, or the store has no such campaign or level.
+        """
+        wanted = Query.make(query, **filters)
         with self._database.reading() as connection:
-            return run_query(connection, query)
+            return QueryResult(run_query(connection, wanted))
 
     def show(self, candidate_id: str) -> CrystalHistory:
         """Everything known of one crystal, by its id or a unique beginning of it.
@@ -376,23 +341,10 @@ class SqlStore:
         Raises:
             StoreError: if there is no such id, or more than one.
         """
-        from gnome_lite.store.lineage import read_history
-
         with self._database.reading() as connection:
             return read_history(connection, candidate_id, self.name)
 
     def status(self) -> StoreStatus:
         """Campaigns, their rounds, failures and models."""
-        from gnome_lite.store.status import read_status
-
         with self._database.reading() as connection:
             return read_status(connection, self.name)
-
-
-def _candidates(connection: Connection, ids: Sequence[str]) -> list[Candidate]:
-    """Candidates in the order of their ids."""
-    found: dict[str, Candidate] = {}
-    for chunk in chunks(ids):
-        for row in connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings():
-            found[row["id"]] = rows.to_candidate(row)
-    return [found[i] for i in ids]

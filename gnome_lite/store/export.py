@@ -10,8 +10,9 @@ import csv
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ import numpy as np
 from gnome_lite.core.crystals import Crystal, symbol
 from gnome_lite.core.errors import ConfigError, StoreError
 from gnome_lite.core.formats import extxyz_frame
-from gnome_lite.store.stored import StoredCrystal
-from gnome_lite.store.table import COLUMNS, to_rows
+from gnome_lite.store.query import COLUMNS, StoredCrystal
+from gnome_lite.store.result import relaxed_or_proposed, to_rows
 
 
 def export(crystals: Sequence[StoredCrystal], directory_or_file: str | Path, format: str) -> list[Path]:
@@ -58,7 +59,7 @@ def export(crystals: Sequence[StoredCrystal], directory_or_file: str | Path, for
 
 def to_cif(stored: StoredCrystal) -> str:
     """CIF in P1 (every site listed), named by id, with the verdict in comments."""
-    crystal = _best(stored)
+    crystal = relaxed_or_proposed(stored)
     lengths = np.linalg.norm(crystal.lattice, axis=1)
     unit = crystal.lattice / lengths[:, None]
     cosines = [unit[1] @ unit[2], unit[0] @ unit[2], unit[0] @ unit[1]]
@@ -80,7 +81,7 @@ def to_cif(stored: StoredCrystal) -> str:
 
 def to_poscar(stored: StoredCrystal) -> str:
     """VASP 5 POSCAR with direct coordinates, sites grouped by element."""
-    crystal = _best(stored)
+    crystal = relaxed_or_proposed(stored)
     order = np.argsort(crystal.numbers, kind="stable")
     elements, counts = np.unique(crystal.numbers, return_counts=True)
     lines = ["; ".join((stored.id, *_notes(stored))), "1.0"]
@@ -92,24 +93,27 @@ def to_poscar(stored: StoredCrystal) -> str:
 
 def to_extxyz(crystals: Sequence[StoredCrystal]) -> str:
     """Extended XYZ, one frame a crystal, its facts in the comment line."""
-    return "".join(extxyz_frame(_best(stored), _facts(stored)) for stored in crystals)
+    return "".join(extxyz_frame(relaxed_or_proposed(stored), _facts(stored)) for stored in crystals)
 
 
 def to_csv(crystals: Sequence[StoredCrystal]) -> str:
     """The table of `to_rows`; lists as JSON."""
-    from io import StringIO
+    return csv_of(to_rows(crystals), list(COLUMNS))
 
+
+def csv_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """Rows as CSV under their columns; lists as JSON."""
     text = StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for row in to_rows(crystals):
+    for row in rows:
         writer.writerow({k: json.dumps(v) if isinstance(v, list) else v for k, v in row.items()})
     return text.getvalue()
 
 
 def to_record(stored: StoredCrystal) -> dict[str, Any]:
     """Everything of one crystal as plain JSON; crystals as numbers, frac_coords and lattice (Å)."""
-    record = {name: getattr(stored, name) for name in StoredCrystal.__slots__}
+    record = {"id": stored.id} | {name: getattr(stored, name) for name in StoredCrystal.__slots__}
     return record | {name: _plain_crystal(record[name]) for name in ("crystal", "input_crystal")}
 
 
@@ -148,7 +152,7 @@ def _write_ase_db(crystals: Sequence[StoredCrystal], place: Path) -> Path:
             facts = {k: int(v) if isinstance(v, bool) else v for k, v in _facts(stored).items()}
             # ASE refuses texts that look like numbers as key-value pairs; `data` takes anything.
             pairs = {k: v for k, v in facts.items() if not (isinstance(v, str) and _looks_numeric(v))}
-            database.write(_best(stored).to_ase(), key_value_pairs=pairs, data={"facts": _facts(stored)})
+            database.write(relaxed_or_proposed(stored).to_ase(), key_value_pairs=pairs, data={"facts": _facts(stored)})
     return place
 
 
@@ -174,10 +178,6 @@ def _beside(place: Path, suffix: str) -> Iterator[Path]:
         partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _best(stored: StoredCrystal) -> Crystal:
-    return stored.crystal if stored.crystal is not None else stored.input_crystal
 
 
 def _facts(stored: StoredCrystal) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Everything the store knows of one crystal, with its ancestors."""
+"""The history of one crystal: everything the store knows of it at any level, with its ancestors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.core.records import Candidate, Prediction, Verdict, Verification
@@ -22,12 +22,14 @@ class IssuedPrediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IssuedSelection:
-    """A selection: role is "chosen" or "control", rank 0 the best."""
+    """A selection: role is "chosen" or "control", rank 0 the best; `own` if for the campaign's own level."""
 
     campaign: str
     round: int
     role: str
     rank: int
+    level: str
+    own: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,14 +45,23 @@ class IssuedVerification:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IssuedVerdict:
-    """A verdict, the campaign and round that issued it, and the cause: "judged" by the round's own step, or
-    what made it move later."""
+    """A verdict, and the campaign and round that issued it.
+
+    Attributes:
+        cause: "judged" by the round's own step, or what made it move later.
+        reference_set_id: of the reference phases at its level, "" where not recorded.
+        n_references: how many these are; None where the campaign has gone on with others, or at a higher level.
+        own: it is of the campaign's own level.
+    """
 
     campaign: str
     round: int
     verdict: Verdict
     cause: str
     issued_at: str
+    reference_set_id: str
+    n_references: int | None
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class CrystalHistory:
 
     Attributes:
         campaigns: (campaign, round) of each time it was proposed.
-        predictions, selections, verifications, verdicts: in the order of rounds.
+        predictions, selections, verifications, verdicts: of all levels, in the order of rounds.
         lineage: parent, its parent and so on; the last is a crystal of the reference set.
     """
 
@@ -84,6 +95,12 @@ class CrystalHistory:
     verifications: tuple[IssuedVerification, ...]
     verdicts: tuple[IssuedVerdict, ...]
     lineage: tuple[Ancestor, ...]
+
+    @property
+    def standing(self) -> dict[str, IssuedVerdict]:
+        """The last verdict at each level: at campaigns' own levels first."""
+        last = {v.verdict.level: v for v in self.verdicts}
+        return dict(sorted(last.items(), key=lambda item: not item[1].own))
 
 
 def read_history(connection: Connection, prefix: str, store: str) -> CrystalHistory:
@@ -99,13 +116,22 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
     candidate = rows.to_candidate(row)
     links = select(link.c.campaign, link.c.round).where(link.c.candidate_id == candidate_id)
     predictions = select(predicted).where(predicted.c.candidate_id == candidate_id)
-    selections = select(schema.selection).where(schema.selection.c.candidate_id == candidate_id)
+    selected, verdict, judgement, campaign = schema.selection, schema.verdict, schema.judgement, schema.campaign
+    selections = (
+        select(selected, (campaign.c.level == selected.c.level).label("own"))
+        .join(campaign, campaign.c.name == selected.c.campaign)
+        .where(selected.c.candidate_id == candidate_id)
+    )
     verifications = rows.verifications().where(schema.verification.c.candidate_id == candidate_id)
-    judgement = schema.judgement
+    same = campaign.c.reference_set_id == judgement.c.reference_set_id
     verdicts = (
-        select(schema.verdict, judgement.c.cause, judgement.c.issued_at)
-        .join(judgement, judgement.c.serial == schema.verdict.c.judgement)
-        .where(schema.verdict.c.candidate_id == candidate_id)
+        select(
+            *(verdict, judgement.c.cause, judgement.c.issued_at, judgement.c.reference_set_id),
+            *(case((same, campaign.c.n_references)).label("n"), (campaign.c.level == verdict.c.level).label("own")),
+        )
+        .join(judgement, judgement.c.serial == verdict.c.judgement)
+        .join(campaign, campaign.c.name == verdict.c.campaign)
+        .where(verdict.c.candidate_id == candidate_id)
     )
     return CrystalHistory(
         candidate,
@@ -118,8 +144,8 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
             for r in connection.execute(predictions.order_by(predicted.c.campaign, predicted.c.round)).mappings()
         ),
         tuple(
-            IssuedSelection(r.campaign, r.round, r.role, r.rank)
-            for r in connection.execute(selections.order_by(schema.selection.c.campaign, schema.selection.c.round))
+            IssuedSelection(r.campaign, r.round, r.role, r.rank, r.level, r.own)
+            for r in connection.execute(selections.order_by(selected.c.campaign, selected.c.round))
         ),
         tuple(
             IssuedVerification(
@@ -128,8 +154,17 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
             for r in connection.execute(verifications.order_by(schema.verification.c.level)).mappings()
         ),
         tuple(
-            IssuedVerdict(r["campaign"], r["round"], rows.to_verdict(r), r["cause"], r["issued_at"])
-            for r in connection.execute(verdicts.order_by(schema.verdict.c.serial)).mappings()
+            IssuedVerdict(
+                r["campaign"],
+                r["round"],
+                rows.to_verdict(r),
+                r["cause"],
+                r["issued_at"],
+                r["reference_set_id"],
+                r["n"],
+                r["own"],
+            )
+            for r in connection.execute(verdicts.order_by(verdict.c.serial)).mappings()
         ),
         _lineage(connection, candidate),
     )

@@ -24,17 +24,19 @@ _fork_hook: list[bool] = []
 
 @contextmanager
 def exclusive(database: Database, campaign: str) -> Iterator[None]:
-    """Held until left, or until this process dies.
+    """Held until left, or until this process dies; what lies in memory no other process reaches.
 
     Raises:
         StoreError: naming the process that runs the campaign.
     """
-    if database.path is None:
+    if database.on_server:
         with _advisory(database, campaign):
             yield
-    else:
+    elif database.path is not None:
         with _flock(database.path.with_name(f"{database.path.name}.{campaign}.lock"), campaign):
             yield
+    else:
+        yield
 
 
 @contextmanager

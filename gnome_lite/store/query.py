@@ -1,100 +1,207 @@
-"""Asking the store: a validated `Query`, the records it gives, and the SQL between them.
+"""What can be asked of a store, and what it answers: the one list of both.
 
-Elements are compared as two bit masks a row, so that "has Li and O but no F" is arithmetic on integers; the
-latest verdict is marked where it is written. Crystals are read for hits only.
+A field of `Query` carries its option on the command line, a field of `StoredCrystal` its column in tables, the column
+of the store that it is read from and its name as a sort key. The commands, the keyword filters of Python, the SQL and
+the tables are made from these two classes. Nothing heavy is imported here: `--help` reads this module.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, literal, or_, select
-
-from gnome_lite.chemistry.space_groups import number_of
-from gnome_lite.core.crystals import Crystal, atomic_number, chemical_system, formula_counts, reduced_formula
 from gnome_lite.core.errors import ConfigError
-from gnome_lite.store import schema
-from gnome_lite.store.codec import decode_crystal, element_masks
-from gnome_lite.store.connection import chunks
-from gnome_lite.store.rows import to_products
-from gnome_lite.store.stored import StoredCrystal
-from gnome_lite.store.table import to_dataframe
 
-__all__ = ["SORTS", "Query", "StoredCrystal", "run_query", "to_dataframe"]
+if TYPE_CHECKING:
+    from gnome_lite.core.crystals import Crystal
 
-SORTS = (
-    "e_above_hull", "e_form", "decomposition", "predicted_e_above_hull", "p_stable",
-    "n_sites", "formula", "id", "round",
-)  # fmt: skip
+
+def column(
+    heading: str | None = None, table: str | None = None, name: str | None = None, sort: str | None = None
+) -> dict[str, Any]:
+    """Describe a field of `StoredCrystal`.
+
+    Args:
+        heading: in tables, as in GNoME's release where that has it; None = in none.
+        table: of the store that it is read from; None = worked out.
+        name: of the column there, where it is another than the field's.
+        sort: its name as a sort key; None = hits are not sorted by it.
+    """
+    return {"heading": heading, "table": table, "name": name, "sort": sort}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredCrystal:
+    """One stored crystal with its latest verdict at a level. Without a verdict what rests on one is None.
+
+    Attributes:
+        composition: of the cell, elements in alphabetical order.
+        formula: reduced formula.
+        volume: of the relaxed cell, Å^3; `volume_per_atom` likewise.
+        density: of the relaxed crystal, g/cm^3.
+        level: of theory, of the verdict and of the relaxed crystal.
+        campaign, round: where it was verified, or proposed if it is not verified.
+        predicted_e_form_ev_per_atom: of the last prediction in that campaign, as `spread`, `p_stable` and so on.
+        crystal: relaxed, None without a successful verification.
+        input_crystal: as proposed.
+    """
+
+    composition: str = field(init=False, metadata=column("Composition"))
+    id: str = field(metadata=column("MaterialId", "candidate", sort="id"))
+    formula: str = field(metadata=column("Reduced Formula", "candidate", sort="formula"))
+    elements: tuple[str, ...] = field(init=False, metadata=column("Elements"))
+    n_sites: int = field(metadata=column("NSites", "candidate", sort="n_sites"))
+    volume: float | None = field(init=False, metadata=column("Volume"))
+    density: float | None = field(metadata=column("Density", "verification"))
+    point_group: str | None = field(init=False, metadata=column("Point Group"))
+    space_group: str | None = field(metadata=column("Space Group", "verification"))
+    space_group_number: int | None = field(metadata=column("Space Group Number", "verification"))
+    crystal_system: str | None = field(init=False, metadata=column("Crystal System"))
+    e_form_ev_per_atom: float | None = field(metadata=column("Formation Energy Per Atom", "verdict", sort="e_form"))
+    decomposition_ev_per_atom: float | None = field(
+        metadata=column("Decomposition Energy Per Atom", "verdict", sort="decomposition")
+    )
+    e_above_hull_ev_per_atom: float | None = field(
+        metadata=column("Energy Above Hull Per Atom", "verdict", sort="e_above_hull")
+    )
+    products: tuple[tuple[str, str, float], ...] = field(metadata=column("Products", "verdict"))
+    novel: bool | None = field(metadata=column("Novel", "verdict"))
+    nearest_known: str | None = field(metadata=column("Nearest Known", "verdict"))
+    ordering_suspect: bool | None = field(metadata=column("Ordering Suspect", "verdict"))
+    flags: tuple[str, ...] = field(metadata=column("Flags", "verdict"))
+    prototype: str | None = field(metadata=column("Prototype", "verdict"))
+    new_prototype: bool | None = field(metadata=column("New Prototype", "verdict"))
+    analogue: str | None = field(metadata=column("Nearest Analogue", "verdict"))
+    level: str | None = field(metadata=column("Level", "verdict"))
+    hull_id: str | None = field(metadata=column("Hull Id", "verdict"))
+    campaign: str = field(metadata=column("Campaign"))
+    round: int = field(metadata=column("Round", sort="round"))
+    parent_id: str = field(metadata=column("Parent Id", "candidate"))
+    generator: str = field(metadata=column("Generator", "candidate"))
+    change: str = field(metadata=column("Change", "candidate"))
+    predicted_e_form_ev_per_atom: float | None = field(
+        metadata=column("Predicted Formation Energy Per Atom", "prediction", "e_form_ev_per_atom")
+    )
+    spread_ev_per_atom: float | None = field(metadata=column("Predicted Spread Per Atom", "prediction"))
+    predicted_e_above_hull_ev_per_atom: float | None = field(
+        metadata=column(
+            "Predicted Energy Above Hull Per Atom", "prediction", "e_above_hull_ev_per_atom", "predicted_e_above_hull"
+        )
+    )
+    p_stable: float | None = field(metadata=column("P Stable", "prediction", sort="p_stable"))
+    model_id: str | None = field(metadata=column("Model Id", "prediction"))
+    chemical_system: str = field(metadata=column(table="candidate"))
+    volume_per_atom: float | None = field(metadata=column(table="verification"))
+    crystal: Crystal | None = field(metadata=column())
+    input_crystal: Crystal = field(metadata=column())
+
+    def __post_init__(self) -> None:
+        from gnome_lite.chemistry.space_groups import crystal_system, point_group
+        from gnome_lite.core.crystals import symbol
+
+        counts, number, volume = self.input_crystal.counts, self.space_group_number, self.volume_per_atom
+        atoms = sorted((symbol(z), int(counts[z])) for z in counts.nonzero()[0])
+        for name, value in (
+            ("composition", "".join(f"{element}{n}" for element, n in atoms)),
+            ("elements", tuple(element for element, _ in atoms)),
+            ("volume", None if volume is None else volume * self.n_sites),
+            ("point_group", None if number is None else point_group(number)),
+            ("crystal_system", None if number is None else crystal_system(number)),
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def stable(self) -> bool | None:
+        """Surrogate-stable at its level; None without a verdict."""
+        from gnome_lite.core.records import STABLE_EV_PER_ATOM
+
+        above = self.e_above_hull_ev_per_atom
+        return None if above is None else above <= STABLE_EV_PER_ATOM
+
+
+COLUMNS: dict[str, str] = {f.metadata["heading"]: f.name for f in fields(StoredCrystal) if f.metadata["heading"]}
+"""Headings of tables, and the fields under them; energies in eV/atom, Volume in Å^3, Density in g/cm^3."""
+
+SORTS: dict[str, str] = {f.metadata["sort"]: f.name for f in fields(StoredCrystal) if f.metadata["sort"]}
 """What hits can be sorted by: ascending, p_stable descending; ties by id; crystals without it last."""
 
 
-PREDICTED = {
-    "predicted_e_form_ev_per_atom": "e_form_ev_per_atom",
-    "predicted_e_above_hull_ev_per_atom": "e_above_hull_ev_per_atom",
-    "spread_ev_per_atom": "spread_ev_per_atom",
-    "p_stable": "p_stable",
-    "model_id": "model_id",
-}
-"""Fields of a `StoredCrystal` that come from a prediction, and its columns."""
+def option(kind: type, help: str, *flags: str, metavar: str | None = None) -> dict[str, Any]:
+    """Describe the option of a field of `Query`: `--name-of-the-field` where no flags are given."""
+    return {"kind": kind, "help": help, "flags": flags, "metavar": metavar}
+
+
+Symbols = Sequence[str] | str
+"""Element symbols, as a sequence or as "Li,O"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """Which stored crystals are wanted; the default is every crystal that has a verdict.
 
-    Attributes:
-        elements: all of these are in it.
-        only: nothing but these is in it.
-        exclude: none of these is in it.
-        chemical_system: exactly these elements, e.g. "Li-Fe-O" in any order.
-        formula: this composition, e.g. "LiFePO4" or any multiple of it.
-        e_above_hull_max: eV/atom.
-        space_group: number, or short Hermann-Mauguin symbol, of the relaxed crystal.
-        prototype: anonymous Wyckoff-labelled prototype of the relaxed crystal, e.g. "AB_cF8_225_a_b".
-        campaign: selected by this campaign (with `include_unverified`: proposed in it), with its verdict.
-        round: verified (with `include_unverified`: proposed) in this round.
-        include_unverified: also crystals without a verdict: not chosen yet, or failed.
-        sort: one of SORTS.
+    What each field asks for stands beside it. With `campaign`, hits are what it selected (with `include_unverified`:
+    proposed), with its own verdicts; `level` is that of the verdicts, a campaign's own where it is not given.
 
     Raises:
         ConfigError: naming the field and what is allowed there.
     """
 
-    elements: Sequence[str] = ()
-    only: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    chemical_system: str | None = None
-    formula: str | None = None
-    e_above_hull_max: float | None = None
+    elements: Symbols = field(default=(), metadata=option(str, "Has all of these elements.", metavar="Li,O"))
+    only: Symbols = field(default=(), metadata=option(str, "Has none but these elements.", metavar="Li,Fe,O"))
+    exclude: Symbols = field(default=(), metadata=option(str, "Has none of these elements.", metavar="F"))
+    chemical_system: str | None = field(
+        default=None, metadata=option(str, "Has exactly these elements.", "--chemsys", metavar="Li-Fe-O")
+    )
+    formula: str | None = field(default=None, metadata=option(str, "Has this composition.", metavar="LiFePO4"))
+    e_above_hull_max: float | None = field(
+        default=None,
+        metadata=option(float, "At most this far above the hull, eV/atom.", "--e-hull-max", metavar="EV"),
+    )
+    stable: bool = field(default=False, metadata=option(bool, "On the hull (surrogate-stable).", "--stable"))
+    n_sites: int | str | None = field(
+        default=None, metadata=option(str, "Atoms in the cell.", "--nsites", metavar="1-40")
+    )
     n_sites_min: int | None = None
     n_sites_max: int | None = None
-    space_group: int | str | None = None
-    novel: bool | None = None
-    ordering_suspect: bool | None = None
-    prototype: str | None = None
-    campaign: str | None = None
-    round: int | None = None
-    include_unverified: bool = False
-    sort: str = "e_above_hull"
-    limit: int | None = None
+    space_group: int | str | None = field(
+        default=None, metadata=option(str, "Space group, number or symbol.", "--sg", metavar="225")
+    )
+    prototype: str | None = field(
+        default=None, metadata=option(str, "Wyckoff-labelled prototype.", metavar="AB_cF8_225_a_b")
+    )
+    novel: bool | None = field(
+        default=None, metadata=option(bool, "Not in the reference set / in it.", "--novel/--known")
+    )
+    ordering_suspect: bool | None = field(
+        default=None, metadata=option(bool, "Maybe an ordering of a solid solution / not.", "--suspect/--no-suspect")
+    )
+    level: str | None = field(
+        default=None, metadata=option(str, "At this level of theory, or the one it alone begins.", metavar="NAME")
+    )
+    campaign: str | None = field(default=None, metadata=option(str, "Of this campaign.", metavar="NAME"))
+    round: int | None = field(default=None, metadata=option(int, "Of this round.", metavar="N"))
+    include_unverified: bool = field(
+        default=False, metadata=option(bool, "Also candidates without a verdict.", "--unverified")
+    )
+    sort: str = field(default="e_above_hull", metadata=option(str, f"By one of {', '.join(SORTS)}."))
+    limit: int | None = field(default=None, metadata=option(int, "At most so many."))
 
     def __post_init__(self) -> None:
+        from gnome_lite.chemistry.space_groups import number_of
+
         for name in ("elements", "only", "exclude"):
-            _numbers(getattr(self, name), name)
+            self.numbers(name)
         if self.chemical_system is not None:
-            _system(self.chemical_system)
+            self.reduced_system()
         if self.formula is not None:
-            _reduced(self.formula)
+            self.reduced_formula()
         if self.space_group is not None:
             number_of(self.space_group)
         if self.e_above_hull_max is not None and not math.isfinite(self.e_above_hull_max):
             raise ConfigError(f"e_above_hull_max is {self.e_above_hull_max}: give eV/atom, e.g. 0.05")
-        low, high = self.n_sites_min, self.n_sites_max
+        low, high = self.site_range()
         if (low is not None and low < 1) or (high is not None and high < (low or 1)):
             raise ConfigError(f"no crystal has between {low} and {high} sites: give 1 <= n_sites_min <= n_sites_max")
         if self.sort not in SORTS:
@@ -102,157 +209,59 @@ class Query:
         if self.limit is not None and self.limit < 0:
             raise ConfigError(f"limit is {self.limit}: give 0 or more")
 
+    @classmethod
+    def make(cls, query: Query | None = None, /, **filters: Any) -> Query:
+        """Return the query of keyword filters (None = not given), on top of another query.
 
-def run_query(connection: Connection, query: Query) -> list[StoredCrystal]:
-    """The hits of a query, sorted."""
-    found = connection.execute(_statement(query)).mappings().all()
-    ids = [row["id"] for row in found]
-    crystals, predictions = _crystals(connection, ids), _predictions(connection, ids)
-    nothing = dict.fromkeys(PREDICTED)
-    return [
-        StoredCrystal(
-            **{k: v for k, v in row.items() if k not in ("products", "flags")},
-            flags=tuple(json.loads(row["flags"])) if row["flags"] is not None else (),
-            **predictions.get((row["id"], row["campaign"]), nothing),
-            products=to_products(row["products"]) if row["products"] is not None else (),
-            crystal=crystals[row["id"], row["level"]] if row["level"] is not None else None,
-            input_crystal=crystals[row["id"], schema.PROPOSED],
-        )
-        for row in found
-    ]
+        Raises:
+            ConfigError: if there is no such filter, or its value is not allowed.
+        """
+        known = [f.name for f in fields(cls)]
+        if unknown := [name for name in filters if name not in known]:
+            raise ConfigError(f"there is no filter {', '.join(unknown)}: choose from {', '.join(known)}")
+        return replace(query or cls(), **{name: value for name, value in filters.items() if value is not None})
 
+    def numbers(self, name: str) -> list[int]:
+        """Return the atomic numbers of `elements`, `only` or `exclude`."""
+        given = getattr(self, name)
+        return _numbers(_parts(given, ",") if isinstance(given, str) else given, name)
 
-def _statement(query: Query) -> Select[Any]:
-    """All that stands in the columns of candidate, verdict and verification."""
-    c, v, f, s = schema.candidate, schema.verdict, schema.verification, schema.selection
-    judged = v.c.latest if query.campaign is None else and_(v.c.latest_of_campaign, v.c.campaign == query.campaign)
-    source = c.join(v, and_(v.c.candidate_id == c.c.id, judged), isouter=query.include_unverified)
-    source = source.outerjoin(f, and_(f.c.candidate_id == v.c.candidate_id, f.c.level == v.c.level))
-    campaign: ColumnElement[Any] = func.coalesce(f.c.campaign, c.c.campaign)
-    round: ColumnElement[Any] = func.coalesce(f.c.round, c.c.round)
-    if query.campaign is not None:
-        # A campaign may have selected what another one had verified: then its own round counts.
-        link = schema.campaign_candidate
-        campaign = literal(query.campaign)
-        source = source.outerjoin(s, and_(s.c.candidate_id == c.c.id, s.c.campaign == campaign))
-        proposed = select(func.min(link.c.round)).where(link.c.campaign == campaign, link.c.candidate_id == c.c.id)
-        round = func.coalesce(s.c.round, proposed.scalar_subquery()) if query.include_unverified else s.c.round
-    # Where every row has a verdict, its columns alone give the order, straight from their index.
-    key = c.c.id if query.include_unverified else v.c.candidate_id
-    order: Mapping[str, ColumnElement[Any]] = {
-        "e_above_hull": v.c.e_above_hull_ev_per_atom,
-        "e_form": v.c.e_form_ev_per_atom,
-        "decomposition": v.c.decomposition_ev_per_atom,
-        "n_sites": c.c.n_sites,
-        "formula": c.c.formula,
-        "id": key,
-        "round": round,
-    }
-    if query.sort in order:
-        by = order[query.sort]
-        source_order = [by.is_(None), by, key] if query.include_unverified else [by, key]
-    else:
-        p, later = schema.prediction, schema.prediction.alias()
-        newest = select(func.max(later.c.round)).where(later.c.candidate_id == c.c.id, later.c.campaign == campaign)
-        last = and_(p.c.candidate_id == c.c.id, p.c.campaign == campaign, p.c.round == newest.scalar_subquery())
-        source = source.outerjoin(p, last)
-        by = -p.c.p_stable if query.sort == "p_stable" else p.c.e_above_hull_ev_per_atom
-        source_order = [by.is_(None), by, key]
-    statement = (
-        select(
-            *(c.c[k] for k in ("id", "formula", "chemical_system", "n_sites", "parent_id", "generator", "change")),
-            *(v.c[k] for k in ("e_form_ev_per_atom", "e_above_hull_ev_per_atom", "decomposition_ev_per_atom")),
-            *(v.c[k] for k in ("products", "novel", "nearest_known", "ordering_suspect", "level", "hull_id")),
-            *(v.c[k] for k in ("flags", "analogue", "prototype", "new_prototype")),
-            *(f.c[k] for k in ("space_group_number", "space_group", "volume_per_atom", "density")),
-            campaign.label("campaign"),
-            round.label("round"),
-        )
-        .select_from(source)
-        .where(*_conditions(query))
-        .order_by(*source_order)
-        .limit(query.limit)
-    )
-    return statement if query.round is None else statement.where(round == query.round)
+    def reduced_system(self) -> str:
+        """Return the chemical system as the store writes it."""
+        from gnome_lite.core.crystals import chemical_system
+
+        if not (self.chemical_system or "").strip("- "):
+            raise ConfigError("the chemical system of --chemsys is empty: write e.g. Li-Fe-O")
+        return chemical_system(_numbers(_parts(self.chemical_system or "", "-"), "chemical_system"))
+
+    def reduced_formula(self) -> str:
+        """Return the formula as the store writes it."""
+        from gnome_lite.core.crystals import formula_counts, reduced_formula
+
+        try:
+            return reduced_formula(formula_counts(self.formula or ""))
+        except ValueError as error:
+            raise ConfigError(f"{self.formula!r} is not a formula ({error}): write e.g. LiFePO4") from error
+
+    def site_range(self) -> tuple[int | None, int | None]:
+        """Return the fewest and most atoms in the cell, from n_sites ("1-40", "-40", "8-" or 8) or its limits."""
+        if self.n_sites is None:
+            return self.n_sites_min, self.n_sites_max
+        low, dash, high = str(self.n_sites).strip().partition("-")
+        if not all(part.isdecimal() for part in (low, high) if part) or not (low or high):
+            raise ConfigError(f"n_sites {self.n_sites!r} is not a range: write e.g. 1-40, 8- or 8")
+        first = int(low) if low else None
+        return first, (int(high) if high else None) if dash else first
 
 
-def _conditions(query: Query) -> Iterable[ColumnElement[bool]]:
-    c, v, f = schema.candidate, schema.verdict, schema.verification
-    if query.elements:
-        for column, mask in _masked(query.elements):
-            yield column.bitwise_and(mask) == mask
-    if query.only:
-        for column, mask in _masked(query.only):
-            yield column.bitwise_and(mask) == column
-    if query.exclude:
-        for column, mask in _masked(query.exclude):
-            yield column.bitwise_and(mask) == 0
-    if query.chemical_system is not None:
-        yield c.c.chemical_system == _system(query.chemical_system)
-    if query.formula is not None:
-        yield c.c.formula == _reduced(query.formula)
-    if query.e_above_hull_max is not None:
-        # Crystals without a verdict have no distance to compare; asked for, they stay.
-        within = v.c.e_above_hull_ev_per_atom <= query.e_above_hull_max
-        yield or_(within, v.c.serial.is_(None)) if query.include_unverified else within
-    if query.n_sites_min is not None:
-        yield c.c.n_sites >= query.n_sites_min
-    if query.n_sites_max is not None:
-        yield c.c.n_sites <= query.n_sites_max
-    if query.space_group is not None:
-        yield f.c.space_group_number == number_of(query.space_group)
-    if query.novel is not None:
-        yield v.c.novel.is_(query.novel)
-    if query.ordering_suspect is not None:
-        yield v.c.ordering_suspect.is_(query.ordering_suspect)
-    if query.prototype is not None:
-        yield v.c.prototype == query.prototype
-    if query.campaign is not None and query.include_unverified:
-        link = schema.campaign_candidate
-        yield exists().where(link.c.candidate_id == c.c.id, link.c.campaign == query.campaign)
-
-
-def _masked(elements: Sequence[str]) -> list[tuple[ColumnElement[int], int]]:
-    low, high = element_masks(_numbers(elements, "elements"))
-    return [(schema.candidate.c.elements_low, low), (schema.candidate.c.elements_high, high)]
-
-
-def _predictions(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """The last prediction of each candidate in each campaign, by (id, campaign), under the names of PREDICTED."""
-    table = schema.prediction
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for chunk in chunks(ids):
-        query = select(table).where(table.c.candidate_id.in_(chunk)).order_by(table.c.round)
-        for row in connection.execute(query).mappings():
-            found[row["candidate_id"], row["campaign"]] = {name: row[column] for name, column in PREDICTED.items()}
-    return found
-
-
-def _crystals(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], Crystal]:
-    """Crystals by candidate id and level."""
-    table = schema.crystal
-    found: dict[tuple[str, str], Crystal] = {}
-    for chunk in chunks(ids):
-        for row in connection.execute(select(table).where(table.c.candidate_id.in_(chunk))):
-            found[row.candidate_id, row.level] = decode_crystal(row.content)
-    return found
+def _parts(text: str, separator: str) -> list[str]:
+    return [part.strip() for part in text.split(separator) if part.strip() or separator == "-"]
 
 
 def _numbers(elements: Sequence[str], name: str) -> list[int]:
-    if isinstance(elements, str):
-        raise ConfigError(f"{name} is {elements!r}: give a sequence of symbols such as ('Li', 'O')")
+    from gnome_lite.core.crystals import atomic_number
+
     try:
         return [atomic_number(e) for e in elements]
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
-
-
-def _system(text: str) -> str:
-    return chemical_system(_numbers([part.strip() for part in text.split("-")], "chemical_system"))
-
-
-def _reduced(formula: str) -> str:
-    try:
-        return reduced_formula(formula_counts(formula))
-    except ValueError as error:
-        raise ConfigError(f"{formula!r} is not a formula ({error}): write e.g. LiFePO4") from error

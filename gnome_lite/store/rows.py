@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, RowMapping, Select, select
+from sqlalchemy import RowMapping, Select, select
 
 from gnome_lite.core.crystals import Crystal, symbol
 from gnome_lite.core.records import (
@@ -23,6 +23,9 @@ from gnome_lite.core.records import (
 from gnome_lite.store import schema
 from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, finite_or_none, number_or_nan, to_json
 from gnome_lite.store.relaxed_symmetry import space_group_of
+
+Named = Mapping[str, Any] | RowMapping
+"""A row by the names of its columns."""
 
 AMU_PER_ANG3_IN_G_PER_CM3 = 1.66053906660
 
@@ -47,7 +50,7 @@ def candidates() -> Select[Any]:
     return select(*CANDIDATE_COLUMNS).select_from(joined)
 
 
-def to_candidate(row: RowMapping) -> Candidate:
+def to_candidate(row: Named) -> Candidate:
     return Candidate(
         row["id"],
         decode_crystal(row["content"]),
@@ -87,7 +90,7 @@ PREDICTION_FIELDS = (
 )  # fmt: skip
 
 
-def to_prediction(row: RowMapping) -> Prediction:
+def to_prediction(row: Named) -> Prediction:
     return Prediction(*(row[name] for name in PREDICTION_FIELDS))
 
 
@@ -95,14 +98,14 @@ def from_prediction(prediction: Prediction) -> dict[str, Any]:
     return {name: getattr(prediction, name) for name in PREDICTION_FIELDS}
 
 
-def verifications(*extra: ColumnElement[Any]) -> Select[Any]:
+def verifications() -> Select[Any]:
     """Every verification with its relaxed crystal."""
     table, crystal = schema.verification, schema.crystal
     same = (crystal.c.candidate_id == table.c.candidate_id) & (crystal.c.level == table.c.level)
-    return select(table, crystal.c.content, *extra).select_from(table.join(crystal, same))
+    return select(table, crystal.c.content).select_from(table.join(crystal, same))
 
 
-def to_verification(row: RowMapping) -> Verification:
+def to_verification(row: Named) -> Verification:
     return Verification(
         row["candidate_id"],
         decode_crystal(row["content"]),
@@ -114,6 +117,7 @@ def to_verification(row: RowMapping) -> Verification:
         row["seconds"],
         Failure(row["failure"]) if row["failure"] is not None else None,
         row["detail"],
+        row["fingerprint"],
     )
 
 
@@ -142,6 +146,7 @@ def from_verification(campaign: str, round: int, v: Verification) -> tuple[dict[
         "seconds": float(v.seconds),
         "failure": None if failure is None else str(failure),
         "detail": detail,
+        "fingerprint": v.fingerprint,
         **(_shape(v.crystal) if failure is None else dict.fromkeys(SHAPE_COLUMNS)),
     }
     crystal = {"candidate_id": v.candidate_id, "level": v.level, "content": encode_crystal(v.crystal)}
@@ -161,7 +166,7 @@ def _shape(crystal: Crystal) -> dict[str, Any]:
     return dict(zip(SHAPE_COLUMNS, (crystal.volume / len(crystal), float(density), number, name), strict=True))
 
 
-def to_verdict(row: RowMapping) -> Verdict:
+def to_verdict(row: Named) -> Verdict:
     return Verdict(
         row["candidate_id"],
         row["e_form_ev_per_atom"],
@@ -177,20 +182,19 @@ def to_verdict(row: RowMapping) -> Verdict:
     )
 
 
-def from_verdict(campaign: str, round: int, verdict: Verdict) -> dict[str, Any]:
+def from_verdict(verdict: Verdict) -> dict[str, Any]:
     row = {name: getattr(verdict, name) for name in Verdict.__slots__ if name != "credibility"}
-    row |= {"campaign": campaign, "round": round, "products": to_json(verdict.products), "novel": bool(verdict.novel)}
+    row |= {"products": to_json(verdict.products), "novel": bool(verdict.novel)}
     seen = verdict.credibility
     row |= {"ordering_suspect": bool(seen.ordering_suspect), "flags": to_json(seen.flags), "analogue": seen.analogue}
-    row |= {"new_prototype": bool(seen.new_prototype)}
-    return row | {"latest": True, "latest_of_campaign": True}
+    return row | {"new_prototype": bool(seen.new_prototype)}
 
 
 def to_products(text: str) -> tuple[tuple[str, str, float], ...]:
     return tuple((entry_id, formula, fraction) for entry_id, formula, fraction in json.loads(text))
 
 
-def to_model(row: RowMapping) -> ModelRecord:
+def to_model(row: Named) -> ModelRecord:
     return ModelRecord(
         row["id"],
         row["path"],

@@ -1,4 +1,4 @@
-"""Tables of the store, version 3.
+"""Tables of the store at the present version; `alembic/versions` holds the way from older ones.
 
 Every number that must exist is NOT NULL and bounded by a CHECK: NaN becomes NULL in SQLite and compares as the
 greatest number in PostgreSQL, so neither can pass for an energy. Crystals lie in a table of their own, which
@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -43,7 +43,16 @@ def _within(column: str, low: float, high: float) -> CheckConstraint:
     return CheckConstraint(f"{column} IS NULL OR ({column} >= {low!r} AND {column} <= {high!r})")
 
 
+def _last(flag: str, *of: str) -> Index:
+    """Verdicts that stand, by distance above the hull, with all that queries sort by: no row need be looked up."""
+    energies = ("e_form_ev_per_atom", "decomposition_ev_per_atom")
+    columns = (*of, "e_above_hull_ev_per_atom", "candidate_id", *energies, flag)
+    return Index(f"ix_verdict_{flag}", *columns, sqlite_where=text(f"{flag} = 1"), postgresql_where=text(flag))
+
+
 meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+alembic_version = Table("alembic_version", metadata, Column("version_num", String(32), primary_key=True))
 
 campaign = Table(
     "campaign",
@@ -61,7 +70,7 @@ stage = Table(
     metadata,
     Column("campaign", ForeignKey("campaign.name"), primary_key=True),
     Column("round", Integer, primary_key=True),
-    Column("name", String(32), primary_key=True),
+    Column("name", Text, primary_key=True),
     Column("figures", Text, nullable=False),
     Column("finished_at", Text, nullable=False),
 )
@@ -85,7 +94,8 @@ candidate = Table(
     Column("round", Integer, nullable=False),
     Index("ix_candidate_fingerprint", "fingerprint"),
     Index("ix_candidate_chemical_system", "chemical_system"),
-    Index("ix_candidate_formula", "formula"),
+    Index("ix_candidate_formula", "formula", "id"),
+    Index("ix_candidate_n_sites", "n_sites", "id"),
     _within("probability", 0.0, 1.0),
 )
 
@@ -103,7 +113,7 @@ campaign_candidate = Table(
     Column("campaign", ForeignKey("campaign.name"), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
-    Index("ix_campaign_candidate_candidate", "candidate_id"),
+    Index("ix_campaign_candidate_candidate", "candidate_id", "campaign", "round"),
 )
 
 prediction = Table(
@@ -118,7 +128,9 @@ prediction = Table(
     Column("p_stable", Float, nullable=False),
     Column("model_id", Text, nullable=False),
     Column("expected_improvement_ev_per_atom", Float),
-    Index("ix_prediction_candidate", "candidate_id"),
+    Index("ix_prediction_candidate", "candidate_id", "campaign", "round"),
+    Index("ix_prediction_p_stable", "p_stable", "candidate_id"),
+    Index("ix_prediction_e_above_hull", "e_above_hull_ev_per_atom", "candidate_id"),
     _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
     _within("spread_ev_per_atom", -1e-6, ENERGY_LIMIT_EV),
     _within("e_above_hull_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
@@ -129,12 +141,13 @@ selection = Table(
     "selection",
     metadata,
     Column("campaign", ForeignKey("campaign.name"), primary_key=True),
+    Column("level", String(128), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
     Column("rank", Integer, nullable=False),
     Column("role", String(16), CheckConstraint("role IN ('chosen', 'control')"), nullable=False),
-    # What a campaign has selected once is verified and never selected again.
-    Index("uq_selection", "campaign", "candidate_id", unique=True),
+    # What a campaign has selected once at a level is verified there and never selected again.
+    Index("uq_selection", "candidate_id", "campaign", "level", unique=True),
 )
 
 verification = Table(
@@ -155,8 +168,11 @@ verification = Table(
     Column("density", Float),
     Column("space_group_number", Integer),
     Column("space_group", Text),
+    Column("fingerprint", Text, nullable=False, server_default=text("''")),
     ForeignKeyConstraint(["candidate_id", "level"], ["crystal.candidate_id", "crystal.level"]),
-    Index("ix_verification_campaign", "campaign", "round", "failure"),
+    Index("ix_verification_campaign", "campaign", "level", "round", "failure"),
+    Index("ix_verification_level", "level", "candidate_id", "failure"),
+    Index("ix_verification_round", "round", "candidate_id", "level"),
     Index("ix_verification_space_group", "space_group_number"),
     CheckConstraint(
         "failure IS NOT NULL OR (energy_ev IS NOT NULL AND max_force_ev_per_ang IS NOT NULL"
@@ -179,7 +195,8 @@ judgement = Table(
     Column("reference_set_id", Text, nullable=False),
     Column("figures", Text, nullable=False),
     Column("issued_at", Text, nullable=False),
-    Index("ix_judgement_campaign", "campaign", "round"),
+    Column("level", String(128), nullable=False, server_default=text("''")),
+    Index("ix_judgement_campaign", "campaign", "level", "round"),
 )
 
 verdict = Table(
@@ -203,30 +220,20 @@ verdict = Table(
     Column("analogue", Text),
     Column("prototype", Text, nullable=False, server_default=text("''")),
     Column("new_prototype", Boolean, nullable=False, server_default=text("false")),
-    # The last one of its campaign, and the last one of all: kept up to date so that queries need not search.
+    # Kept up to date so that queries need not search: the last verdict of its campaign at its level, the last of all
+    # that campaigns issued at their own levels, and the last one at its level.
     Column("latest_of_campaign", Boolean, nullable=False),
     Column("latest", Boolean, nullable=False),
     Column("judgement", _Serial, ForeignKey("judgement.serial")),
+    Column("latest_at_level", Boolean, nullable=False, server_default=text("false")),
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
     Index("uq_verdict", "judgement", "candidate_id", unique=True),
-    Index("ix_verdict_campaign", "campaign", "round"),
-    Index("ix_verdict_candidate", "candidate_id"),
+    Index("ix_verdict_campaign", "campaign", "level", "round"),
+    Index("ix_verdict_candidate", "candidate_id", "level", "campaign"),
     Index("ix_verdict_prototype", "prototype"),
-    Index(
-        "ix_verdict_latest",
-        "e_above_hull_ev_per_atom",
-        "candidate_id",
-        sqlite_where=text("latest = 1"),
-        postgresql_where=text("latest"),
-    ),
-    Index(
-        "ix_verdict_latest_of_campaign",
-        "campaign",
-        "e_above_hull_ev_per_atom",
-        "candidate_id",
-        sqlite_where=text("latest_of_campaign = 1"),
-        postgresql_where=text("latest_of_campaign"),
-    ),
+    _last("latest"),
+    _last("latest_at_level", "level"),
+    _last("latest_of_campaign", "campaign", "level"),
     _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
     _within("e_above_hull_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
     _within("decomposition_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),

@@ -1,4 +1,4 @@
-"""Whether a campaign may go on: with the settings it began with, but for what cannot change its findings."""
+"""Check that a campaign goes on with the settings it began with, but for those that cannot change what it finds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.old_settings import GONE, with_current_names
 
 _FREE_SETTINGS = (
-    "rounds", "predict.processes", "verify.processes", "stop.patience", "stop.hit_rate", "stop.fresh",
+    "rounds", "predict.processes", "verify.processes", "stop.patience", "stop.hit_rate", "stop.min_new_fraction",
 )  # fmt: skip
 """Settings that may change between two runs of a campaign: they cannot change what a round finds."""
 
@@ -18,9 +19,9 @@ _FREE_SETTINGS = (
 def require_same(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuse other settings than a campaign began with, by the first key that differs."""
     # A setting that an older gnome_lite did not know had its default.
-    before = _flat(CampaignConfig().model_dump(mode="json")) | _flat(stored)
+    before = _flat(CampaignConfig().model_dump(mode="json")) | _flat(with_current_names(stored)[0])
     after = _flat(wanted)
-    for key in after:
+    for key in (*after, *GONE):
         if key not in _FREE_SETTINGS and before.get(key) != after.get(key):
             raise ConfigError(
                 f"campaign {name!r} began with {key} = {json.dumps(before.get(key))}, not "

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select
 
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord
 from gnome_lite.store import rows, schema
@@ -36,10 +36,30 @@ class RoundStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelStatus:
+    """What a campaign has done at a level above its own.
+
+    Attributes:
+        selected, verified, failed: in all rounds.
+        judged, stable: of the verdicts that stand.
+        figures: of the last time it issued verdicts there.
+    """
+
+    level: str
+    selected: int
+    verified: int
+    failed: int
+    judged: int
+    stable: int
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignStatus:
     """One campaign.
 
     Attributes:
+        levels: those above its own.
         failures: its failed verifications, by cause, most frequent first.
         models: (round, model) with round 0 the base.
     """
@@ -53,6 +73,7 @@ class CampaignStatus:
     rounds: tuple[RoundStatus, ...]
     failures: Mapping[str, int]
     models: tuple[tuple[int, ModelRecord], ...]
+    levels: tuple[LevelStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +107,7 @@ def read_status(connection: Connection, name: str) -> StoreStatus:
                 _rounds(connection, c["name"], c["level"]),
                 _failures(connection, c["name"]),
                 _models(connection, c["name"]),
+                _levels(connection, c["name"], c["level"]),
             )
             for c in campaigns
         ),
@@ -104,10 +126,10 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
         .group_by(verification.c.round)
     )
     verified = {round: (n, failed) for round, n, failed in outcomes}
-    judged = _standing(connection, campaign, [*steps])
+    judged = _standing(connection, campaign, level, [*steps])
     candidates = _per_round(connection, schema.campaign_candidate, campaign)
     predicted = _per_round(connection, schema.prediction, campaign)
-    selected = _per_round(connection, schema.selection, campaign)
+    selected = _per_round(connection, schema.selection, campaign, schema.selection.c.level == level)
     return tuple(
         RoundStatus(
             round,
@@ -122,10 +144,41 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
     )
 
 
-def _standing(connection: Connection, campaign: str, rounds: Iterable[int]) -> dict[int, tuple[int, int, int]]:
+def _levels(connection: Connection, campaign: str, own: str) -> tuple[LevelStatus, ...]:
+    """Levels that a campaign selected or judged crystals at, but its own, by name."""
+    s, f, v, j = schema.selection.c, schema.verification.c, schema.verdict.c, schema.judgement.c
+    used = (
+        select(s.level)
+        .where(s.campaign == campaign, s.level != own)
+        .union(select(j.level).where(j.campaign == campaign, j.level != own))
+    )
+    stable = v.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
+    found = []
+    for level in sorted(connection.execute(used).scalars()):
+        outcomes = (
+            select(func.count(), func.count(f.level), func.count(f.failure))
+            .select_from(schema.selection)
+            .outerjoin(schema.verification, and_(f.candidate_id == s.candidate_id, f.level == s.level))
+            .where(s.campaign == campaign, s.level == level)
+        )
+        judged = select(func.count(), func.count(case((stable, 1)))).where(
+            v.campaign == campaign, v.level == level, v.latest_of_campaign
+        )
+        last = select(j.figures).where(j.campaign == campaign, j.level == level).order_by(j.serial.desc()).limit(1)
+        selected, verified, failed = connection.execute(outcomes).one()
+        n_judged, n_stable = connection.execute(judged).one()
+        figures = json.loads(connection.execute(last).scalar() or "{}")
+        found.append(LevelStatus(level, selected, verified, failed, n_judged, n_stable, figures))
+    return tuple(found)
+
+
+def _standing(
+    connection: Connection, campaign: str, level: str, rounds: Iterable[int]
+) -> dict[int, tuple[int, int, int]]:
     """Verdicts that stood at the end of each round: all, those on the hull, and the novel ones of these."""
     v = schema.verdict
-    query = select(v.c.round, v.c.candidate_id, v.c.e_above_hull_ev_per_atom, v.c.novel).where(v.c.campaign == campaign)
+    query = select(v.c.round, v.c.candidate_id, v.c.e_above_hull_ev_per_atom, v.c.novel)
+    query = query.where(v.c.campaign == campaign, v.c.level == level)
     last: dict[str, tuple[bool, bool]] = {}
     found: dict[int, tuple[int, int, int]] = {}
     issued = iter(connection.execute(query.order_by(v.c.round, v.c.serial)).all())
@@ -140,8 +193,9 @@ def _standing(connection: Connection, campaign: str, rounds: Iterable[int]) -> d
     return found
 
 
-def _per_round(connection: Connection, table: Table, campaign: str) -> dict[int, int]:
-    query = select(table.c.round, func.count().label("n")).where(table.c.campaign == campaign).group_by(table.c.round)
+def _per_round(connection: Connection, table: Table, campaign: str, *of: ColumnElement[bool]) -> dict[int, int]:
+    query = select(table.c.round, func.count().label("n")).where(table.c.campaign == campaign, *of)
+    query = query.group_by(table.c.round)
     return {row.round: row.n for row in connection.execute(query)}
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, delete
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy.dialects import sqlite
 
+from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
 from gnome_lite.store.codec import to_json
 
@@ -18,12 +19,36 @@ def of(table: Table, campaign: str, round: int) -> tuple[Any, Any]:
     return table.c.campaign == campaign, table.c.round == round
 
 
+def at(table: Table, campaign: str, level: str | None) -> tuple[Any, Any]:
+    """The conditions of one campaign and a level, None = the campaign's own."""
+    own = select(schema.campaign.c.level).where(schema.campaign.c.name == campaign).scalar_subquery()
+    return table.c.campaign == campaign, table.c.level == (own if level is None else level)
+
+
+def own_level(connection: Connection, campaign: str) -> str:
+    """Return the level that a campaign verifies at.
+
+    Raises:
+        StoreError: if there is no such campaign.
+    """
+    table = schema.campaign
+    level = connection.execute(select(table.c.level).where(table.c.name == campaign)).scalar_one_or_none()
+    if level is None:
+        raise StoreError(f"the store has no campaign {campaign!r}: `gnome-lite status` lists its campaigns")
+    return str(level)
+
+
 def insert(connection: Connection, table: Table, found: Sequence[Mapping[str, Any]], ignore: bool = False) -> None:
     """Insert rows; with `ignore` those whose key exists are left as they are."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    if found:
-        statement = dialect.insert(table)
-        connection.execute(statement.on_conflict_do_nothing() if ignore else statement, [dict(row) for row in found])
+    if not found:
+        return
+    if connection.dialect.name == "sqlite":
+        statement: Any = sqlite.insert(table)
+    else:
+        from sqlalchemy.dialects import postgresql  # a fifth of a command's start
+
+        statement = postgresql.insert(table)
+    connection.execute(statement.on_conflict_do_nothing() if ignore else statement, [dict(row) for row in found])
 
 
 def replace(
@@ -34,10 +59,30 @@ def replace(
     insert(connection, table, found)
 
 
+def write_selection(
+    connection: Connection,
+    campaign: str,
+    round: int,
+    chosen: Sequence[str],
+    control: Sequence[str],
+    figures: Mapping[str, Any],
+    level: str | None,
+) -> None:
+    """The selection of a round at a level becomes this, best first."""
+    table, own = schema.selection, own_level(connection, campaign)
+    level = own if level is None else level
+    role = dict.fromkeys(control, "control") | dict.fromkeys(chosen, "chosen")
+    row = {"campaign": campaign, "level": level, "round": round}
+    connection.execute(delete(table).where(*at(table, campaign, level), table.c.round == round))
+    ranked = enumerate(dict.fromkeys([*chosen, *control]))
+    insert(connection, table, [row | {"candidate_id": i, "rank": rank, "role": role[i]} for rank, i in ranked])
+    mark(connection, campaign, round, "acquire" if level == own else f"acquire {level}", figures)
+
+
 def mark(connection: Connection, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None:
-    """A step is done, with these figures."""
+    """Mark a step as done, with these figures."""
     table = schema.stage
-    connection.execute(delete(table).where(and_(*of(table, campaign, round), table.c.name == stage)))
+    connection.execute(delete(table).where(*of(table, campaign, round), table.c.name == stage))
     row = {"campaign": campaign, "round": round, "name": stage, "figures": to_json(figures), "finished_at": now()}
     insert(connection, table, [row])
 

@@ -1,4 +1,4 @@
-"""Calculators by name, and the level of theory that each stands for. Packages load only when one is made."""
+"""Calculators by name, and the level of theory of each. Packages are imported only when one is made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Kwargs = Mapping[str, str | int | float | bool]
 
 DEBIAN_PYTHON = "/usr/bin/python3"
-"""Where Debian's packages, GPAW among them, are found."""
+"""Interpreter of Debian's packages, GPAW among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,9 @@ class Named:
 
     Attributes:
         level: level of theory of its energies; "" where its package must be asked (version, checkpoint).
+        make: factory of the calculator.
         max_z: highest atomic number it knows.
-        neutral: keyword arguments that change where it runs, not what it gives.
+        neutral: keyword arguments that change where it runs, not its energies.
     """
 
     level: str
@@ -48,16 +49,19 @@ def _chgnet(version: str, checkpoint: str = "", **kwargs: str) -> Calculator:
     return CHGNetCalculator(checkpoint or version, **kwargs)
 
 
-def _emt(**kwargs: bool) -> Calculator:
-    from ase.calculators.emt import EMT
-
-    return EMT(**kwargs)
-
-
-def _lj(**kwargs: float) -> Calculator:
-    from ase.calculators.lj import LennardJones
-
-    return LennardJones(**kwargs)
+def _imported(name: str, /, **kwargs: str | int | float | bool) -> Calculator:
+    """Call the factory "module:factory"."""
+    module, factory = _split(name)
+    try:
+        make = getattr(importlib.import_module(module), factory)
+    except (ImportError, AttributeError) as error:
+        raise CalculatorError(
+            f"calculator {name!r}: {error}; install the package or put the module on PYTHONPATH"
+        ) from error
+    if not callable(make):
+        raise CalculatorError(f"calculator {name!r} is a {type(make).__name__}, not a callable that makes one")
+    calculator: Calculator = make(**kwargs)
+    return calculator
 
 
 def _external(factory: str, python: str = "", **kwargs: str | int | float | bool) -> Calculator:
@@ -71,8 +75,8 @@ _DEVICE, _ELSEWHERE = frozenset({"device"}), frozenset({"device", "python"})
 CALCULATORS: Mapping[str, Named] = {
     "chgnet": Named("chgnet-0.3.0", partial(_chgnet, "0.3.0"), max_z=94, neutral=_DEVICE),
     "chgnet-r2scan": Named("chgnet-r2scan-8eba3db0", partial(_chgnet, "r2scan"), max_z=94, neutral=_DEVICE),
-    "emt": Named("emt", _emt, max_z=79),
-    "lj": Named("lj", _lj),
+    "emt": Named("emt", partial(_imported, "ase.calculators.emt:EMT"), max_z=79),
+    "lj": Named("lj", partial(_imported, "ase.calculators.lj:LennardJones")),
     "gpaw": Named("", partial(_external, "gpaw"), max_z=86, neutral=_ELSEWHERE),
     "mace": Named("", partial(_external, "mace"), max_z=94, neutral=_ELSEWHERE),
     "orb": Named("", partial(_external, "orb"), neutral=_ELSEWHERE),
@@ -85,7 +89,7 @@ fixed formulas and have neither.)"""
 
 
 def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
-    """An ASE calculator with energy, forces and stress.
+    """Return an ASE calculator with energy, forces and stress.
 
     Args:
         name: a key of `CALCULATORS`, or "module:factory" of any callable that returns one.
@@ -95,7 +99,10 @@ def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
         CalculatorError: if it is unknown, cannot be built, or gives no stress.
     """
     given = dict(kwargs or {})
-    make = partial(_external, name) if "python" in given and name not in CALCULATORS else _factory(name)
+    if name in CALCULATORS:
+        make = CALCULATORS[name].make
+    else:
+        make = partial(_external if "python" in given else _imported, name)
     try:
         calculator = make(**given)
     except CalculatorError:
@@ -113,7 +120,7 @@ def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
 
 
 def level_of(name: str, kwargs: Kwargs | None = None) -> str:
-    """Level of theory of a calculator: name, version, checkpoint.
+    """Return the level of theory of a calculator: name, version, checkpoint.
 
     A hash of the keyword arguments is part of it, for they may change the energies; a file among them counts by its
     content. Only a package that has to be asked (GPAW, MACE ...) is loaded for it, in a process of its own.
@@ -146,19 +153,19 @@ def level_of(name: str, kwargs: Kwargs | None = None) -> str:
 
 
 def max_z(name: str) -> int:
-    """Highest atomic number that a calculator knows, as far as can be said before asking it."""
+    """Return the highest atomic number that a calculator knows, as far as can be said before asking it."""
     return CALCULATORS[name].max_z if name in CALCULATORS else MAX_Z
 
 
 def home_of(package: str) -> str:
-    """The interpreter that a package is looked for in: this one; Debian's for GPAW where this one has none."""
+    """Return the interpreter that has a package: this one; Debian's for GPAW where this one has none."""
     if package == "gpaw" and find_spec("gpaw") is None and Path(DEBIAN_PYTHON).exists():
         return DEBIAN_PYTHON
     return sys.executable
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether it says that memory ran out, which the kernel, the linker and torch each word in their own way."""
+    """Return whether memory ran out, which the kernel, the linker and torch each word in their own way."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or any(
         words in said for words in ("allocate memory", "out of memory", "failed to map segment")
@@ -173,7 +180,7 @@ def _content_hash(path: str) -> str:
 
 
 def _version_of(module: str) -> str:
-    """ "-1.2.3" of the distribution that is named as the module; "" where none is."""
+    """Return "-1.2.3" for the distribution of the module's name; "" where there is none."""
     try:
         return f"-{version(module.partition('.')[0])}"
     except PackageNotFoundError:
@@ -188,18 +195,3 @@ def _split(name: str) -> tuple[str, str]:
             "or name a factory of an ASE calculator as 'module:factory'"
         )
     return module, factory
-
-
-def _factory(name: str) -> Callable[..., Calculator]:
-    if name in CALCULATORS:
-        return CALCULATORS[name].make
-    module, factory = _split(name)
-    try:
-        found = getattr(importlib.import_module(module), factory)
-    except (ImportError, AttributeError) as error:
-        raise CalculatorError(
-            f"calculator {name!r}: {error}; install the package or put the module on PYTHONPATH"
-        ) from error
-    if not callable(found):
-        raise CalculatorError(f"calculator {name!r} is a {type(found).__name__}, not a callable that makes one")
-    return found

@@ -1,7 +1,7 @@
-"""Calculators of other packages, by name: locate their weights, build them, say which elements they know.
+"""Calculators of other packages, by name: locate their weights, build them, tell which elements they know.
 
-This file imports nothing of gnome_lite and nothing at its top but the standard library: `foreign_child` loads it by
-its path into whatever interpreter has the package (Debian's own Python has GPAW, another environment MACE), where
+This file imports nothing of gnome_lite and nothing at its top but the standard library: `external/child.py` loads it by
+its path into the interpreter that has the package (Debian's own Python has GPAW, another environment MACE), where
 gnome_lite need not be installed. Each package is called as its documentation says.
 """
 
@@ -13,6 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+Made = tuple[Any, frozenset[int] | None]
+"""An ASE calculator, and the atomic numbers it knows (None: it raises by itself)."""
+
 
 class Package(NamedTuple):
     """One calculator.
@@ -20,20 +23,20 @@ class Package(NamedTuple):
     Attributes:
         distribution: what pip or apt installs.
         module: what it is imported as.
-        label: of keyword arguments -> settings that belong into the name of the level, e.g. "PBE-PW400".
-        files: of keyword arguments -> the files that fix its energies; fetches them where they are not here.
-        make: of keyword arguments -> the ASE calculator and the atomic numbers it knows (None: it says so itself).
+        label: keyword arguments -> settings that are part of the level's name, e.g. "PBE-PW400".
+        files: keyword arguments -> the files that fix its energies; fetches them where they are missing.
+        make: keyword arguments -> the calculator.
     """
 
     distribution: str
     module: str
     label: Callable[..., str]
     files: Callable[..., Iterable[Path]]
-    make: Callable[..., tuple[Any, frozenset[int] | None]]
+    make: Callable[..., Made]
 
 
 def describe(name: str, kwargs: dict[str, Any]) -> str:
-    """The level of theory: name, version, settings, and the start of the SHA-256 over the files that fix it."""
+    """Return the level of theory: name, version, settings, and the start of the SHA-256 of the files that fix it."""
     package = PACKAGES[name]
     digest = sha256()
     for file in sorted(package.files(**kwargs), key=lambda path: path.name):
@@ -47,7 +50,7 @@ def describe(name: str, kwargs: dict[str, Any]) -> str:
 # GPAW: J. J. Mortensen et al., J. Chem. Phys. 160, 092503 (2024). Its PAW datasets are the package gpaw-data.
 
 MAGNETIC = frozenset({23, 24, 25, 26, 27, 28, *range(58, 71)})
-"""V to Ni and the lanthanides with open 4f shells: these get a spin to start from, and O where it stands alone."""
+"""V to Ni and the lanthanides with open 4f shells: these get an initial spin, and O in the pure element."""
 
 
 def _gpaw_label(xc: str = "PBE", ecut_ev: float = 800.0, kpoint_density: float = 3.5, **_: Any) -> str:
@@ -68,7 +71,7 @@ def _gpaw(
     spin: bool = True,
     max_iterations: int = 200,
 ) -> tuple[Any, frozenset[int]]:
-    """Plane waves up to `ecut_ev`, a Γ-centred grid of `kpoint_density` points per 1/Å, Fermi-Dirac smearing.
+    """Return GPAW with plane waves up to `ecut_ev`, `kpoint_density` k-points per 1/Å around Γ, Fermi-Dirac smearing.
 
     Stresses need more plane waves than energies do: 600 eV are too few for the cell of MgO.
     """
@@ -89,7 +92,7 @@ def _gpaw(
     }
 
     class FreshGPAW(Calculator):
-        """A GPAW for each crystal: no density of the one before leaks into the next, and what is magnetic has spins."""
+        """A new GPAW for each crystal: no density of the crystal before is used, and magnetic elements have spins."""
 
         def __init__(self) -> None:
             self.implemented_properties = ["energy", "forces", "stress"]
@@ -128,12 +131,10 @@ def _checkpoint_label(checkpoint: str = "", **_: Any) -> str:
 def _mace_files(checkpoint: str = "medium-mpa-0", **_: Any) -> list[Path]:
     from mace.calculators.foundations_models import download_mace_mp_checkpoint
 
-    return [_here(checkpoint) or Path(download_mace_mp_checkpoint(checkpoint))]
+    return [local_file(checkpoint) or Path(download_mace_mp_checkpoint(checkpoint))]
 
 
-def _mace(
-    checkpoint: str = "medium-mpa-0", device: str = "cpu", dtype: str = "float64"
-) -> tuple[Any, frozenset[int] | None]:
+def _mace(checkpoint: str = "medium-mpa-0", device: str = "cpu", dtype: str = "float64") -> Made:
     from mace.calculators import MACECalculator
 
     (path,) = _mace_files(checkpoint)
@@ -148,7 +149,7 @@ def _orb_files(checkpoint: str = "", model: str = "orb-v3-conservative-inf-omat"
     from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 
     address = signature(ORB_PRETRAINED_MODELS[model]).parameters["weights_path"].default
-    return [_here(checkpoint) or Path(cached_path(address))]
+    return [local_file(checkpoint) or Path(cached_path(address))]
 
 
 def _orb(
@@ -156,7 +157,7 @@ def _orb(
     model: str = "orb-v3-conservative-inf-omat",
     device: str = "cpu",
     precision: str = "float32-highest",
-) -> tuple[Any, frozenset[int] | None]:
+) -> Made:
     from orb_models.forcefield.calculator import ORBCalculator
     from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
 
@@ -171,10 +172,10 @@ def _orb(
 def _sevennet_files(checkpoint: str = "7net-0", **_: Any) -> list[Path]:
     from sevenn.util import pretrained_name_to_path
 
-    return [_here(checkpoint) or Path(pretrained_name_to_path(checkpoint))]
+    return [local_file(checkpoint) or Path(pretrained_name_to_path(checkpoint))]
 
 
-def _sevennet(checkpoint: str = "7net-0", device: str = "cpu", modal: str = "") -> tuple[Any, frozenset[int] | None]:
+def _sevennet(checkpoint: str = "7net-0", device: str = "cpu", modal: str = "") -> Made:
     from sevenn.calculator import SevenNetCalculator
 
     (path,) = _sevennet_files(checkpoint)
@@ -185,7 +186,7 @@ def _sevennet(checkpoint: str = "7net-0", device: str = "cpu", modal: str = "") 
 def _mattersim_files(checkpoint: str = "mattersim-v1.0.0-1M", **_: Any) -> list[Path]:
     from mattersim.utils.download_utils import download_checkpoint
 
-    if path := _here(checkpoint):
+    if path := local_file(checkpoint):
         return [path]
     # Where the package itself looks for it and puts it.
     path = Path("~/.local/mattersim/pretrained_models").expanduser() / f"{checkpoint.removesuffix('.pth')}.pth"
@@ -195,7 +196,7 @@ def _mattersim_files(checkpoint: str = "mattersim-v1.0.0-1M", **_: Any) -> list[
     return [path]
 
 
-def _mattersim(checkpoint: str = "mattersim-v1.0.0-1M", device: str = "cpu") -> tuple[Any, frozenset[int] | None]:
+def _mattersim(checkpoint: str = "mattersim-v1.0.0-1M", device: str = "cpu") -> Made:
     from mattersim.forcefield.potential import MatterSimCalculator, Potential
 
     (path,) = _mattersim_files(checkpoint)
@@ -216,9 +217,7 @@ def _matgl_folder(checkpoint: str) -> Path:
     return Path(snapshot_download(name, allow_patterns=["model.json", "model.pt", "state.pt"]))
 
 
-def _matgl(
-    checkpoint: str = "TensorNet-MatPES-PBE-v2025.1-PES", device: str = "cpu"
-) -> tuple[Any, frozenset[int] | None]:
+def _matgl(checkpoint: str = "TensorNet-MatPES-PBE-v2025.1-PES", device: str = "cpu") -> Made:
     import matgl
     from ase.data import atomic_numbers
     from matgl.ext.ase import PESCalculator
@@ -228,8 +227,8 @@ def _matgl(
     return PESCalculator(potential, stress_unit="eV/A3", use_voigt=True), known
 
 
-def _here(checkpoint: str) -> Path | None:
-    """The checkpoint as a file, where it is one and not a name."""
+def local_file(checkpoint: str) -> Path | None:
+    """Return the checkpoint as a file, where it is one and not a name."""
     if "/" in checkpoint and not Path(checkpoint).exists():
         raise FileNotFoundError(f"there is no checkpoint {checkpoint}")
     return Path(checkpoint) if checkpoint and Path(checkpoint).is_file() else None

@@ -1,11 +1,11 @@
-"""A quasi-Newton relaxation of atoms and cell together, made for small crystals and dear energies.
+"""A quasi-Newton relaxation of atoms and cell together, made for small crystals and costly energies.
 
 The unknowns are the fractional coordinates and a symmetric strain of the starting cell (6 numbers: the
-rotations are left out). BFGS updates (Nocedal and Wright, Numerical Optimization, 2006, ch. 6) of a dense
-Hessian that starts from what every solid has in common, its atoms on springs and its cell with a
-bulk modulus; eigenvalues count by their size, so that a saddle point is left, not approached; steps stay in a
-trust region and are taken back where the energy rises. Where a symmetric crystal comes to rest, its softest mode is
-looked at: substitution puts atoms on special positions, and forces alone never move them from there.
+rotations are left out). BFGS updates (Nocedal and Wright, Numerical Optimization, 2006, ch. 6) a dense
+Hessian that starts from springs on the atoms and a bulk modulus of the cell; eigenvalues count by their size, so that
+a saddle point is left, not approached; steps stay in a trust region and are taken back where the energy rises. Where a
+symmetric crystal comes to rest, its softest mode is searched for: substitution puts atoms on special positions, and
+forces alone never move them from there.
 `python -m benchmarks verification_relaxation` measures it beside FIRE.
 """
 
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from gnome_lite.config import Symmetry
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.verify.space_group import operations_of, projector, symmetrised
+from gnome_lite.verify.space_group import from_mandel, operations_of, projector, symmetrised, to_mandel
+from gnome_lite.verify.trajectories import Frame
 
 SPRING_EV_PER_ANG2 = 10.0
 """Diagonal of the first Hessian for an atom."""
@@ -37,31 +38,20 @@ RISE_EV_PER_ATOM = 2e-5
 FAR = 1.4
 """A volume that changed by more than this factor may have jumped into another valley: FIRE tries too."""
 CALM_EV_PER_ANG = 1.0
-"""Below this residual FIRE has found its valley, and its long way down there is left to the quasi-Newton method."""
+"""Residual below which FIRE has found its valley, and the rest of the way is left to the quasi-Newton method."""
 MAX_ESCAPES = 3
 """Saddles left in one relaxation."""
 MIN_PROBES, MAX_PROBES = 3, 6
-"""Evaluations spent on the softest mode: the fewest and the most."""
+"""Fewest and most evaluations spent on the softest mode."""
 HOPE_EV_PER_ANG2, UNSTABLE_EV_PER_ANG2 = 1.2, -0.4
 """Curvature above which the search ends after the fewest, and below which the mode is followed."""
 PROBE_ANG, ESCAPE_ANG = 0.03, 0.15
 """Longest move of an atom in a probe, and when the saddle is left."""
 
-_ROOT2 = np.sqrt(2.0)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """What a calculator says of one crystal.
-
-    Attributes:
-        forces: eV/Å, [n_atoms, 3].
-        stress: eV/Å^3, [3, 3].
-    """
-
-    energy_ev: float
-    forces: NDArray[np.float64]
-    stress: NDArray[np.float64]
+Evaluate = Callable[[Crystal], Frame]
+"""Crystal -> its energy, forces and stress."""
+State = tuple[NDArray[np.float64], Frame, NDArray[np.float64]]
+"""Unknowns, evaluation and gradient."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,22 +72,24 @@ class Step:
 
 def quasi_newton(
     start: Crystal,
-    evaluate: Callable[[Crystal], Evaluation],
+    evaluate: Evaluate,
     fmax_ev_per_ang: float,
     max_steps: int,
     *,
     symmetry: Symmetry = "free",
 ) -> Iterator[Step]:
-    """Descend from `start`; yields after every step until converged or out of steps.
+    """Descend from `start`; yield after every step until converged or out of steps.
 
-    Forces of a symmetric crystal have its symmetry, so that a descent can end on a saddle and see nothing. With
-    symmetry "broken" the softest mode of the atoms is looked for there, and where it leads down, followed (at most
+    Forces of a symmetric crystal have its symmetry, so that a descent can end on a saddle unnoticed. With
+    symmetry "broken" the softest mode of the atoms is searched for there, and where it leads down, followed (at most
     `MAX_ESCAPES` times).
 
     Args:
-        evaluate: energy, forces and stress; what it raises ends the descent.
+        start: crystal to relax.
+        evaluate: gives energy, forces and stress; what it raises ends the descent.
         fmax_ev_per_ang: converged when no atom feels more than this (eV/Å) and no row of the virial per
             atom (eV) is longer: the criterion of ASE's cell filters, and so of Matbench Discovery.
+        max_steps: most evaluations after the first.
         symmetry: "kept" never leaves the space group of the start, which is made exact first; "broken" leaves saddles;
             "free" does neither: rounding errors decide, as in most optimisers.
     """
@@ -106,18 +98,18 @@ def quasi_newton(
         start = symmetrised(start, operations)
     descent = _Descent(start, evaluate, fmax_ev_per_ang, max_steps)
     if symmetry == "kept" and operations is not None:
-        descent.path.project = projector(start, operations)
+        descent.unknowns.project = projector(start, operations)
     yield from descent.begin()
     origin = descent.state
     yield from descent.descend()
-    if abs(np.log(descent.crystal.volume / start.volume)) > np.log(FAR):
-        found = descent.state
+    if abs(np.log(descent.here.crystal.volume / start.volume)) > np.log(FAR):
+        far = descent.state
         descent.move_to(*origin)
         yield from descent.descend_by_fire()
         descent.forget()
         yield from descent.descend()
-        if not descent.converged or descent.here.energy_ev > found[2].energy_ev:
-            descent.move_to(*found)
+        if not descent.converged or descent.here.energy_ev > far[1].energy_ev:
+            descent.move_to(*far)
         yield descent.report()
     if symmetry != "broken" or len(start) == 1 or operations is None or len(operations) == 1:
         return
@@ -136,18 +128,14 @@ def quasi_newton(
 
 
 class _Descent:
-    """Where a descent stands, and the three things it does: descend, look for a way down, take it."""
+    """The state of a relaxation, and its parts: descend, search for an unstable mode, follow it."""
 
-    def __init__(
-        self, start: Crystal, evaluate: Callable[[Crystal], Evaluation], fmax_ev_per_ang: float, max_steps: int
-    ) -> None:
-        self.path = _Path(start)
+    def __init__(self, start: Crystal, evaluate: Evaluate, fmax_ev_per_ang: float, max_steps: int) -> None:
+        self.unknowns = Unknowns(start)
         self.evaluate = evaluate
         self.fmax_ev_per_ang = fmax_ev_per_ang
         self.max_steps = max_steps
         self.n_atoms = len(start)
-        self.crystal = start
-        self.forget()
         self.n_steps = 0
         self.soft_mode: NDArray[np.float64] | None = None
 
@@ -156,39 +144,38 @@ class _Descent:
         return self.residual <= self.fmax_ev_per_ang
 
     def report(self) -> Step:
-        return Step(self.crystal, self.here.energy_ev, _longest(self.here.forces), self.n_steps, self.converged)
+        here = self.here
+        return Step(here.crystal, here.energy_ev, _longest(here.forces), self.n_steps, self.converged)
 
     def begin(self) -> Iterator[Step]:
-        self.move_to(np.zeros(3 * self.n_atoms + 6), *self.look(np.zeros(3 * self.n_atoms + 6)))
+        self.move_to(*self.look(np.zeros(3 * self.n_atoms + 6)))
+        self.forget()
         yield self.report()
 
-    def look(self, x: NDArray[np.float64]) -> tuple[Crystal, Evaluation, NDArray[np.float64]]:
-        """Crystal, evaluation and gradient at x."""
-        crystal = self.path.crystal(x)
-        there = self.evaluate(crystal)
-        return crystal, there, self.path.gradient(x, there)
+    def look(self, x: NDArray[np.float64]) -> State:
+        """Return x with its evaluation and gradient."""
+        there = self.evaluate(self.unknowns.crystal(x))
+        return x, there, self.unknowns.gradient(x, there)
 
-    def move_to(
-        self, x: NDArray[np.float64], crystal: Crystal, here: Evaluation, gradient: NDArray[np.float64]
-    ) -> None:
-        self.x, self.crystal, self.here, self.gradient = x, crystal, here, gradient
-        self.residual = _residual(crystal, here)
+    def move_to(self, x: NDArray[np.float64], here: Frame, gradient: NDArray[np.float64]) -> None:
+        self.x, self.here, self.gradient = x, here, gradient
+        # Longest force on an atom, eV/Å, or row of the virial per atom, eV.
+        self.residual = max(_longest(here.forces), here.crystal.volume / self.n_atoms * _longest(here.stress))
 
     @property
-    def state(self) -> tuple[NDArray[np.float64], Crystal, Evaluation, NDArray[np.float64]]:
-        return self.x, self.crystal, self.here, self.gradient
+    def state(self) -> State:
+        return self.x, self.here, self.gradient
 
     def forget(self) -> None:
-        """Begin with the Hessian that every solid has in common."""
-        springs, moduli = (
-            np.full(3 * self.n_atoms, SPRING_EV_PER_ANG2),
-            np.full(6, MODULUS_EV_PER_ANG3 * self.crystal.volume),
-        )
-        self.hessian = np.diag(np.concatenate([springs, moduli]))
+        """Start with the first Hessian again: springs on the atoms and a bulk modulus of the cell."""
+        moduli = np.full(6, MODULUS_EV_PER_ANG3 * self.here.crystal.volume)
+        self.hessian = np.diag(np.concatenate([np.full(3 * self.n_atoms, SPRING_EV_PER_ANG2), moduli]))
 
     def descend_by_fire(self) -> Iterator[Step]:
-        """FIRE with ASE's parameters (Bitzek et al., Physical Review Letters 97, 170201, 2006) until no force is large:
-        slower, but it stays in the valley in which it began."""
+        """Descend by FIRE until no force is large: slower, but it stays in the valley in which it began.
+
+        Bitzek et al., Physical Review Letters 97, 170201 (2006), with ASE's parameters.
+        """
         scale = np.concatenate([np.ones(3 * self.n_atoms), np.full(6, self.n_atoms)])
         velocity = np.zeros_like(self.x)
         dt, mixing, n_downhill = 0.1, 0.1, 0
@@ -204,8 +191,7 @@ class _Descent:
             velocity = velocity + dt * force
             step = dt * velocity
             step = step * min(1.0, MAX_MOVE_ANG / float(np.linalg.norm(step)))
-            x = self.x + step / scale
-            self.move_to(x, *self.look(x))
+            self.move_to(*self.look(self.x + step / scale))
             self.n_steps += 1
             yield self.report()
 
@@ -213,7 +199,7 @@ class _Descent:
         trust = 1.0
         while not self.converged and self.n_steps < self.max_steps:
             step, reach, gain = _propose(self.hessian, self.gradient, trust)
-            crystal, there, gradient = self.look(self.x + step)
+            x, there, gradient = self.look(self.x + step)
             self.n_steps += 1
             self.hessian = _bfgs(self.hessian, step, gradient - self.gradient)
             rise = there.energy_ev - self.here.energy_ev
@@ -224,12 +210,14 @@ class _Descent:
                     trust = min(MAX_TRUST, 1.5 * trust)
                 elif rise > 0.25 * gain:
                     trust = max(2 * MIN_TRUST, 0.6 * trust)
-                self.move_to(self.x + step, crystal, there, gradient)
+                self.move_to(x, there, gradient)
             yield self.report()
 
     def look_down(self) -> Iterator[Step]:
-        """Look for a mode of the atoms along which the energy falls: Lanczos with finite differences of the forces
-        (Golub and Van Loan, Matrix Computations, ch. 10). Finds what is most unstable first."""
+        """Search for the atoms' most unstable mode: Lanczos with finite differences of the forces.
+
+        Golub and Van Loan, Matrix Computations, ch. 10.
+        """
         self.soft_mode = None
         n = 3 * self.n_atoms
         direction = _without_drift(np.random.default_rng(0).normal(size=n), np.zeros((0, n)))
@@ -258,18 +246,18 @@ class _Descent:
         for step in (move, -move):
             if self.n_steps == self.max_steps:
                 return
-            crystal, there, gradient = self.look(self.x + step)
+            x, there, gradient = self.look(self.x + step)
             self.n_steps += 1
             if there.energy_ev < self.here.energy_ev:
                 self.hessian = _bfgs(self.hessian, step, gradient - self.gradient)
-                self.move_to(self.x + step, crystal, there, gradient)
+                self.move_to(x, there, gradient)
                 yield self.report()
                 return
             yield self.report()
 
 
 def _without_drift(direction: NDArray[np.float64], modes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The unit vector of what is left of a direction without drift of the crystal and known modes; 0 if nothing is."""
+    """Return the unit vector of a direction without drift of the crystal and known modes; 0 if nothing is left."""
     length = float(np.linalg.norm(direction))
     for _ in range(2):
         direction = (direction.reshape(-1, 3) - direction.reshape(-1, 3).mean(axis=0)).ravel()
@@ -278,9 +266,12 @@ def _without_drift(direction: NDArray[np.float64], modes: NDArray[np.float64]) -
     return direction / left if left > 1e-3 * length else np.zeros_like(direction)
 
 
-class _Path:
-    """Unknowns x [3 * n_atoms + 6] of a crystal: moves of the atoms in the frame of the starting cell, Å,
-    then the strain S (Mandel's order, so that lengths are kept). Lattice rows become L (1 + S)."""
+class Unknowns:
+    """The unknowns x [3 * n_atoms + 6] of a relaxation.
+
+    First the moves of the atoms in the frame of the starting cell, Å, then the strain S in Mandel's notation, so that
+    lengths are kept. Lattice rows become L (1 + S).
+    """
 
     def __init__(self, start: Crystal) -> None:
         self.start = start
@@ -288,29 +279,23 @@ class _Path:
         self.project: NDArray[np.float64] | None = None
 
     def crystal(self, x: NDArray[np.float64]) -> Crystal:
+        """Return the crystal at x."""
         frac_coords = self.start.frac_coords + x[:-6].reshape(-1, 3) @ self.inverse
-        return Crystal(self.start.numbers, frac_coords, self.start.lattice @ self._deformation(x))
+        return Crystal(self.start.numbers, frac_coords, self.start.lattice @ (np.eye(3) + from_mandel(x[-6:])))
 
-    def gradient(self, x: NDArray[np.float64], at: Evaluation) -> NDArray[np.float64]:
-        """dE/dx of an evaluation at x."""
-        deformation = self._deformation(x)
+    def gradient(self, x: NDArray[np.float64], at: Frame) -> NDArray[np.float64]:
+        """Return dE/dx of an evaluation at x."""
+        deformation = np.eye(3) + from_mandel(x[-6:])
         volume = self.start.volume * abs(float(np.linalg.det(deformation)))
         by_strain = volume * at.stress @ np.linalg.inv(deformation)
-        s = (by_strain + by_strain.T) / 2
-        mandel = [s[0, 0], s[1, 1], s[2, 2], _ROOT2 * s[1, 2], _ROOT2 * s[0, 2], _ROOT2 * s[0, 1]]
-        gradient = np.concatenate([(-at.forces @ deformation).ravel(), mandel])
+        gradient = np.concatenate([(-at.forces @ deformation).ravel(), to_mandel((by_strain + by_strain.T) / 2)])
         return gradient if self.project is None else self.project @ gradient
-
-    @staticmethod
-    def _deformation(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        xx, yy, zz, yz, xz, xy = x[-6:] / np.array([1, 1, 1, _ROOT2, _ROOT2, _ROOT2])
-        return np.eye(3) + np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
 def _propose(
     hessian: NDArray[np.float64], gradient: NDArray[np.float64], trust: float
 ) -> tuple[NDArray[np.float64], float, float]:
-    """Newton step cut to the trust region, its length (1 = the largest at a trust of 1), the gain it promises."""
+    """Return the Newton step in the trust region, its length (1 = largest at a trust of 1), and the expected gain."""
     curvature, modes = np.linalg.eigh(hessian)
     curvature = np.maximum(np.abs(curvature), MIN_CURVATURE)
     step = -modes @ (modes.T @ gradient / curvature)
@@ -322,7 +307,7 @@ def _propose(
 
 
 def _bfgs(hessian: NDArray[np.float64], step: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Hessian corrected so that it gives `change` of the gradient along `step`.
+    """Return the Hessian corrected so that it gives `change` of the gradient along `step`.
 
     Powell's damping (Nocedal and Wright, procedure 18.2): where the surface bends down along the step, only as much
     of the change is believed as keeps the Hessian positive. Undamped, one small negative denominator makes a
@@ -337,11 +322,6 @@ def _bfgs(hessian: NDArray[np.float64], step: NDArray[np.float64], change: NDArr
         change = believed * change + (1 - believed) * known
         rise = float(change @ step)
     return hessian + np.outer(change, change) / rise - np.outer(known, known) / known_rise
-
-
-def _residual(crystal: Crystal, at: Evaluation) -> float:
-    """Longest force on an atom, eV/Å, or row of the virial per atom, eV."""
-    return max(_longest(at.forces), crystal.volume / len(crystal) * _longest(at.stress))
 
 
 def _longest(rows: NDArray[np.float64]) -> float:

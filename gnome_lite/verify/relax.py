@@ -1,4 +1,4 @@
-"""Relax atoms and cell of one crystal, with the gates closed around every evaluation of the calculator."""
+"""Relaxation of atoms and cell of one crystal, with sanity checks around every evaluation of the calculator."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase.calculators.calculator import Calculator
+from numpy.typing import NDArray
 
 from gnome_lite.config import Symmetry
 from gnome_lite.core.crystals import MAX_Z, Crystal
 from gnome_lite.core.records import Failure
 from gnome_lite.verify import sanity
 from gnome_lite.verify.calculators import out_of_memory
-from gnome_lite.verify.optimize import Evaluation, Step, quasi_newton
+from gnome_lite.verify.optimize import Step, quasi_newton
 from gnome_lite.verify.trajectories import Frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relaxed:
-    """The end of one relaxation; fields as in `records.Verification`, and every believed evaluation, if wanted."""
+    """The outcome of one relaxation; fields as in `records.Verification`, and every accepted evaluation, if wanted."""
 
     crystal: Crystal
     energy_ev: float
@@ -34,7 +35,7 @@ class Relaxed:
 
 
 class Refused(Exception):  # noqa: N818 - control flow inside this file, not an error
-    """A gate closed during the relaxation."""
+    """A check failed during the relaxation."""
 
     def __init__(self, refusal: sanity.Refusal) -> None:
         self.failure, self.detail = refusal
@@ -42,36 +43,35 @@ class Refused(Exception):  # noqa: N818 - control flow inside this file, not an 
 
 
 class Watched:
-    """A calculator whose every evaluation passes the gates: geometry before, numbers after."""
+    """A calculator whose every evaluation is checked: geometry before, numbers after."""
 
     def __init__(self, calculator: Calculator, start: Crystal) -> None:
         self.calculator = calculator
         self.start_volume_ang3 = start.volume
         self.start_energy_ev: float | None = None
         self.frames: list[Frame] = []
-        # Nothing of the crystal before may reach this one.
-        calculator.reset()
+        calculator.reset()  # nothing of the crystal before may reach this one
 
-    def __call__(self, crystal: Crystal) -> Evaluation:
+    def __call__(self, crystal: Crystal) -> Frame:
         _pass(sanity.bad_geometry(crystal, self.start_volume_ang3))
-        at = self._evaluate(crystal)
+        at = Frame(crystal, *self._evaluate(crystal))
         _pass(sanity.bad_numbers(at.energy_ev, at.forces, at.stress, len(crystal)))
         if self.start_energy_ev is None:
             self.start_energy_ev = at.energy_ev
         _pass(sanity.bad_energy_change((at.energy_ev - self.start_energy_ev) / len(crystal)))
-        self.frames.append(Frame(crystal, at.energy_ev, at.forces, at.stress))
+        self.frames.append(at)
         return at
 
-    def _evaluate(self, crystal: Crystal) -> Evaluation:
+    def _evaluate(self, crystal: Crystal) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Return energy, forces and stress."""
         if (evaluate := getattr(self.calculator, "evaluate", None)) is not None:  # ours, without ASE's bookkeeping
-            return Evaluation(*evaluate(crystal.numbers, crystal.frac_coords, crystal.lattice))
+            energy, forces, stress = evaluate(crystal.numbers, crystal.frac_coords, crystal.lattice)
+            return energy, forces, stress
         atoms = crystal.to_ase()
         atoms.calc = self.calculator
-        return Evaluation(
-            float(atoms.get_potential_energy()),
-            np.asarray(atoms.get_forces(), dtype=np.float64),
-            np.asarray(atoms.get_stress(voigt=False), dtype=np.float64),
-        )
+        energy = float(atoms.get_potential_energy())
+        forces, stress = atoms.get_forces(), atoms.get_stress(voigt=False)
+        return energy, np.asarray(forces, dtype=np.float64), np.asarray(stress, dtype=np.float64)
 
 
 def _pass(refusal: sanity.Refusal | None) -> None:
@@ -93,15 +93,17 @@ def relax(
     """Relax atoms and cell until forces and stress are small (see `optimize.quasi_newton`).
 
     Args:
+        crystal: crystal to relax.
+        calculator: ASE calculator with energy, forces and stress.
         fmax_ev_per_ang: largest force on an atom, eV/Å, and virial per atom, eV, at convergence.
         max_steps: 0 for a single point, which need not be converged.
         max_z: highest atomic number that the calculator knows.
-        elemental_ev_per_atom: references of the calculator's level, for the gate on the formation energy.
-        keep_frames: return every evaluation that passed the gates.
+        elemental_ev_per_atom: references of the calculator's level, for the check of the formation energy.
+        keep_frames: return every accepted evaluation.
         symmetry: see `optimize.quasi_newton`.
 
     Returns:
-        The relaxed crystal, or why there is none: what one crystal does is never raised.
+        The relaxed crystal, or why there is none: the failure of one crystal is never raised.
 
     Raises:
         MemoryError: memory ran out; this process is not to be trusted any longer.

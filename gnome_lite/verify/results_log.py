@@ -1,4 +1,4 @@
-"""Relaxations outside a campaign, each kept in a results log as it ends: a killed job goes on where it stopped.
+"""Results logs: relaxations outside a campaign, each kept as it ends, so that a killed job goes on where it stopped.
 
 A results log is a file of JSON lines, one outcome each, on disk before the next is asked for.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.jsonl import append_line, read_lines
@@ -24,19 +23,20 @@ class LoggedVerifier:
         self._verifier, self._results_log = verifier, results_log
 
     def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:
-        """Those of the results log first, in their order, then each of the others as it ends."""
+        """Yield first the outcomes in the results log, in the candidates' order, then each of the others as it ends."""
         known = {v.candidate_id: v for v in read_results(self._results_log) if v.level == self.level}
         yield from (known[c.id] for c in candidates if c.id in known)
         pending = [c for c in candidates if c.id not in known]
         for outcome in self._verifier.verify(pending):
-            append_line(self._results_log, _to_json(outcome))
+            plain = {f.name: getattr(outcome, f.name) for f in fields(outcome)}
+            append_line(self._results_log, plain | {"crystal": outcome.crystal.as_lists()})
             yield outcome
 
 
 def relax_all(
     candidates: Sequence[Candidate], verifier: Verifier, results_log: Path, progress: Progress
 ) -> dict[str, Verification]:
-    """Outcome of each candidate by id; those in the results log are not relaxed again."""
+    """Return the outcome of each candidate by id; those in the results log are not relaxed again."""
     outcomes: dict[str, Verification] = {}
     for outcome in LoggedVerifier(verifier, results_log).verify(candidates):
         outcomes[outcome.candidate_id] = outcome
@@ -45,13 +45,8 @@ def relax_all(
     return {c.id: outcomes[c.id] for c in candidates}
 
 
-def _to_json(v: Verification) -> dict[str, Any]:
-    plain = {f.name: getattr(v, f.name) for f in fields(v)}
-    return plain | {"crystal": v.crystal.as_lists()}
-
-
 def read_results(results_log: Path) -> Iterator[Verification]:
-    """Outcomes so far; a last line torn by a kill is left out."""
+    """Yield the outcomes so far; a last line torn by a kill is left out."""
     for row in read_lines(results_log):
         row["crystal"] = Crystal.make(**row["crystal"])
         row["failure"] = Failure(row["failure"]) if row["failure"] else None

@@ -1,6 +1,6 @@
-"""What no believed relaxation may show, before, during and after it. Pure functions of crystals and numbers.
+"""Sanity checks before, during and after a relaxation. Pure functions of crystals and numbers.
 
-Each says why it refuses as (Failure, detail), or None where it does not. A universal potential has
+Each returns why it refuses as (Failure, detail), or None. A universal potential has
 holes where its training data had no atoms: CHGNet binds two oxygens 0.05 Å apart by 2.1 eV/atom, and
 optimisers fall into them. ASE in turn calls a NaN energy with zero forces converged.
 """
@@ -15,7 +15,7 @@ from vesin import NeighborList
 
 from gnome_lite.chemistry.radii import covalent_radii_ang
 from gnome_lite.core.crystals import Crystal, symbol
-from gnome_lite.core.phases import formation_energies
+from gnome_lite.core.formation import formation_energies
 from gnome_lite.core.records import Failure
 
 Refusal = tuple[Failure, str]
@@ -29,7 +29,7 @@ MIN_VOLUME_RATIO, MAX_VOLUME_RATIO = 0.3, 3.0
 """Relaxed volume over the starting one. Beyond these the cell has collapsed or flown apart."""
 
 MIN_VOLUME_PER_ATOM_ANG3, MAX_VOLUME_PER_ATOM_ANG3 = 2.0, 200.0
-"""Of the same 7,140 crystals one lies outside (LiS4, a chain in vacuum)."""
+"""One of the same 7,140 crystals lies outside (LiS4, a chain in vacuum)."""
 
 MAX_ENERGY_CHANGE_EV_PER_ATOM = 25.0
 """A relaxation gains at most a few eV/atom; more means a hole of the potential."""
@@ -39,7 +39,7 @@ MAX_FORMATION_EV_PER_ATOM = 5.0
 
 
 def bad_start(crystal: Crystal, max_z: int) -> Refusal | None:
-    """Whether a crystal may be given to a calculator that knows elements up to `max_z`."""
+    """Return why a crystal may not be given to a calculator that knows elements up to `max_z`."""
     highest = int(crystal.numbers.max())
     if highest > max_z:
         return Failure.OUT_OF_DOMAIN, f"{symbol(highest)} is beyond the calculator's elements (Z <= {max_z})"
@@ -47,7 +47,7 @@ def bad_start(crystal: Crystal, max_z: int) -> Refusal | None:
 
 
 def bad_geometry(crystal: Crystal, start_volume_ang3: float) -> Refusal | None:
-    """Whether the cell or the distances are unphysical. Cheap enough for every step (0.1 ms)."""
+    """Return what is unphysical in the cell or the distances. Fast enough for every step (0.1 ms)."""
     if not (np.isfinite(crystal.lattice).all() and np.isfinite(crystal.frac_coords).all()):
         return Failure.NON_FINITE, "positions or lattice are not finite"
     ratio = crystal.volume / start_volume_ang3 if start_volume_ang3 > 0 else 0.0
@@ -64,7 +64,7 @@ def bad_geometry(crystal: Crystal, start_volume_ang3: float) -> Refusal | None:
 
 
 def closest_pair(crystal: Crystal) -> tuple[float, float, str] | None:
-    """The pair shortest in units of its covalent radii, as (ratio, distance in Å, "Na-Cl").
+    """Return the pair shortest in units of its covalent radii, as (ratio, distance in Å, "Na-Cl").
 
     None if no two atoms, images included, are closer than `MIN_DISTANCE_RATIO` of their radii.
     """
@@ -82,7 +82,7 @@ def closest_pair(crystal: Crystal) -> tuple[float, float, str] | None:
 
 
 def bad_numbers(energy_ev: float, forces: ArrayLike, stress: ArrayLike, n_atoms: int | None = None) -> Refusal | None:
-    """Whether an energy (eV), forces (eV/Å) or stress (eV/Å^3) is not finite, or forces are not [n_atoms, 3]."""
+    """Return which of energy (eV), forces (eV/Å) and stress (eV/Å^3) is not finite, or a wrong shape of the forces."""
     if n_atoms is not None and np.shape(forces) != (n_atoms, 3):
         return Failure.CRASHED, f"forces of shape {np.shape(forces)} for {n_atoms} atoms"
     for name, value in (("energy", energy_ev), ("forces", forces), ("stress", stress)):
@@ -92,7 +92,7 @@ def bad_numbers(energy_ev: float, forces: ArrayLike, stress: ArrayLike, n_atoms:
 
 
 def bad_energy_change(change_ev_per_atom: float) -> Refusal | None:
-    """Whether the energy moved further from its start than any relaxation does."""
+    """Return by how much the energy moved, if further from its start than in any sound relaxation."""
     if abs(change_ev_per_atom) > MAX_ENERGY_CHANGE_EV_PER_ATOM:
         return Failure.EXPLODED, f"energy moved by {change_ev_per_atom:+.1f} eV/atom"
     return None
@@ -101,7 +101,7 @@ def bad_energy_change(change_ev_per_atom: float) -> Refusal | None:
 def bad_formation_energy(
     counts: NDArray[np.int64], energy_ev: float, elemental_ev_per_atom: Mapping[str, float]
 ) -> Refusal | None:
-    """Whether the formation energy is beyond any real one; passes where an element has no reference.
+    """Return the formation energy if it is beyond any real one; None also where an element has no reference.
 
     Args:
         counts: atoms by atomic number, [MAX_Z + 1].

@@ -1,4 +1,4 @@
-"""The space group of a crystal as linear maps: what a relaxation that keeps it projects its gradient with."""
+"""The space group of a crystal as linear maps, by which a relaxation that keeps it projects its gradient."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.core.crystals import Crystal
 
 SYMPREC_ANG = 0.01
-"""Deviations from a symmetry that are taken for rounding, Å."""
+"""Largest deviation from a symmetry that is taken for rounding, Å."""
 
-_ROOT2 = np.sqrt(2.0)
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+_WEIGHTS = np.sqrt([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,8 +21,8 @@ class Operation:
     """x -> R x + t in fractional coordinates.
 
     Attributes:
-        image: the atom on which each atom falls, [n_atoms].
-        shift: lattice translations from there to where it falls, [n_atoms, 3].
+        image: atom on which each atom is mapped, [n_atoms].
+        shift: lattice translations from there to the mapped position, [n_atoms, 3].
     """
 
     rotation: NDArray[np.int64]
@@ -33,7 +32,7 @@ class Operation:
 
 
 def operations_of(crystal: Crystal) -> list[Operation] | None:
-    """All operations, pure translations of a supercell included; None where no symmetry can be found."""
+    """Return all operations, pure translations of a supercell included; None where no symmetry can be found."""
     dataset = symmetry(crystal, SYMPREC_ANG)
     if dataset is None:
         return None
@@ -52,7 +51,7 @@ def operations_of(crystal: Crystal) -> list[Operation] | None:
 
 
 def symmetrised(crystal: Crystal, operations: list[Operation]) -> Crystal:
-    """The crystal with its symmetry made exact: mean metric, mean positions."""
+    """Return the crystal with its symmetry made exact: mean metric, mean positions."""
     metric = crystal.lattice @ crystal.lattice.T
     mean = np.mean([o.rotation.T @ metric @ o.rotation for o in operations], axis=0)
     inverse = np.linalg.inv(crystal.lattice)
@@ -66,11 +65,14 @@ def symmetrised(crystal: Crystal, operations: list[Operation]) -> Crystal:
 
 
 def projector(crystal: Crystal, operations: list[Operation]) -> NDArray[np.float64]:
-    """Onto the moves of atoms (Å) and the strains (Mandel's order) that keep every operation,
-    [3 * n_atoms + 6, 3 * n_atoms + 6].
+    """Return the projector onto the moves of atoms (Å) and strains (Mandel's notation) that keep every operation.
 
     Args:
-        crystal: with exact symmetry.
+        crystal: crystal of n_atoms with exact symmetry.
+        operations: its operations.
+
+    Returns:
+        Matrix, [3 * n_atoms + 6, 3 * n_atoms + 6].
     """
     n_atoms = len(crystal)
     inverse = np.linalg.inv(crystal.lattice)
@@ -81,16 +83,16 @@ def projector(crystal: Crystal, operations: list[Operation]) -> NDArray[np.float
         for atom, image in enumerate(o.image):
             total[3 * image : 3 * image + 3, 3 * atom : 3 * atom + 3] += turn.T
         for k, unit in enumerate(np.eye(6)):
-            total[-6:, 3 * n_atoms + k] += _mandel(turn.T @ _matrix(unit) @ turn)
+            total[-6:, 3 * n_atoms + k] += to_mandel(turn.T @ from_mandel(unit) @ turn)
     return total / len(operations)
 
 
-def _matrix(mandel: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = np.zeros((3, 3))
-    for (i, j), value in zip(_VOIGT, mandel, strict=True):
-        matrix[i, j] = matrix[j, i] = value if i == j else value / _ROOT2
-    return matrix
+def from_mandel(mandel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the symmetric matrix [3, 3] of a vector in Mandel's notation, [6]."""
+    xx, yy, zz, yz, xz, xy = mandel / _WEIGHTS
+    return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
-def _mandel(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([matrix[i, j] * (1.0 if i == j else _ROOT2) for i, j in _VOIGT])
+def to_mandel(s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a symmetric matrix [3, 3] in Mandel's notation, [6]: lengths are kept."""
+    return np.array([s[0, 0], s[1, 1], s[2, 2], s[1, 2], s[0, 2], s[0, 1]]) * _WEIGHTS

@@ -1,4 +1,4 @@
-"""Every step of a relaxation with its energy, forces and stress: training data for potentials.
+"""Trajectories: every step of a relaxation with its energy, forces and stress, as training data for potentials.
 
 One file a candidate, `FOLDER/LEVEL/CANDIDATE.extxyz` or `.parquet`, that appears whole or not at all. A folder of
 Parquet files is one data set to pyarrow and pandas.
@@ -27,10 +27,10 @@ class Frame:
     """One labelled crystal. NaN where there is no label.
 
     Attributes:
-        energy_ev: of the cell.
+        energy_ev: energy of the cell.
         forces: eV/Å, [n_atoms, 3].
         stress: eV/Å^3, positive under tension (ASE's sign), [3, 3].
-        level: of theory of the labels; "" where it is told elsewhere.
+        level: level of theory of the labels; "" where the context tells.
     """
 
     crystal: Crystal
@@ -40,7 +40,7 @@ class Frame:
     level: str = ""
 
     def as_lists(self) -> dict[str, Any]:
-        """Plain lists for JSON; `from_lists` is its inverse."""
+        """Return plain lists for JSON; `from_lists` is its inverse."""
         labels = {"energy_ev": self.energy_ev, "forces": self.forces.tolist(), "stress": self.stress.tolist()}
         return self.crystal.as_lists() | labels
 
@@ -54,17 +54,18 @@ def write_trajectory(folder: Path, kind: str, level: str, candidate_id: str, fra
     """Write the steps of one relaxation, in order; an older file of the same candidate is replaced.
 
     Args:
+        folder: folder of all trajectories.
         kind: "extxyz" or "parquet".
+        level: level of theory, which names the subfolder.
+        candidate_id: id of the relaxed candidate, which names the file.
+        frames: evaluations in order.
     """
     place = folder / level.replace(":", "_").replace("/", "_")
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"{candidate_id}.{kind}"
     partial = place / f".{path.name}.{os.getpid()}.part"
     try:
-        if kind == "extxyz":
-            _write_extxyz(partial, level, candidate_id, frames)
-        else:
-            _write_parquet(partial, level, candidate_id, frames)
+        (_write_extxyz if kind == "extxyz" else _write_parquet)(partial, level, candidate_id, frames)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -72,7 +73,7 @@ def write_trajectory(folder: Path, kind: str, level: str, candidate_id: str, fra
 
 
 def read_trajectories(paths: Iterable[Path]) -> list[Frame]:
-    """All frames of files, and of the files in folders, in the order of their names.
+    """Return all frames of files, and of the files in folders, in the order of their names.
 
     Raises:
         SourceError: naming a file that is missing, of another kind, damaged or without labels.

@@ -12,14 +12,15 @@ from pymatgen.core import Element
 from samples.phase_sets import dft_phases, entries_of, phases_of, seed_phases
 
 from gnome_lite.analysis.chemical_potentials import StabilityRange, stability_range
-from gnome_lite.analysis.phases import Phases
+from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import MissingReferenceError
+from gnome_lite.core.phases import PhaseSet
 
 TOLERANCE_EV = 1e-6
 
 
-def corners_by_pymatgen(phases: Phases, formula: str, system: str) -> list[dict[str, float]]:
+def corners_by_pymatgen(phases: PhaseSet, formula: str, system: str) -> list[dict[str, float]]:
     """Corners of a compound's domain, eV; those of pymatgen's artificial outer limit left out."""
     entries = entries_of(phases, system, by_id=False)
     diagram = ChemicalPotentialDiagram(entries, default_min_limit=-60.0, formal_chempots=True)
@@ -39,10 +40,10 @@ def same_points(ours: np.ndarray, theirs: np.ndarray) -> bool:
 )  # fmt: skip
 def test_corners_are_pymatgens_on_dft_entries(formula: str, system: str) -> None:
     phases = dft_phases()
-    ours = stability_range(phases, phases.find(formula))
+    ours = stability_range(phases, find_phase(phases, formula))
     if ours is None:
         diagram = PhaseDiagram(entries_of(phases, system))
-        entry = next(e for e in diagram.all_entries if e.name == phases.ids[phases.find(formula)])
+        entry = next(e for e in diagram.all_entries if e.name == phases.ids[find_phase(phases, formula)])
         assert diagram.get_e_above_hull(entry) > TOLERANCE_EV
         return
     theirs = corners_by_pymatgen(phases, formula, system)
@@ -55,7 +56,7 @@ def test_corners_are_pymatgens_on_dft_entries(formula: str, system: str) -> None
 def test_a_two_dimensional_map_is_pymatgens() -> None:
     """`get_chempot_range_map` gives the same corners as facets of the hull."""
     phases = seed_phases()
-    i = phases.find("CaTiO3")
+    i = find_phase(phases, "CaTiO3")
     entries = entries_of(phases, "Ca-O-Ti")
     diagram = PhaseDiagram(entries)
     elements = [Element("Ca"), Element("Ti")]
@@ -71,7 +72,7 @@ def test_a_two_dimensional_map_is_pymatgens() -> None:
         assert values.max() == pytest.approx(theirs[:, column].max(), abs=1e-5)
 
 
-def violation(phases: Phases, i: int, range_: StabilityRange) -> float:
+def violation(phases: PhaseSet, i: int, range_: StabilityRange) -> float:
     """By how much any corner breaks any condition, eV/atom."""
     z = [atomic_number(e) for e in range_.elements]
     inside = phases.counts.sum(axis=1) == phases.counts[:, z].sum(axis=1)
@@ -99,7 +100,7 @@ compounds = st.lists(
 def test_there_is_a_range_just_where_a_crystal_is_on_the_hull(found: list[tuple[dict[str, int], float]]) -> None:
     phases = phases_of([({e: 1}, 0.0) for e in ("Li", "Fe", "O", "P")] + found)
     diagram = PhaseDiagram(entries_of(phases))
-    entry = next(e for e in diagram.all_entries if e.name == "e4")
+    entry = next(e for e in diagram.all_entries if e.name == "e004")
     above = diagram.get_e_above_hull(entry)
     range_ = stability_range(phases, 4)
     if above > 1e-6:

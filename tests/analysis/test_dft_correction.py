@@ -7,7 +7,6 @@ import pytest
 from numpy.typing import NDArray
 
 from gnome_lite.analysis.dft_correction import anchored, judge_corrected
-from gnome_lite.analysis.known import Known
 from gnome_lite.assemble import dft_correction, load_references, shipped_delta
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.predict.delta import Corrected
@@ -62,13 +61,9 @@ def test_what_cannot_be_judged_is_nan_and_takes_no_part() -> None:
 def test_outlook_of_seed_crystals() -> None:
     """Rock salt is stable and its formation energy known: -2.05 eV/atom by PBE."""
     references = load_references()
-    salt = min(
-        (e for e in references.entries if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom
-    )
-    high = max(
-        (e for e in references.entries if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom
-    )
-    low, other = dft_correction(Known(references), [salt.id, high.id])
+    salt = min((e for e in references if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom)
+    high = max((e for e in references if e.crystal.reduced_formula == "NaCl"), key=lambda e: e.energy_ev_per_atom)
+    low, other = dft_correction(references, [salt.id, high.id])
     assert low is not None
     assert low.target == "mp-GGA_GGA+U-MP2020"
     assert low.e_form_ev_per_atom == pytest.approx(-2.1, abs=0.1)
@@ -81,5 +76,4 @@ def test_no_model_no_outlook() -> None:
     from dataclasses import replace
 
     references = load_references()
-    known = Known(replace(references, level="another"))
-    assert dft_correction(known, [references.entries[0].id]) == [None]
+    assert dft_correction(replace(references, level="another"), [references[0].id]) == [None]

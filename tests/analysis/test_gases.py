@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from samples.phase_sets import seed, seed_phases
+from samples.phase_sets import seed_phases
 
 from gnome_lite.analysis.gases import AIR, free_energy_ev, gas_of
-from gnome_lite.analysis.phases import known_phases
+from gnome_lite.assemble import load_molecules, load_references
 from gnome_lite.core.errors import ConfigError, LevelMismatchError, MissingReferenceError
+from gnome_lite.settings import Settings
 
 KJ_PER_MOL_EV = 0.0103642697
 # NIST-JANAF, 4th ed. (1998): H(T) - H(0) kJ/mol and S(T) J/mol/K at 1 bar.
@@ -45,16 +47,17 @@ def test_a_temperature_shifts_the_energy(formula: str) -> None:
 
 
 def test_without_molecules_there_is_no_co2() -> None:
-    phases = known_phases(seed().references)
+    phases = load_references()
     assert gas_of(phases, "O2").energy_ev == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(MissingReferenceError, match="gnome-lite seed gases"):
         gas_of(phases, "CO2")
 
 
 def test_molecules_of_another_level_are_refused() -> None:
-    (first, *_) = seed().molecules
-    with pytest.raises(LevelMismatchError, match="use one level"):
-        known_phases(seed().references, (), [replace(first, level="other")])
+    references = load_references()
+    (first, *_) = load_molecules(Settings(home=Path("/none")), references.level)
+    with pytest.raises(LevelMismatchError, match="holds one level"):
+        references.with_molecules([replace(first, level="other")])
 
 
 @pytest.mark.parametrize(("formula", "temperature"), [("N2", None), ("O2", -5.0), ("O2", float("nan"))])

@@ -1,4 +1,7 @@
-"""Reactions: counted again, and energies against pymatgen's phase diagrams, grand potentials and interfaces."""
+"""Reactions: counted again, and energies against pymatgen's phase diagrams, grand potentials and interfaces.
+
+Covers `reactions` and `mixtures`.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from hypothesis import strategies as st
 from pymatgen.analysis.interface_reactions import InterfacialReactivity
 from pymatgen.analysis.phase_diagram import GrandPotentialPhaseDiagram, PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
-from samples.phase_sets import dft_phases, entries_of, phases_of, seed, seed_phases
+from samples.phase_sets import dft_phases, entries_of, phases_of, seed_phases
 
 from gnome_lite.analysis.gases import AIR, Gas, gas_of
-from gnome_lite.analysis.phases import Phases
+from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.analysis.reactions import Reaction, decomposition, with_gas
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.stability.hull import build_hull
 
 TOLERANCE_EV_PER_ATOM = 1e-6
 
@@ -26,13 +31,13 @@ def imbalance(reaction: Reaction) -> float:
     return max(abs(total[e] - used[e]) for e in {*total, *used})
 
 
-def some(phases: Phases, n: int, seed: int = 0) -> list[int]:
+def some(phases: PhaseSet, n: int, seed: int = 0) -> list[int]:
     return sorted(np.random.default_rng(seed).choice(len(phases), n, replace=False).tolist())
 
 
 def test_decompositions_are_the_verdicts_and_balance() -> None:
     phases = seed_phases()
-    hull = seed().hull()
+    hull = build_hull(seed_phases())
     chosen = [i for i in some(phases, 150) if decomposition(phases, i) is not None]
     verdicts = hull.verdicts([phases.ids[i] for i in chosen])
     for i, verdict in zip(chosen, verdicts, strict=True):
@@ -89,7 +94,7 @@ def test_oxygen_is_the_grand_potential(shift: float) -> None:
 def test_gases_of_two_elements_are_pymatgens_interfaces(formula: str, crystal: str) -> None:
     """The reaction per formula unit with as much gas as it takes is the lowest of the kinks of a mixing line."""
     phases = seed_phases()
-    i = phases.find(crystal)
+    i = find_phase(phases, crystal)
     gas = gas_of(phases, formula)
     ours = with_gas(phases, i, gas)
     assert ours is not None
@@ -112,7 +117,7 @@ def test_gases_of_two_elements_are_pymatgens_interfaces(formula: str, crystal: s
         assert not ours.downhill
 
 
-def _energies(equation: object, diagram: PhaseDiagram, phases: Phases) -> dict[Composition, float]:
+def _energies(equation: object, diagram: PhaseDiagram, phases: PhaseSet) -> dict[Composition, float]:
     """Lowest energy of each formula of a reaction, eV, by pymatgen's diagram."""
     found: dict[Composition, float] = {}
     for c in equation.all_comp:  # type: ignore[attr-defined]
@@ -130,7 +135,7 @@ def _energies(equation: object, diagram: PhaseDiagram, phases: Phases) -> dict[C
 )
 def test_textbook_reactions_at_the_seeds_level(crystal: str, gas: str, equation: str, measured_ev: float) -> None:
     phases = seed_phases()
-    reaction = with_gas(phases, phases.find(crystal), gas_of(phases, gas))
+    reaction = with_gas(phases, find_phase(phases, crystal), gas_of(phases, gas))
     assert reaction is not None
     assert str(reaction.equation) == equation
     assert reaction.energy_ev_per_formula == pytest.approx(measured_ev, abs=0.3)
@@ -140,7 +145,7 @@ def test_textbook_reactions_at_the_seeds_level(crystal: str, gas: str, equation:
 def test_where_no_product_is_known_it_says_so() -> None:
     """The seed has one phase of C, Ca and O, and none of C, Sr and O."""
     phases = seed_phases()
-    reaction = with_gas(phases, phases.find("SrO"), gas_of(phases, "CO2"))
+    reaction = with_gas(phases, find_phase(phases, "SrO"), gas_of(phases, "CO2"))
     assert reaction is not None
     carbonates = [f for f in phases.formulas if Composition(f).chemical_system == "C-O-Sr"]
     assert not carbonates
@@ -150,14 +155,14 @@ def test_where_no_product_is_known_it_says_so() -> None:
 def test_a_gas_does_not_react_with_itself() -> None:
     phases = seed_phases()
     with pytest.raises(ConfigError, match="itself"):
-        with_gas(phases, phases.find("O2"), gas_of(phases, "O2"))
+        with_gas(phases, find_phase(phases, "O2"), gas_of(phases, "O2"))
 
 
 def test_polymorphs_and_elements() -> None:
     phases = phases_of([({"Li": 1}, 0.0), ({"O": 2}, 0.0), ({"Li": 2, "O": 1}, -2.0), ({"Li": 4, "O": 2}, -1.9)])
     into = decomposition(phases, 2)
     assert into is not None
-    assert (str(into.equation), into.product_ids) == ("Li2O -> Li2O", ("e3",))
+    assert (str(into.equation), into.product_ids) == ("Li2O -> Li2O", ("e003",))
     assert into.energy_ev_per_atom == pytest.approx(0.1)
     chemical = decomposition(phases, 2, polymorphs=False)
     assert chemical is not None
@@ -184,7 +189,7 @@ def test_every_reaction_balances_and_no_gas_helps_less_than_none(
     found: list[tuple[dict[str, int], float]], co2: float
 ) -> None:
     phases = phases_of([({e: 1}, 0.0) for e in ("Li", "Fe", "O", "C")] + found)
-    oxygen = Gas("O2", "e2", 0.0)
+    oxygen = Gas("O2", "e002", 0.0)
     carbon = Gas("CO2", "gas", 3 * min([co2, *(e for c, e in found if set(c) <= {"C", "O"})]))
     alone = decomposition(phases, 4, polymorphs=False)
     assert alone is not None
@@ -203,5 +208,5 @@ def test_every_reaction_balances_and_no_gas_helps_less_than_none(
 def test_what_nothing_can_be_made_of_takes_no_part() -> None:
     phases = seed_phases()
     gases = [gas_of(phases, f) for f in AIR]
-    assert with_gas(phases, phases.find("Ar"), gas_of(phases, "CO2"), gases) is None
-    assert with_gas(phases, phases.find("O2"), gas_of(phases, "CO2"), gases) is None
+    assert with_gas(phases, find_phase(phases, "Ar"), gas_of(phases, "CO2"), gases) is None
+    assert with_gas(phases, find_phase(phases, "O2"), gas_of(phases, "CO2"), gases) is None

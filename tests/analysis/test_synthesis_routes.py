@@ -11,29 +11,31 @@ from pymatgen.analysis.phase_diagram import CompoundPhaseDiagram, PhaseDiagram
 from pymatgen.analysis.reaction_calculator import ComputedReaction
 from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
-from samples.phase_sets import entries_of, phases_of, seed, seed_phases
+from samples.phase_sets import entries_of, phases_of, seed_phases
 
 from gnome_lite.analysis.gases import gas_of
-from gnome_lite.analysis.phases import Phases
+from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.analysis.synthesis_routes import FLUID, Route, Synthesis, synthesis
 from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.stability.hull import build_hull
 
 TOLERANCE_EV_PER_ATOM = 1e-6
 
 
 def of(formula: str, **options: object) -> Synthesis:
     phases = seed_phases()
-    return synthesis(phases, phases.find(formula), [gas_of(phases, "CO2"), gas_of(phases, "H2O")], **options)  # type: ignore[arg-type]
+    return synthesis(phases, find_phase(phases, formula), [gas_of(phases, "CO2"), gas_of(phases, "H2O")], **options)  # type: ignore[arg-type]
 
 
-def by_pymatgen(phases: Phases, route: Route, target: str) -> float:
+def by_pymatgen(phases: PhaseSet, route: Route, target: str) -> float:
     """Reaction energy, eV per atom of the target; a gas at its own energy."""
 
     def entry(formula: str) -> ComputedEntry:
         c = Composition(formula)
         if formula in phases.molecules and formula == route.gas:
             return ComputedEntry(c, phases.molecules[formula][1] * c.num_atoms)
-        return ComputedEntry(c, float(phases.e_form_ev_per_atom[phases.find(formula)]) * c.num_atoms)
+        return ComputedEntry(c, float(phases.e_form_ev_per_atom[find_phase(phases, formula)]) * c.num_atoms)
 
     reactants = [entry(f) for f, _ in route.equation.reactants]
     products = [entry(f) for f, _ in route.equation.products]
@@ -116,7 +118,7 @@ def test_the_inverse_hull_is_that_of_pymatgens_slice(target: str, ends: tuple[st
 
 
 def test_the_crystals_own_inverse_hull_is_the_verdicts_where_it_has_no_polymorph() -> None:
-    phases, hull = seed_phases(), seed().hull()
+    phases, hull = seed_phases(), build_hull(seed_phases())
     single = [i for i, f in enumerate(phases.formulas) if phases.formulas.count(f) == 1 and len(phases.elements(i)) > 1]
     for i in single[:: max(1, len(single) // 15)]:
         (verdict,) = hull.verdicts([phases.ids[i]])
@@ -135,7 +137,7 @@ def test_precursors_are_known_powders() -> None:
         ],
         known=[True] * 6 + [False],
     )  # fmt: skip
-    found = synthesis(phases, phases.find("Li2CO3"), max_precursors=3, metals=True)
+    found = synthesis(phases, find_phase(phases, "Li2CO3"), max_precursors=3, metals=True)
     used = {f for r in found.routes for f, _ in r.equation.reactants}
     assert "Li2O2" not in used  # found here, never made
     assert not used & FLUID
@@ -144,7 +146,7 @@ def test_precursors_are_known_powders() -> None:
 
 def test_a_gas_is_given_off_or_taken_up_as_allowed() -> None:
     phases = seed_phases()
-    carbonate, oxide = phases.find("CaCO3"), phases.find("CaO")
+    carbonate, oxide = find_phase(phases, "CaCO3"), find_phase(phases, "CaO")
     warm = gas_of(phases, "CO2", 1200.0)
     cold = synthesis(phases, oxide, [gas_of(phases, "CO2")])
     burnt = "CaCO3 -> CaO + CO2"  # uphill at 0 K: it is burnt at 1200 K
@@ -158,9 +160,9 @@ def test_a_gas_is_given_off_or_taken_up_as_allowed() -> None:
 def test_bad_limits_and_elements_are_refused() -> None:
     phases = seed_phases()
     with pytest.raises(ConfigError, match="1 to 4"):
-        synthesis(phases, phases.find("BaTiO3"), max_precursors=9)
+        synthesis(phases, find_phase(phases, "BaTiO3"), max_precursors=9)
     with pytest.raises(ConfigError, match="an element"):
-        synthesis(phases, phases.find("Fe"))
+        synthesis(phases, find_phase(phases, "Fe"))
 
 
 compounds = st.lists(

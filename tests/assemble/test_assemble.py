@@ -21,7 +21,7 @@ from gnome_lite.sources.reference_files import write_references
 
 def test_named_systems_alone_need_references(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The default elements are not asked for where chemical systems leave them out."""
-    known = [e for e in SeedSource().load().entries if set(e.crystal.chemical_system.split("-")) <= {"Li", "O"}]
+    known = [e for e in SeedSource().load() if set(e.crystal.chemical_system.split("-")) <= {"Li", "O"}]
     write_references(tmp_path / "references.parquet", known)
     monkeypatch.setattr("gnome_lite.sources.bundled_seed.bundled", lambda *_: tmp_path / "references.parquet")
     named = CampaignConfig.model_validate({"space": {"chemical_systems": ["Li-O"]}})
@@ -44,7 +44,7 @@ def test_parents_that_cannot_be_used_are_named_and_the_others_are_read(tmp_path:
 
 
 def test_parents_may_be_our_own_files_of_any_level(tmp_path: Path) -> None:
-    entries = [replace(e, level="another", energy_ev=0.0) for e in SeedSource().load().entries[:3]]
+    entries = [replace(e, level="another", energy_ev=0.0) for e in SeedSource().load().take([0, 1, 2])]
     write_references(tmp_path / "parents.parquet", entries)
     found = read_parents(CampaignConfig.model_validate({"generate": {"parents": [tmp_path / "parents.parquet"]}}))
     assert found.ids == tuple(sorted(e.id for e in entries))
@@ -60,7 +60,7 @@ def test_each_generator_makes_candidates_that_pass_the_gate(name: GeneratorName)
         }
     )
     references = load_references()
-    stream = make_mix(config).stream(references.crystals, [e.id for e in references.entries], 1, (0,))
+    stream = make_mix(config).stream(references.crystals, [e.id for e in references], 1, (0,))
     chunk = next(iter(stream))
     assert set(chunk.generators) == {name}
     passed = [not cause for cause in make_gate(config).causes(chunk.crystals)]

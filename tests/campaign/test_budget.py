@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from samples.small_campaign import LEVEL, begin, pool, prediction, verification
 
+from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.steps import RANKED_AT_ONCE, verify
 from gnome_lite.config import Selection
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.records import Candidate, CandidatePool, Verification
+from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.pipeline import silent
 from gnome_lite.store.database import SqlStore
 
@@ -49,24 +51,27 @@ def store(tmp_path: Path) -> SqlStore:
     return store
 
 
-def stages(store: SqlStore, verifier: Clock, budget_s: float | None) -> Any:
+def context(store: SqlStore, verifier: Clock, budget_s: float | None) -> Context:
     config = SimpleNamespace(name="first", select=Selection(budget_s=budget_s))
-    return SimpleNamespace(store=store, verifier=verifier, config=config, progress=silent)
+    parts: Any = SimpleNamespace(
+        store=store, verifier=verifier, config=config, progress=silent, novelty=CrystalNovelty()
+    )
+    return Context(parts)
 
 
 def test_the_best_ranked_are_verified_until_the_seconds_are_spent(store: SqlStore) -> None:
     ranked = [c.id for c, _ in store.selected("first", 1)]
     clock = Clock()
-    figures = verify(stages(store, clock, 1.5 * (RANKED_AT_ONCE + 1)), 1)
+    figures = verify(context(store, clock, 1.5 * (RANKED_AT_ONCE + 1)), 1)
     assert figures["verified"] == 2 * RANKED_AT_ONCE
     assert clock.asked == ranked[: 2 * RANKED_AT_ONCE]
     # The same step again, as after a kill before it was marked as done: nothing is left to spend.
     again = Clock()
-    assert verify(stages(store, again, 1.5 * (RANKED_AT_ONCE + 1)), 1) == figures
+    assert verify(context(store, again, 1.5 * (RANKED_AT_ONCE + 1)), 1) == figures
     assert again.asked == []
 
 
 def test_without_a_limit_all_are_verified(store: SqlStore) -> None:
     clock = Clock()
-    assert verify(stages(store, clock, None), 1)["verified"] == N
+    assert verify(context(store, clock, None), 1)["verified"] == N
     assert len(clock.asked) == N

@@ -46,7 +46,9 @@ def write(path: Path, count: int = 150, stop_after: int | None = None, call: dic
         if len(told) == stop_after:
             raise StoppedError
 
-    return write_candidates(path, dict(call), stream, make_gate(CONFIG), count, lambda c: True, progress)
+    return write_candidates(
+        path, dict(call), stream, make_gate(CONFIG), count, lambda pool: [None] * len(pool), progress
+    )
 
 
 def test_what_is_written_are_the_candidates_that_pass_the_gate(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_only_what_is_wanted(tmp_path: Path) -> None:
         stream,
         make_gate(CONFIG),
         30,
-        lambda c: bool((c.crystal.numbers == 8).any()),
+        lambda pool: [None if (c.numbers == 8).any() else "no oxygen" for c in pool.crystals],
         silent,
     )
     lines = [json.loads(line) for line in (tmp_path / "o.ndjson").read_text().splitlines()]

@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gnome_lite.campaign.reevaluate import REFERENCES, VERIFICATIONS, StandingVerdicts, reevaluate
+from gnome_lite.campaign.context import Seen
+from gnome_lite.campaign.reevaluate import REFERENCES, VERIFICATIONS, first_verdict, reevaluate
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError, MissingReferenceError, StoreError
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import CandidatePool, Credibility, Failure, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import CandidatePool, Credibility, Phase, Verification
 from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore
 
 LEVEL = "test-1"
-SEEN = (True, None, "", Credibility(False, (), None, False))
+SEEN = Seen(True, None, "", Credibility(False, (), None, False))
 
 
 def rocksalt(cation: int, anion: int, a: float) -> Crystal:
@@ -70,10 +71,7 @@ def store(tmp_path: Path) -> SqlStore:
     propose(store, [LIO, FEO, LIFEO2], 1)
     propose(store, [LIO_CS], 2)
     store.add_verifications("first", 1, FOUND)
-    # Issued as a round does it.
-    from gnome_lite.campaign.reevaluate import first_verdict
-
-    hull = build_hull(references(), FOUND)
+    hull = build_hull(references().add(FOUND))
     ids = [v.candidate_id for v in FOUND]
     verdicts = [first_verdict(i, p, LEVEL, SEEN) for i, p in zip(ids, hull.verdicts(ids), strict=True)]
     store.add_verdicts("first", 1, verdicts, {"hull": hull.id})
@@ -141,24 +139,6 @@ def test_a_crystal_among_the_references_is_not_novel_any_more(store: SqlStore) -
     assert store.verdicts("first")[LIO.content_id].novel
 
 
-def test_crystals_one_by_one_as_all_at_once(store: SqlStore) -> None:
-    live = StandingVerdicts(store, "first", references(), build_hull)
-    better = verification(LIO_CS, -1.1)
-    issued = {v.candidate_id: v for v in live.add(2, better, SEEN)}
-    assert issued.keys() == {LIO_CS.content_id, LIO.content_id, LIFEO2.content_id}
-    assert distances(store) == {"LiO": 0.1, "LiO CsCl": 0.0, "FeO": 0.0, "LiFeO2": 0.1}
-    assert again(store, references()).affected == 0
-    assert [v.cause for v in store.show(LIO.content_id).verdicts] == ["judged", VERIFICATIONS]
-    assert len(store.verifications(LEVEL)) == 4
-
-
-def test_a_failure_one_by_one_is_kept_without_a_verdict(store: SqlStore) -> None:
-    live = StandingVerdicts(store, "first", references(), build_hull)
-    assert live.add(2, verification(LIO_CS, np.nan, failure=Failure.TIMEOUT), SEEN) == []
-    assert len(store.verifications(LEVEL)) == 4
-    assert len(store.verdicts("first")) == 3
-
-
 def test_what_was_verified_by_others_counts(store: SqlStore) -> None:
     """A crystal that came into the store without a verdict of this campaign moves those it competes with."""
     store.add_verification("first", 2, verification(LIO_CS, -1.1))
@@ -174,8 +154,5 @@ def test_bad_input_is_named_and_nothing_written(store: SqlStore) -> None:
         again(store, references(elements=(3, 8)))
     with pytest.raises(StoreError, match="'second' has no verdicts to re-issue: `gnome-lite run`"):
         reevaluate(store, "second", "", references(), build_hull, CrystalNovelty())
-    live = StandingVerdicts(store, "first", references(), build_hull)
-    with pytest.raises(LevelMismatchError, match="one hull holds one level"):
-        live.add(2, verification(LIO_CS, -1.1, level="other"), SEEN)
     assert all(len(store.show(v.candidate_id).verdicts) == 1 for v in FOUND)
     assert len(store.verifications(LEVEL)) == 3

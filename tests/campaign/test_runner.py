@@ -20,7 +20,7 @@ from gnome_lite.settings import Settings
 KILL_POINTS = [
     "generate:1",
     "predict:1",
-    "select:1",
+    "acquire:1",
     "verification:1",
     "verification:2",
     "verify:1",
@@ -34,7 +34,7 @@ KILL_POINTS = [
 
 def run(home: Path, point: str = "none", **environment: str) -> int:
     script = Path(__file__).parents[1] / "samples" / "killed.py"
-    command = [sys.executable, str(script), str(home), str(home.with_suffix(".ledger")), point]
+    command = [sys.executable, str(script), str(home), str(home.with_suffix(".results")), point]
     return subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"} | environment, timeout=300).returncode
 
 
@@ -72,7 +72,7 @@ def test_campaign_finds_what_pymatgen_calls_stable(uninterrupted: Path) -> None:
 
     for candidate_id, verdict in verdicts.items():
         inside = set(verified[candidate_id].crystal.chemical_system.split("-"))
-        everything = [*references.entries, *verified.values()]
+        everything = [*references, *verified.values()]
         phases = [entry(e) for e in everything if set(e.crystal.chemical_system.split("-")) <= inside]
         expected = PhaseDiagram(phases).get_e_above_hull(entry(verified[candidate_id]))
         assert verdict.e_above_hull_ev_per_atom == pytest.approx(expected, abs=1e-6)
@@ -94,7 +94,7 @@ def test_killed_anywhere_it_goes_on(uninterrupted: Path, tmp_path: Path) -> None
         assert run(home, point) == -signal.SIGKILL, point
     assert run(home) == 0
     assert contents(home) == contents(uninterrupted)
-    results_log = home.with_suffix(".ledger").read_text().split()
+    results_log = home.with_suffix(".results").read_text().split()
     assert max(Counter(results_log).values()) == 1
     assert set(results_log) == {row[0] for row in contents(home)[2]}
 

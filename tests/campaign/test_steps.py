@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gnome_lite.assemble import assemble
-from gnome_lite.campaign.steps import generate, prepare
+from gnome_lite.campaign.context import Context
+from gnome_lite.campaign.steps import generate, learn, prepare
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import CandidatePool
@@ -49,11 +50,21 @@ def test_of_two_ways_to_one_crystal_the_likelier_is_its_provenance(tmp_path: Pat
     other = pool(chloride, 1.0, "random", np.nan)
     config = CampaignConfig.model_validate({"gates": {"charge_balance": "off"}})
     stages = replace(assemble(config, Settings(home=tmp_path)), candidates=Made([other, *pools]))
-    prepare(stages)
-    figures = generate(stages, 1)
+    context = Context(stages)
+    prepare(context)
+    figures = generate(context, 1)
     assert (figures["generated"], figures["duplicates"], figures["kept"]) == (4, 2, 2)
     assert figures["kept_by_generator"] == {"random": 1, "substitution": 1}
     stored = stages.store.candidates_with_formulas({sulphide.reduced_formula, chloride.reduced_formula})
     kept = {c.generator: c for of in stored.values() for c in of}
     assert kept["substitution"].probability == 0.3
     assert kept["substitution"].parent_id == "from substitution"
+
+
+def test_a_campaign_that_never_retrains_keeps_its_base_model(tmp_path: Path) -> None:
+    config = CampaignConfig.model_validate({"predict": {"retrain": "never"}})
+    stages = assemble(config, Settings(home=tmp_path))
+    context = Context(stages)
+    base = prepare(context)["model"]
+    assert learn(context, 1) == {"model": base}
+    assert stages.store.model(config.name, 2).id == base

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from pymatgen.core import Structure
 
-from gnome_lite.chemistry.similarity import distance, modified_pettifor
+from gnome_lite.chemistry.similarity import modified_pettifor
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.core.crystals import MAX_Z, Crystal, atomic_number
+from gnome_lite.core.crystals import MAX_Z, Crystal
 from gnome_lite.generate.intermetallics import DECAY_PLACES, NOT_METALS
 
 # fmt: off
@@ -35,18 +35,6 @@ def test_scale_is_that_of_other_packages() -> None:
     assert scale[1:104].tolist() == BY_ATOMIC_NUMBER
     assert (scale[104:] == 0).all()
     assert scale[0] == 0
-
-
-def test_distance_is_a_metric_with_gaps() -> None:
-    z = np.arange(1, 104)
-    for a in z[::9]:
-        assert distance(a, a) == 0.0
-        for b in z[::7]:
-            assert distance(a, b) == distance(b, a)
-            assert (distance(a, b) == 0) == (a == b)
-    assert distance(atomic_number("Zr"), atomic_number("Hf")) == 1.0
-    assert distance(atomic_number("Fe"), atomic_number("Rf")) == np.inf
-    assert distance(110, 110) == 0.0
 
 
 @pytest.mark.slow

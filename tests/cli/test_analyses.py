@@ -32,7 +32,7 @@ def seeded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = SqlStore.open(path)
     known = SeedSource().load()
     store.begin(CampaignConfig(name="real", rounds=1), known)
-    entry = min((e for e in known.entries if e.crystal.reduced_formula == "LiFeO2"), key=lambda e: e.energy_ev_per_atom)
+    entry = min((e for e in known if e.crystal.reduced_formula == "LiFeO2"), key=lambda e: e.energy_ev_per_atom)
     batch = CrystalBatch.from_crystals([entry.crystal])
     pool = CandidatePool(batch, (entry.id,), ("none",), ("test",), np.array([0.5]), np.array([1]), 1)
     store.add_candidates("real", pool, ["LiFeO2|"], {})
@@ -172,6 +172,7 @@ def test_without_gases_the_remedy_is_named(call: Call, home: Path, tmp_path: Pat
     """A release of another level, for which nothing is shipped."""
     store = SqlStore.open(home / "store.sqlite", create=False)
     from gnome_lite.analysis.known import Known
+
     from gnome_lite.report.release_writer import write_release
 
     verified = tuple(v for v in store.verifications("test-1") if v.ok)

@@ -24,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_replays_are_printed_drawn_written_and_kept(call: Call, home: Path, made: Path, tmp_path: Path) -> None:
-    asked = ("benchmark", "replay", "--universe", made, "--budget", "6", "--rounds", "2", "--seeds", "2")
+    asked = ("benchmark", "replay", "--pool", made, "--budget", "6", "--rounds", "2", "--seeds", "2")
     more = ("--strategies", "perfect,random,greedy", "--json", tmp_path / "new" / "r.json", "--plots", tmp_path / "p")
     said = call(*asked, *more)
     assert said.code == 0, said.err
@@ -33,7 +33,7 @@ def test_replays_are_printed_drawn_written_and_kept(call: Call, home: Path, made
     assert "truly stable" in said.err
     assert {p.name for p in (tmp_path / "p").iterdir()} >= {"found.png", "hit_rate.png", "daf.png", "calibration.png"}
     told = json.loads((tmp_path / "new" / "r.json").read_text())
-    assert told["universe"] == read_pool(made / "universe.parquet").id
+    assert told["pool"] == read_pool(made / "universe.parquet").id
     assert [(r["plan"]["strategy"], r["plan"]["seed"]) for r in told["replays"]] == [
         ("perfect", 0), ("perfect", 1), ("random", 0), ("random", 1), ("greedy", 0), ("greedy", 1),
     ]  # fmt: skip
@@ -49,19 +49,17 @@ def test_replays_are_printed_drawn_written_and_kept(call: Call, home: Path, made
 
 
 def test_bad_input_is_one_line(call: Call, made: Path, tmp_path: Path) -> None:
-    one_line(call("benchmark", "replay", "--universe", made, "--strategies", "best"), "'best'", "expected_improvement")
-    one_line(call("benchmark", "replay", "--universe", made, "--retrain", "often"), "'often'", "continue")
-    one_line(call("benchmark", "replay", "--universe", made, "--strategies", ""), "no strategy")
-    one_line(call("benchmark", "replay", "--universe", made, "--rounds", "0"), "rounds")
-    one_line(call("benchmark", "replay", "--universe", made, "--known", "0"), "known")
-    one_line(
-        call("benchmark", "replay", "--universe", tmp_path / "none"), "universe.parquet", "benchmark labelled pool"
-    )
-    one_line(call("benchmark", "universe", "--candidates", "0"), "candidates")
+    one_line(call("benchmark", "replay", "--pool", made, "--strategies", "best"), "'best'", "expected_improvement")
+    one_line(call("benchmark", "replay", "--pool", made, "--retrain", "often"), "'often'", "continue")
+    one_line(call("benchmark", "replay", "--pool", made, "--strategies", ""), "no strategy")
+    one_line(call("benchmark", "replay", "--pool", made, "--rounds", "0"), "rounds")
+    one_line(call("benchmark", "replay", "--pool", made, "--known", "0"), "known")
+    one_line(call("benchmark", "replay", "--pool", tmp_path / "none"), "universe.parquet", "benchmark pool")
+    one_line(call("benchmark", "pool", "--candidates", "0"), "candidates")
     shutil.copytree(made, tmp_path / "bad")
     good = (made / "universe.parquet").read_bytes()
     (tmp_path / "bad" / "universe.parquet").write_bytes(good[: len(good) // 2])
-    one_line(call("benchmark", "replay", "--universe", tmp_path / "bad"), "universe.parquet", "damaged")
+    one_line(call("benchmark", "replay", "--pool", tmp_path / "bad"), "universe.parquet", "damaged")
 
 
 @pytest.mark.slow
@@ -70,7 +68,7 @@ def test_a_universe_is_relaxed_once_and_a_stopped_build_goes_on(call: Call, home
         "[space]\nelements = ['Li', 'Mg', 'O', 'Cl']\nmax_elements = 2\n"
         "[generate]\nmax_atoms = 6\nmix = {prototypes = 1.0}\n[verify]\nmax_steps = 60"
     )
-    asked = ("benchmark", "universe", "--campaign", tmp_path / "c.toml", "--out", tmp_path / "u")
+    asked = ("benchmark", "pool", "--campaign", tmp_path / "c.toml", "--out", tmp_path / "u")
     assert call(*asked, "--candidates", "3").code == 0
     results_log = home / "universe" / "ledger.jsonl"
     first = results_log.read_text()

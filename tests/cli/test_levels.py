@@ -40,7 +40,7 @@ def test_references_of_a_system_at_another_level(call: Call, home: Path, tmp_pat
     loaded = FileSource([tmp_path / "al-ni.parquet"], "emt").load()
     assert loaded.id == PhaseSet.make(entries).id
     with pytest.raises(LevelMismatchError, match=r"levels chgnet-0\.3\.0, emt"):
-        PhaseSet.make([*loaded.entries, *SeedSource().load().entries])
+        PhaseSet.make([*loaded, *SeedSource().load()])
 
 
 @pytest.mark.slow

@@ -19,10 +19,10 @@ def oxides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_known_crystals_that_changed_move_the_verdicts(oxides: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reverdict"]) == 0
+    assert main(["reevaluate"]) == 0
     assert "0 of 1 verdicts affected by crystals verified since, 0 moved" in capsys.readouterr().out
     write_known(oxides / "known.extxyz", with_li2o=True)
-    assert main(["reverdict", "oxides"]) == 0
+    assert main(["reevaluate", "oxides"]) == 0
     out = capsys.readouterr().out
     assert "1 of 1 verdicts affected by other references, 1 moved: 0 onto the hull, 1 off it" in out
     assert f"{LIO.content_id}  0.0000 -> 0.5000 eV/atom above hull" in out
@@ -32,15 +32,15 @@ def test_known_crystals_that_changed_move_the_verdicts(oxides: Path, capsys: pyt
     assert "oxides round 1: surrogate-stable, 0.0000 above hull" in out
     assert "for other references: surrogate-unstable, 0.5000 above hull" in out
     assert "moved: above hull +500.0; decomposition energy +1500.0; off the hull; new competing phase Li2O [" in out
-    assert main(["reverdict"]) == 0
+    assert main(["reevaluate"]) == 0
     assert "0 moved" in capsys.readouterr().out
 
 
 def test_what_cannot_be_done_is_named(oxides: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reverdict", "nitrides"]) == 2
+    assert main(["reevaluate", "nitrides"]) == 2
     assert "has no campaign 'nitrides': it has oxides" in capsys.readouterr().err
     (oxides / "known.extxyz").unlink()
-    assert main(["reverdict"]) == 2
+    assert main(["reevaluate"]) == 2
     assert "known.extxyz" in capsys.readouterr().err
-    assert main(["reverdict", "--home", str(oxides / "nowhere")]) == 2
+    assert main(["reevaluate", "--home", str(oxides / "nowhere")]) == 2
     assert "gnome-lite run" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from pymatgen.io.cif import CifWriter
 from gnome_lite.assemble import load_references
 from gnome_lite.predict import checkpoint
 
-SMALL = "[predict]\nmembers = 2\nwidth = 8\nsteps = 1\nepochs = 2\nprocesses = 1\n"
+SMALL = "[predict]\nmembers = 2\nwidth = 8\nepochs = 2\nprocesses = 1\n"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_delta_model_of_ones_own(call: Call, tmp_path: Path) -> None:
     from gnome_lite.predict import delta
 
     references = load_references()
-    small = [i for i in range(len(references)) if 1 < len(references.entries[i].crystal) <= 6][::3]
+    small = [i for i in range(len(references)) if 1 < len(references[i].crystal) <= 6][::3]
     table, out = tmp_path / "labels.csv", tmp_path / "mine"
     with table.open("w", newline="") as file:
         writer = csv.writer(file)

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.messages import crystal_from_wire, crystal_to_wire, pack, unpack
+from gnome_lite.core.messages import Channel
 
 floats = st.floats(-1e6, 1e6)
 
@@ -21,11 +26,22 @@ crystals = st.integers(1, 5).flatmap(
 )
 
 
+@contextmanager
+def piped() -> Iterator[tuple[Channel, int]]:
+    """A channel that hears what it sends, and where else to write to it."""
+    source, sink = os.pipe()
+    try:
+        yield Channel(source, sink), sink
+    finally:
+        os.close(source)
+        os.close(sink)
+
+
 @given(crystals)
 def test_crystals_arrive_bit_for_bit(sent: Crystal) -> None:
-    message = unpack(bytearray(pack(crystal_to_wire(sent))))
-    assert message is not None
-    got = crystal_from_wire(message)
+    with piped() as (channel, _):
+        channel.send(sent.as_lists())
+        got = Crystal.make(**channel.receive())
     assert (got.numbers == sent.numbers).all()
     assert (got.frac_coords == sent.frac_coords).all()
     assert (got.lattice == sent.lattice).all()
@@ -33,11 +49,28 @@ def test_crystals_arrive_bit_for_bit(sent: Crystal) -> None:
 
 @given(st.lists(st.dictionaries(st.text(), st.floats(allow_nan=False) | st.text()), max_size=4), st.integers(1, 7))
 def test_messages_survive_any_cutting_of_the_stream(messages: list[dict[str, object]], piece: int) -> None:
-    stream = b"".join(pack(m) for m in messages)
-    inbox, got = bytearray(), []
-    for start in range(0, len(stream), piece):
-        inbox += stream[start : start + piece]
-        while (message := unpack(inbox)) is not None:
-            got.append(message)
-    assert got == messages
-    assert not inbox
+    with piped() as (channel, sink), piped() as (other, _):
+        for message in messages:
+            other.send(message)
+        other.send({})
+        stream, got = os.read(other.source, 1 << 16), []
+        for start in range(0, len(stream), piece):
+            os.write(sink, stream[start : start + piece])
+            got += channel.read()
+    assert got == [*messages, {}]
+
+
+def test_a_closed_end_and_what_is_no_message_are_told_apart() -> None:
+    with piped() as (channel, sink):
+        os.write(sink, (5).to_bytes(8, "big") + b"hello")
+        with pytest.raises(ValueError, match="Expecting value"):
+            channel.read()
+    source, sink = os.pipe()
+    os.close(sink)
+    with pytest.raises(EOFError):
+        Channel(source, -1).receive()
+    os.close(source)
+    source, sink = os.pipe()
+    os.close(source)
+    Channel(-1, sink).send({"nobody": "reads"})
+    os.close(sink)

@@ -9,7 +9,9 @@ import pytest
 
 from gnome_lite.core.crystals import Crystal, atomic_number
 from gnome_lite.core.errors import LevelMismatchError, SourceError
-from gnome_lite.core.phases import Phase, PhaseSet, permissive
+from gnome_lite.core.licences import permissive
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase
 
 
 def entry(entry_id: str, elements: str, ev_per_atom: float, level: str = "L", licence: str = "CC0") -> Phase:
@@ -82,8 +84,8 @@ def test_entries_of_other_licences_are_left_out_and_counted() -> None:
             )
 
     everything, restricted = CombinedSource([Fixed()]), CombinedSource([Fixed()], permissive_only=True)
-    assert everything.load().licences == {"CC0": 3, "CC BY-NC 4.0": 1, "": 1}
-    assert [e.id for e in restricted.load().entries] == ["Li", "Li2O", "O"]
+    assert everything.load().licence_counts == {"CC0": 3, "CC BY-NC 4.0": 1, "": 1}
+    assert [e.id for e in restricted.load()] == ["Li", "Li2O", "O"]
     assert restricted.left_out == {"CC BY-NC 4.0": 1, "no licence": 1}
     assert restricted.counts == ((5,), 3)
 

@@ -9,8 +9,9 @@ import pytest
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError, MissingReferenceError, SourceError
-from gnome_lite.core.phases import Phase, PhaseSet, formation_energies
-from gnome_lite.core.records import CandidatePool
+from gnome_lite.core.formation import formation_energies
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import CandidatePool, Phase
 
 
 def entry(name: str, crystal: Crystal, energy: float, level: str = "test") -> Phase:
@@ -30,7 +31,7 @@ def test_reference_set_knows_its_elements_and_formation_energies() -> None:
     ]
     references = PhaseSet.make(entries)
     assert references.elemental_ev_per_atom == pytest.approx({"Cl": -1.8, "Na": -1.3})
-    by_id = dict(zip((e.id for e in references.entries), references.e_form_ev_per_atom, strict=True))
+    by_id = dict(zip((e.id for e in references), references.e_form_ev_per_atom, strict=True))
     assert by_id == pytest.approx({"na-high": 0.3, "na": 0.0, "cl": 0.0, "nacl": (-6.8 + 1.3 + 1.8) / 2})
 
 

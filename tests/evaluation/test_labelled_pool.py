@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from samples.seed_pool import seed_pool
 
+from gnome_lite.assemble import assemble
 from gnome_lite.config import CampaignConfig, Generate, Space
 from gnome_lite.core.errors import ConfigError, LevelMismatchError, SourceError
-from gnome_lite.evaluation.labelled_pool import LabelledPool
+from gnome_lite.evaluation.labelled_pool import LabelledPool, plan_pool
 from gnome_lite.evaluation.pool_files import read_pool, write_pool
-from gnome_lite.evaluation.pool_plan import plan_pool
-from gnome_lite.evaluation.replay_setup import assemble_pool
+from gnome_lite.evaluation.replay_setup import load_pool
 from gnome_lite.pipeline import silent
 from gnome_lite.settings import Settings
+from gnome_lite.store.database import SqlStore
 
 ELEMENTS = ("Li", "Na", "Mg", "O", "S", "Cl")
 
@@ -30,7 +31,7 @@ def labelled() -> LabelledPool:
 
 @pytest.fixture(scope="module")
 def written(labelled: LabelledPool, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("universe") / "universe.parquet"
+    path = tmp_path_factory.mktemp("pool") / "universe.parquet"
     write_pool(path, labelled)
     return path
 
@@ -85,7 +86,7 @@ def test_a_bad_row_is_named(written: Path, tmp_path: Path, column: str, of: str,
 
 
 def test_missing_damaged_and_foreign_files_are_named(written: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="benchmark labelled pool"):
+    with pytest.raises(SourceError, match="benchmark pool"):
         read_pool(tmp_path / "none.parquet")
     good = written.read_bytes()
     rng = np.random.default_rng(0)
@@ -101,7 +102,7 @@ def test_missing_damaged_and_foreign_files_are_named(written: Path, tmp_path: Pa
         read_pool(tmp_path / "foreign")
 
 
-def test_what_does_not_belong_together_is_no_universe(labelled: LabelledPool) -> None:
+def test_what_does_not_belong_together_is_no_pool(labelled: LabelledPool) -> None:
     pairs = list(zip(labelled.candidates, labelled.outcomes, strict=True))
     with pytest.raises(SourceError, match="twice"):
         LabelledPool.make([*pairs, pairs[3]], "r")
@@ -117,10 +118,10 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
     config = CampaignConfig(
         space=Space(elements=ELEMENTS), generate=Generate(mix={"substitution": 2.0, "prototypes": 1.0}, max_atoms=10)
     )
-    parts = assemble_pool(config, Settings())
-    planned, census = plan_pool(60, 0, parts, silent)
-    fewer, _ = plan_pool(20, 0, parts, silent)
-    other, _ = plan_pool(20, 1, parts, silent)
+    parts = assemble(config, Settings(), silent, SqlStore.in_memory())
+    planned, census = plan_pool(60, 0, parts)
+    fewer, _ = plan_pool(20, 0, parts)
+    other, _ = plan_pool(20, 1, parts)
     ids = [c.id for c in planned]
     assert len(set(ids)) == 60
     assert ids[:20] == [c.id for c in fewer] != [c.id for c in other]
@@ -128,7 +129,7 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
     gated = sum(n for cause, n in census.items() if cause.startswith("gated"))
     assert 60 <= census["made"] - census["duplicates"] - gated < 60 + 64  # the last chunk is not needed whole
     index = parts.novelty.index()
-    for entry in parts.references.entries:
+    for entry in parts.source.load():
         index.add(entry.id, entry.crystal)
     for candidate in planned:
         assert index.find(candidate.crystal) is None
@@ -140,17 +141,15 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
 def test_more_candidates_than_there_are_is_an_error() -> None:
     config = CampaignConfig(space=Space(elements=("Li", "O")), generate=Generate(mix={"prototypes": 1.0}, max_atoms=4))
     with pytest.raises(ConfigError, match="the generators end after"):
-        plan_pool(10_000, 0, assemble_pool(config, Settings()), silent)
+        plan_pool(10_000, 0, assemble(config, Settings(), silent, SqlStore.in_memory()))
 
 
-def test_the_shipped_universe_stands_beside_the_bundled_seed() -> None:
+def test_the_shipped_pool_stands_beside_the_bundled_seed() -> None:
     """Large, of the seed's level, made of this very seed, and every candidate of it new."""
-    from gnome_lite.evaluation.replay_setup import load_pool
-
     references, labelled = load_pool()
     assert labelled.references_id == references.id
     assert labelled.level == references.level
     assert len(labelled) >= 5000
-    known = {e.crystal.content_id for e in references.entries}
+    known = {e.crystal.content_id for e in references}
     assert not known & {c.crystal.content_id for c in labelled.candidates}  # relaxed, some end as a known one
     assert 0.9 < sum(v.ok for v in labelled.outcomes) / len(labelled) < 1

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate, Credibility, Failure, Prediction, Verdict, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Credibility, Failure, Phase, Prediction, Verdict, Verification
 from gnome_lite.evaluation.rediscovery import (
     FOUND,
     NO_PARENT,
@@ -19,9 +19,8 @@ from gnome_lite.evaluation.rediscovery import (
     concealed,
     count_claims,
     dft_distances,
-    given_phases,
     returns,
-    stable_compounds,
+    split_entries,
 )
 from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.stability.hull import build_hull
@@ -88,9 +87,9 @@ def trial(
 def test_hidden_are_the_stable_compounds_of_three_elements_and_given_what_has_fewer_near_the_hull() -> None:
     entries = dft()
     away = dft_distances(entries, build_hull)
-    assert [e.id for e in stable_compounds(entries, away, NOVELTY)] == ["STO"]
-    given = {e.id for e in given_phases(entries, away, NOVELTY)}
-    assert given == {"Sr", "Ti", "O", "Ca", "SrO", "SrO near"}
+    hidden, given = split_entries(entries, away, NOVELTY)
+    assert [e.id for e in hidden] == ["STO"]
+    assert {e.id for e in given} == {"Sr", "Ti", "O", "Ca", "SrO", "SrO near"}
 
 
 def test_concealed_is_what_has_three_elements_or_more_and_no_other_than_those_of_the_system() -> None:

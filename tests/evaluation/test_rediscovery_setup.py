@@ -42,7 +42,7 @@ def write_entries(path: Path, entries: dict[str, tuple[Crystal, float | None]]) 
 
 def smallest(formula: str) -> Crystal:
     """Of the bundled seed."""
-    of = [e.crystal for e in load_references().entries if e.crystal.reduced_formula == formula]
+    of = [e.crystal for e in load_references() if e.crystal.reduced_formula == formula]
     return min(of, key=len)
 
 
@@ -54,7 +54,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_entries_carry_their_corrections(entries: Path) -> None:
-    energies = {e.id: e.energy_ev_per_atom for e in read_entries(entries).entries}
+    energies = {e.id: e.energy_ev_per_atom for e in read_entries(entries)}
     assert energies == pytest.approx(ENERGIES | {"STO": -3.6})
 
 
@@ -106,7 +106,7 @@ def test_known_is_the_seed_without_the_system_and_what_is_given(task: Rediscover
     config = arm_config("campaign", task, budget=6, rounds=2)
     known = load_references(config)
     assert not concealed(known.crystals, ("O", "Sr", "Ti")).any()
-    given = {e.id for e in known.entries} - {e.id for e in load_references().entries}
+    given = {e.id for e in known} - {e.id for e in load_references()}
     assert given == {f"given-{name}" for name in ENERGIES}
     assert not task.not_given
     seed = load_references()
@@ -119,7 +119,7 @@ def test_known_is_the_seed_without_the_system_and_what_is_given(task: Rediscover
 def test_arms_find_perovskite_again_and_relax_nothing_twice(task: Rediscovery) -> None:
     def config(arm: str) -> CampaignConfig:
         full = arm_config(arm, task, budget=6, rounds=2, max_atoms=5)  # type: ignore[arg-type]
-        predict = full.predict.model_copy(update={"retrain_epochs": 1, "rehearsal": 100})
+        predict = full.predict.model_copy(update={"retrain_epochs": 1, "replay_buffer": 100})
         generate = full.generate.model_copy(update={"candidates": 40})
         return full.model_copy(update={"predict": predict, "generate": generate})
 

@@ -11,8 +11,7 @@ import pytest
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Space
 from gnome_lite.core.crystals import formula_counts
-from gnome_lite.generate.chemical_systems import random_systems, ratios
-from gnome_lite.generate.compositions import Compositions
+from gnome_lite.generate.compositions import Compositions, random_systems, ratios
 
 SPACE = Space(elements=("Li", "Na", "Fe", "Si", "O", "S"), min_elements=2, max_elements=3)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from gnome_lite.chemistry.similarity import distance
+from gnome_lite.chemistry.similarity import modified_pettifor
 from gnome_lite.chemistry.volume import elemental_volumes_ang3
 from gnome_lite.config import Generate, Space
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
@@ -55,15 +55,15 @@ def test_only_metals_and_metalloids_without_charges_are_parents(pool: CandidateP
 
 
 def test_probability_is_of_the_elements_that_change(pool: CandidatePool) -> None:
-    table = similarity_table()
+    table, place = similarity_table(), modified_pettifor()
     for i in range(len(pool)):
         crystal, parent = pool.crystals[i], PARENTS[pool.parent_ids[i]]
         changed = {(int(a), int(b)) for a, b in zip(parent.numbers, crystal.numbers, strict=True) if a != b}
         assert changed
         expected = 1.0
         for a, b in changed:
-            weights = [exp(-distance(a, int(c)) / DECAY_PLACES) for c in table.z]
-            expected *= exp(-distance(a, b) / DECAY_PLACES) / sum(weights)
+            weights = [exp(-abs(place[a] - place[c]) / DECAY_PLACES) for c in table.z]
+            expected *= exp(-abs(place[a] - place[b]) / DECAY_PLACES) / sum(weights)
         assert pool.probabilities[i] == pytest.approx(expected)
         assert expected > Generate().threshold
 

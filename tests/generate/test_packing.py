@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
 
-from gnome_lite.generate.packing import admits, n_patterns, random_assignment
+from gnome_lite.generate.packing import admits, random_assignment
 from gnome_lite.generate.wyckoff import N_GROUPS, space_group, wyckoff_table
 
 SIGMAS = 5.0
@@ -63,12 +63,8 @@ few_letters = [n for n in range(1, N_GROUPS + 1) if len(wyckoff_table()[n]) <= 9
 
 @settings(max_examples=60, deadline=None)
 @given(small_counts, st.sampled_from(few_letters))
-def test_patterns_are_counted_and_admission_decided_as_by_plain_enumeration(
-    counts: tuple[int, ...], number: int
-) -> None:
-    expected = patterns(counts, number)
-    assert n_patterns(counts, number) == len(expected)
-    assert bool(admits(counts)[number]) == bool(expected)
+def test_admission_is_decided_as_by_plain_enumeration(counts: tuple[int, ...], number: int) -> None:
+    assert bool(admits(counts)[number]) == bool(patterns(counts, number))
 
 
 @settings(max_examples=40, deadline=None)
@@ -78,7 +74,11 @@ def test_a_group_admits_counts_exactly_if_there_is_a_pattern(counts: tuple[int, 
     assert answer[1]
     assert not answer[0]
     for number in range(1, N_GROUPS + 1):
-        assert answer[number] == (n_patterns(counts, number) > 0)
+        try:
+            orbits = random_assignment(counts, number, np.random.default_rng(0))
+        except ValueError:
+            orbits = []
+        assert answer[number] == bool(orbits)
 
 
 @settings(max_examples=20, deadline=None)
@@ -123,7 +123,7 @@ def test_all_patterns_are_equally_likely(counts: tuple[int, ...], number: int) -
     for _ in range(n):
         orbits = random_assignment(counts, number, rng)
         seen[tuple(sorted((sites[i].multiplicity // n_centring, sites[i].dof > 0, e) for i, e in orbits))] += 1
-    k = n_patterns(counts, number)
+    k = len(patterns(counts, number))
     assert len(seen) == k
     spread = np.sqrt(n / k * (1 - 1 / k))
     assert max(abs(v - n / k) for v in seen.values()) < SIGMAS * spread

@@ -11,7 +11,7 @@ from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import CandidatePool
-from gnome_lite.generate.prototype_placement import PrototypePlacement, _ranked
+from gnome_lite.generate.prototype_placement import PrototypePlacement, ranked
 
 
 def known(group: str, a: float, symbols: list[str], sites: list[list[float]]) -> Crystal:
@@ -56,8 +56,8 @@ def test_ions_of_equal_amount_take_the_sites_of_their_size(pool: CandidatePool) 
 
 def test_cations_take_the_sites_of_cations(pool: CandidatePool) -> None:
     (cao,) = found(pool, "CaO", "rocksalt")
-    assert _ranked(cao.counts)[0].tolist() == [20, 8]
-    assert _ranked(ROCK_SALT.counts)[0].tolist() == [11, 17]
+    assert ranked(cao.counts)[0].tolist() == [20, 8]
+    assert ranked(ROCK_SALT.counts)[0].tolist() == [11, 17]
 
 
 def test_all_placements_are_balanced_new_and_come_once(pool: CandidatePool) -> None:

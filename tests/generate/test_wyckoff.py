@@ -7,10 +7,10 @@ import pytest
 import spglib
 from numpy.typing import NDArray
 from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
+from samples.wyckoff_derivation import table_line
 
 from gnome_lite.generate.random_cells import random_lattices
 from gnome_lite.generate.wyckoff import N_GROUPS, TABLE, SpaceGroup, space_group, wyckoff_table
-from gnome_lite.generate.wyckoff_derivation import table_line
 
 ALL_GROUPS = range(1, N_GROUPS + 1)
 SOME_GROUPS = (1, 2, 5, 9, 14, 15, 19, 38, 47, 62, 63, 68, 70, 88, 92, 99, 122, 139, 141, 146, 148, 154, 160, 161, 166,

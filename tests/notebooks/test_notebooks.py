@@ -23,9 +23,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 def verified_beside(references: PhaseSet) -> list[Verification]:
     """Two polymorphs of a real reference, 10 meV/atom below and 60 above it, so that one of them is on the hull."""
-    entry = min(
-        (e for e in references.entries if e.crystal.chemical_system == "Cl-Na"), key=lambda e: e.energy_ev_per_atom
-    )
+    entry = min((e for e in references if e.crystal.chemical_system == "Cl-Na"), key=lambda e: e.energy_ev_per_atom)
     made = []
     for a, shift in ((6.1, -0.01), (6.4, 0.06)):
         crystal = rocksalt(11, 17, a)
@@ -46,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.add_model("noted", 0, ModelRecord("model-0", "models/0", 90, 10, 0.05), {})
     outcomes = verified_beside(references)
     crystals: list[Crystal] = [v.crystal for v in outcomes]
-    n, parent = len(crystals), references.entries[0].id
+    n, parent = len(crystals), references[0].id
     store.add_candidates(
         "noted",
         CandidatePool(
@@ -66,7 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store.add_selection("noted", 1, ids, [], {})
     for outcome in outcomes:
         store.add_verification("noted", 1, outcome)
-    hull = build_hull(references, outcomes)
+    hull = build_hull(references.add(outcomes))
     verdicts = [
         Verdict(
             i, p.e_form_ev_per_atom, p.e_above_hull_ev_per_atom, p.decomposition_ev_per_atom, p.products, hull.id,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.novelty.disorder import Disorder
+from gnome_lite.novelty.prototype_database import PrototypeDatabase
 
 
 def suspect(crystal: Crystal, *known: Crystal) -> bool:
-    disorder = Disorder()
+    database = PrototypeDatabase()
     for i, k in enumerate(known):
-        disorder.add(str(i), k)
-    return disorder.suspect(crystal)
+        database.add(str(i), k, "")
+    return database.credibility(crystal, "").ordering_suspect
 
 
 @pytest.mark.parametrize("pair", [("Zr", "Hf"), ("Nb", "Ta"), ("Mo", "W"), ("La", "Y"), ("Ce", "Gd")])

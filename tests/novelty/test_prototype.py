@@ -10,11 +10,11 @@ from pymatgen.core import Composition
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number, symbol
 from gnome_lite.novelty.fingerprint import fingerprints
-from gnome_lite.novelty.prototype import parse, prototype
+from gnome_lite.novelty.prototype import parse
 
 
 def label(crystal: Crystal) -> str:
-    return prototype(fingerprints(CrystalBatch.from_crystals([crystal]))[0])
+    return parse(fingerprints(CrystalBatch.from_crystals([crystal]))[0]).label
 
 
 def pymatgens(fingerprint: str) -> str:
@@ -43,15 +43,15 @@ def test_is_pymatgens_on_the_whole_aflow_library() -> None:
     prints = fingerprints(CrystalBatch.from_crystals(p.crystal for p in library()))
     labelled = [p for p in prints if not p.endswith("|")]
     assert len(labelled) > 280
-    assert [prototype(p) for p in labelled] == [pymatgens(p) for p in labelled]
+    assert [parse(p).label for p in labelled] == [pymatgens(p) for p in labelled]
 
 
 def test_is_pymatgens_on_the_seed() -> None:
     from gnome_lite.assemble import load_references
 
-    prints = {e.fingerprint for e in load_references().entries}
+    prints = {e.fingerprint for e in load_references()}
     assert len(prints) > 1000
-    assert {p: prototype(p) for p in prints} == {p: pymatgens(p) for p in prints}
+    assert {p: parse(p).label for p in prints} == {p: pymatgens(p) for p in prints}
 
 
 @settings(max_examples=30, deadline=None)
@@ -80,5 +80,5 @@ def test_roles_tell_which_element_stands_where(types) -> None:
 
 
 def test_no_symmetry_no_prototype() -> None:
-    assert prototype("NaCl2|") == ""
+    assert parse("NaCl2|").label == ""
     assert parse("NaCl2|").roles == ()

@@ -198,7 +198,7 @@ def test_training_lowers_the_loss_on_real_formulas_the_same_way_each_time(real: 
 
 def test_training_disk_and_retraining_are_those_of_structures(real: TrainingSet, tmp_path: Path) -> None:
     recipe = Recipe("test", ARCHITECTURE, Schedule(3, 5e-3, 32), 1, 0)
-    built = build(real, split(real)[1], recipe, None, tmp_path, 2, silent, "train")
+    built = build(real, split(real)[1], recipe, None, tmp_path / "first", 2, silent, "train")
     checkpoint.write(built, tmp_path / "model")
     read = checkpoint.read(tmp_path / "model")
     assert read.card == built.card
@@ -210,7 +210,7 @@ def test_training_disk_and_retraining_are_those_of_structures(real: TrainingSet,
     median, _ = CompositionEnsemble(read).predict(counts)
     assert read.card.n_holdout == len(targets)
     assert np.abs(median - targets).mean() == pytest.approx(read.card.holdout_mae_ev_per_atom, abs=1e-5)
-    again = build(real, read.holdout, recipe, read, tmp_path, 2, silent, "learn")
+    again = build(real, read.holdout, recipe, read, tmp_path / "second", 2, silent, "learn")
     assert again.card.base_id == read.card.id
     assert again.card.normalisation == read.card.normalisation
     assert again.card.train_mae_ev_per_atom < read.card.train_mae_ev_per_atom

@@ -14,7 +14,7 @@ from gnome_lite.core.errors import CheckpointError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.pipeline import silent
-from gnome_lite.predict import checkpoint, screen
+from gnome_lite.predict import checkpoint, composition_screen
 from gnome_lite.predict.composition_ensemble import CompositionEnsemble
 from gnome_lite.predict.composition_screen import CompositionScreen, train_compositions
 from gnome_lite.predict.train import in_training
@@ -86,9 +86,9 @@ def test_random_search_takes_only_what_passes(references: PhaseSet) -> None:
 def test_trained_from_formulas_of_labelled_crystals(
     references: PhaseSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(screen, "MEMBERS", 1)
-    monkeypatch.setattr(screen, "MOST_EPOCHS", 2)
-    monkeypatch.setattr(screen, "FEWEST_EPOCHS", 2)
+    monkeypatch.setattr(composition_screen, "MEMBERS", 1)
+    monkeypatch.setattr(composition_screen, "MOST_EPOCHS", 2)
+    monkeypatch.setattr(composition_screen, "FEWEST_EPOCHS", 2)
     known = TrainingSet(references.crystals.take(np.arange(300)), references.e_form_ev_per_atom[:300])
     model = train_compositions(known, references.level, tmp_path / "made", 0, 1, silent)
     read = checkpoint.read(tmp_path / "made")

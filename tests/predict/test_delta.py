@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, chemical_system
 from gnome_lite.core.errors import CheckpointError, SourceError
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.predict import delta
 from gnome_lite.predict.delta import DeltaModel, linear_energies
 from gnome_lite.predict.delta_train import DeltaPlan, folds, train_delta, within

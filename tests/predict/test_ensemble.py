@@ -130,13 +130,11 @@ def test_stacked_members_are_the_members_one_by_one() -> None:
     np.testing.assert_allclose(together.numpy(), one_by_one.numpy(), atol=SAME_EV_PER_ATOM)
 
 
-def test_some_members_at_volumes_of_their_own() -> None:
+def test_some_members_at_some_volumes() -> None:
     model, batch = random_ensemble(), crystals()
     every = model.energies(batch, volume_factors(5))
-    which = np.arange(len(batch)) % 5
-    some = model.energies(batch, volume_factors(5)[which][None], [2])
-    np.testing.assert_allclose(some[0, 0], every[2, which, np.arange(len(batch))], atol=SAME_EV_PER_ATOM)
-    assert np.isnan(model.energies(batch, np.full(1, np.nan))).all()
+    some = model.energies(batch, volume_factors(5)[[1, 3]], [2])
+    np.testing.assert_allclose(some[0], every[2, [1, 3]], atol=SAME_EV_PER_ATOM)
 
 
 def test_what_was_never_seen_is_out_of_domain() -> None:

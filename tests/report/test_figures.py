@@ -3,14 +3,13 @@ from __future__ import annotations
 import sys
 from base64 import b64decode
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from samples.small_campaign import report
 
 from gnome_lite.core.crystals import MAX_Z, atomic_number
-from gnome_lite.report.figures import data_uri, png, round_figure, save
+from gnome_lite.report.figures import data_uri, png, round_figure
 from gnome_lite.report.hull_figures import hull_figure
 from gnome_lite.stability.hull import ChemicalHull
 
@@ -46,12 +45,6 @@ def test_data_uri_holds_the_png() -> None:
     uri = data_uri(round_figure([report(1)]))
     assert b64decode(uri.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     assert len(uri) < 200_000  # an artifact, not an archive
-
-
-@pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_figures_are_saved(tmp_path: Path, suffix: str) -> None:
-    save(round_figure([report(1)]), tmp_path / f"round.{suffix}")
-    assert (tmp_path / f"round.{suffix}").stat().st_size > 1000
 
 
 def test_binary_hull_line_runs_through_the_phases_on_it() -> None:

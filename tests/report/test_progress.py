@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from gnome_lite.report.progress import BarProgress, PlainProgress, progress_on
+from gnome_lite.report.progress import PlainProgress, bar_progress, progress_on
 
 
 def test_plain_lines_are_throttled_but_never_miss_start_and_end() -> None:
@@ -30,7 +30,7 @@ def test_a_stream_that_is_no_terminal_gets_no_control_codes() -> None:
 
 def test_bars_leave_a_line_for_each_finished_stage() -> None:
     stream = io.StringIO()
-    with BarProgress(Console(file=stream, force_terminal=True, width=100, no_color=True)) as progress:
+    with bar_progress(Console(file=stream, force_terminal=True, width=100, no_color=True)) as progress:
         progress("generate", 0, 0, "")
         progress("generate", 40, 40, "129 made")
         progress("verify", 3, 28, "[odd] note")

@@ -1,4 +1,7 @@
-"""Releases: what is in them, that they read back as the same hull, and that a changed byte is found."""
+"""Releases: what is in them, that they read back as the same hull, and that a changed byte is found.
+
+Covers `release_writer`, `release_datasheet` and `sources.release_reader`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from samples.small_campaign import references
+from samples.small_campaign import higher, references
 
-from gnome_lite.analysis.known import Known
 from gnome_lite.core.errors import ConfigError, LevelMismatchError, SourceError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.predict.train import in_training
@@ -24,17 +26,17 @@ from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import Query
 
 
-def known_of(store: SqlStore) -> Known:
-    return Known(references(), tuple(v for v in store.verifications("test-1") if v.ok), campaigns=("first",))
+def phases_of(store: SqlStore) -> PhaseSet:
+    return references().add([v for v in store.verifications("test-1") if v.ok])
 
 
 @pytest.fixture
-def known(played: SqlStore) -> Known:
-    return known_of(played)
+def known(played: SqlStore) -> PhaseSet:
+    return phases_of(played)
 
 
 @pytest.fixture
-def released(played: SqlStore, known: Known, tmp_path: Path) -> Released:
+def released(played: SqlStore, known: PhaseSet, tmp_path: Path) -> Released:
     return write_release(
         tmp_path / "release", known, played.query(Query()), near_hull_ev_per_atom=9.0, in_training=in_training
     )
@@ -44,24 +46,20 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
-def test_read_back_it_is_the_same_hull(released: Released, known: Known) -> None:
+def test_read_back_it_is_the_same_hull(released: Released, known: PhaseSet) -> None:
     again = ReleaseSource(released.directory).load()
-    everything = {
-        **{e.id: e.energy_ev for e in known.references.entries},
-        **{v.candidate_id: v.energy_ev for v in known.verified},
-    }
-    assert {e.id: e.energy_ev for e in again.entries} == everything
+    assert {e.id: e.energy_ev for e in again} == {e.id: e.energy_ev for e in known}
     assert again.level == known.level
-    assert build_hull(again, []).id == released.hull_id == known.hull().id
-    crystals = {v.candidate_id: v.crystal for v in known.verified}
-    for e in again.entries:
+    assert build_hull(again).id == released.hull_id == build_hull(known).id
+    crystals = {e.id: e.crystal for e in known if e.id not in known.references}
+    for e in again:
         if e.id in crystals:
             assert e.crystal.as_lists() == crystals[e.id].as_lists()
             assert e.licence == "CC-BY-4.0"
         else:
             assert e.licence == "CC0"
     # And verdicts of a hull of the release alone are those in its tables.
-    hull = build_hull(again, [])
+    hull = build_hull(again)
     for row in table(released.directory / "stable_summary.csv"):
         (verdict,) = hull.verdicts([row["MaterialId"]])
         assert float(row["Decomposition Energy Per Atom"]) == pytest.approx(
@@ -109,7 +107,7 @@ def test_the_datasheet_says_how_it_was_made(released: Released) -> None:
 
 
 def test_the_same_store_gives_the_same_bytes(
-    played: SqlStore, known: Known, released: Released, tmp_path: Path
+    played: SqlStore, known: PhaseSet, released: Released, tmp_path: Path
 ) -> None:
     again = write_release(
         tmp_path / "again", known, played.query(Query()), near_hull_ev_per_atom=9.0, in_training=in_training
@@ -152,7 +150,7 @@ def test_what_is_no_release_is_named(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_is_written_over_and_nothing_half(
-    played: SqlStore, known: Known, released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    played: SqlStore, known: PhaseSet, released: Released, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ConfigError, match="not empty"):
         write_release(released.directory, known, [])
@@ -174,3 +172,14 @@ def test_a_release_goes_with_sources_of_its_level_only(released: Released) -> No
     twice = CombinedSource([ReleaseSource(released.directory), ReleaseSource(released.directory)]).load()
     assert isinstance(twice, PhaseSet)
     assert len(twice) == released.entries
+
+
+def test_verdicts_at_other_levels_have_a_table_of_their_own(played: SqlStore, known: PhaseSet, tmp_path: Path) -> None:
+    level = higher(played).level
+    others = [*played.query(level=level), *played.query()]
+    out = write_release(tmp_path / "levels", known, played.query(), near_hull_ev_per_atom=9.0, other_levels=others)
+    (row,) = table(out.directory / "other_levels_summary.csv")
+    assert (row["Level"], row["Energy Above Hull Per Atom"], row["Reduced Formula"]) == (level, "0.02", "LiF")
+    assert f"| verdicts at {level} | 1 |" in (out.directory / "DATASHEET.md").read_text()
+    assert "other_levels_summary.csv" in out.files
+    check_files(out.directory)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from gnome_lite.evaluation.replay import Plan, Replay, ReplayRound
+from gnome_lite.evaluation.plans import Plan
+from gnome_lite.evaluation.replay import Replay, ReplayRound
 from gnome_lite.report.figures import png
 from gnome_lite.report.replay_figures import FIGURES, replay_figures, replay_table
 

@@ -12,8 +12,7 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.report.reported_matches import By, match_reported
 from gnome_lite.sources.reported import ReportedCompound
 from gnome_lite.store.database import SqlStore
-from gnome_lite.store.query import Query
-from gnome_lite.store.stored import StoredCrystal
+from gnome_lite.store.query import Query, StoredCrystal
 
 
 def stored(played: SqlStore) -> dict[str, StoredCrystal]:

@@ -49,7 +49,7 @@ def judged(home: Path) -> SqlStore:
     store.add_selection("oxides", 1, [LIO.content_id], [], {})
     outcome = Verification(LIO.content_id, LIO, -4.0, 0.01, 5, True, LEVEL, 1.0)
     store.add_verification("oxides", 1, outcome)
-    hull = build_hull(references, [outcome])
+    hull = build_hull(references.add([outcome]))
     (place,) = hull.verdicts([LIO.content_id])
     seen = (True, None, "", Credibility(False, (), None, False))
     store.add_verdicts("oxides", 1, [first_verdict(LIO.content_id, place, LEVEL, seen)], {"hull": hull.id})

@@ -25,7 +25,7 @@ TINY = CampaignConfig.model_validate(
         "rounds": 2,
         "space": {"elements": ["Li", "Na", "K", "F", "Cl", "O", "S"], "max_elements": 3},
         "generate": {"candidates": 40, "max_atoms": 4},
-        "predict": {"retrain_epochs": 1, "rehearsal": 200, "processes": 2},
+        "predict": {"retrain_epochs": 1, "replay_buffer": 200, "processes": 2},
         "select": {"budget": 4, "control": 1},
         "verify": {"processes": 1},
     }

@@ -14,31 +14,33 @@ import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from gnome_lite.analysis.known import Known
-from gnome_lite.analysis.phases import Phases
-from gnome_lite.core.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import Crystal, atomic_number
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase, Verification
 
 DATA = Path(os.environ.get("GNOME_LITE_BENCHMARK_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
-def phases_of(compounds: Sequence[tuple[dict[str, int], float]], known: Sequence[bool] | None = None) -> Phases:
-    """From (atoms of each element, formation energy in eV/atom)."""
-    counts = np.zeros((len(compounds), MAX_Z + 1), np.int64)
-    for row, (composition, _) in zip(counts, compounds, strict=True):
-        for element, n in composition.items():
-            row[atomic_number(element)] = n
-    return Phases(
-        "L",
-        tuple(f"e{i}" for i in range(len(compounds))),
-        tuple(Composition(c).reduced_formula for c, _ in compounds),
-        counts,
-        np.array([e for _, e in compounds]),
-        np.array(known if known is not None else [True] * len(compounds)),
-        {},
-    )
+def phases_of(compounds: Sequence[tuple[dict[str, int], float]], known: Sequence[bool] | None = None) -> PhaseSet:
+    """From (atoms of each element, formation energy in eV/atom); ids are e000, e001 and so on in this order.
+
+    Args:
+        known: which are reference phases; they come first. Default: all.
+    """
+    phases, verified = [], []
+    for i, (composition, e_form) in enumerate(compounds):
+        numbers = [atomic_number(element) for element, n in composition.items() for _ in range(n)]
+        x = np.random.default_rng(i).random((len(numbers), 3))
+        crystal = Crystal.make(numbers, x, 5 * np.eye(3))
+        if known is None or known[i]:
+            phases.append(Phase(f"e{i:03d}", crystal, e_form * len(numbers), "L", "test", "CC0", "-"))
+        else:
+            verified.append(Verification(f"e{i:03d}", crystal, e_form * len(numbers), 0.01, 1, True, "L", 1.0))
+    elements = {element for composition, _ in compounds for element in composition}
+    return PhaseSet.make(phases, dict.fromkeys(elements, 0.0)).add(verified)
 
 
-def entries_of(phases: Phases, elements: str | None = None, by_id: bool = True) -> list[PDEntry]:
+def entries_of(phases: PhaseSet, elements: str | None = None, by_id: bool = True) -> list[PDEntry]:
     """The same for pymatgen, named by id or formula; only those within some elements, if they are named ("Li-Fe-O")."""
     wanted = None if elements is None else {atomic_number(e) for e in elements.split("-")}
     entries = []
@@ -53,21 +55,16 @@ def entries_of(phases: Phases, elements: str | None = None, by_id: bool = True) 
 
 
 @cache
-def seed() -> Known:
+def seed_phases() -> PhaseSet:
     from gnome_lite.assemble import load_molecules, load_references
     from gnome_lite.settings import Settings
 
     references = load_references()
-    return Known(references, molecules=tuple(load_molecules(Settings(home=Path("/none")), references.level)))
+    return references.with_molecules(load_molecules(Settings(home=Path("/none")), references.level))
 
 
 @cache
-def seed_phases() -> Phases:
-    return seed().phases()
-
-
-@cache
-def dft_phases() -> Phases:
+def dft_phases() -> PhaseSet:
     """The 943 DFT entries of Fe-Li-O-P."""
     path = DATA / "mp_entries_Fe-Li-O-P.json.gz"
     if not path.exists():

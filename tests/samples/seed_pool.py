@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import Candidate, Failure, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Failure, Phase, Verification
 from gnome_lite.evaluation.labelled_pool import LabelledPool
 from gnome_lite.evaluation.pool_files import write_pool
 from gnome_lite.settings import bundled
@@ -65,7 +65,7 @@ def seed_pool(
 
 def write_seed_pool(directory: Path, elements: Collection[str] | None = None, fail_every: int = 0) -> LabelledPool:
     references, labelled, _ = seed_pool(elements, fail_every)
-    write_references(directory / "references.parquet", references.entries)
+    write_references(directory / "references.parquet", references)
     write_pool(directory / "universe.parquet", labelled)
     return labelled
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.phases import Phase, PhaseSet
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
     CandidatePool,
     Credibility,
     Failure,
     ModelRecord,
+    Phase,
     Prediction,
     RoundReport,
     Verdict,
@@ -124,6 +126,18 @@ def play_round(store: SqlStore, campaign: str, round: int = 1) -> None:
     store.add_verdicts(campaign, round, verdicts, {"judged": 4})
     store.add_model(campaign, round, ModelRecord("model-1", "models/1", 100, 10, 0.04, promoted=False), {})
     store.add_report(campaign, report(round))
+
+
+def higher(
+    store: SqlStore, campaign: str = "first", round: int = 1, e_above_hull: float = 0.02, level: str = "higher-1"
+) -> Verdict:
+    """LiF verified and judged at a level above the campaign's own; its verdict."""
+    lif = CRYSTALS[0]
+    store.add_selection(campaign, round, [lif.content_id], [], {"chosen": 1}, level)
+    store.add_verification(campaign, round, verification(lif, -9.5, level=level))
+    found = replace(verdict(lif, e_above_hull, "hull-of-higher"), level=level)
+    store.add_verdicts(campaign, round, [found], {"hull": "hull-of-higher", "reference_set": "set-1"}, level)
+    return found
 
 
 def begin(store: SqlStore, name: str = "first", **changed: Any) -> CampaignConfig:

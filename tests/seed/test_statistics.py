@@ -1,4 +1,7 @@
-"""What is said of a reference set, on a small one counted by hand."""
+"""What is said of a reference set, on a small one counted by hand.
+
+Covers `statistics` and `report.coverage`.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import pytest
 
 from gnome_lite.assemble import make_novelty
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.phases import Phase, PhaseSet
-from gnome_lite.core.records import TrainingSet
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase, TrainingSet
 from gnome_lite.report.coverage import coverage_figure
 from gnome_lite.seed.statistics import compare_labels, datasheet
 from gnome_lite.stability.hull import build_hull

@@ -1,4 +1,7 @@
-"""Any file gives sound crystals or one `SourceError` that names it, in bounded time and memory."""
+"""Any file gives sound crystals or one `SourceError` that names it, in bounded time and memory.
+
+Covers `files`, `reader` and `pymatgen_json`.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +133,7 @@ def test_through_the_child(tmp_path: Path) -> None:
     references = FileSource([path], "chgnet-0.3.0").load()
     assert len(references) == 1
     assert references.level == "chgnet-0.3.0"
-    assert references.entries[0].energy_ev == ENERGY_EV
+    assert references[0].energy_ev == ENERGY_EV
 
 
 def test_references_need_energies(tmp_path: Path) -> None:
@@ -229,9 +232,9 @@ def test_limits_hold(body: str, why: str, tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "a.json").write_text("{}")
     real = module.subprocess.Popen
 
-    def popen(command: list[str], **options: object) -> object:
+    def popen(command: list[str], *positional: object, **options: object) -> object:
         at = command.index("-m")
-        return real([*command[:at], str(tmp_path / "child.py"), *command[at + 2 :]], **options)  # type: ignore[call-overload]
+        return real([*command[:at], str(tmp_path / "child.py"), *command[at + 2 :]], *positional, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(module.subprocess, "Popen", popen)
     if "sleep" in body:

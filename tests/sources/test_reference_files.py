@@ -1,4 +1,7 @@
-"""What is written is what is read; nothing damaged, foreign or unphysical is read at all."""
+"""What is written is what is read; nothing damaged, foreign or unphysical is read at all.
+
+Covers `reference_files` and `crystal_tables`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from hypothesis import strategies as st
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
-from gnome_lite.core.phases import Phase
+from gnome_lite.core.records import Phase
 from gnome_lite.sources.reference_files import read_references, write_references
 
 LEVEL = "chgnet-0.3.0"

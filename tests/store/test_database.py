@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,8 +25,8 @@ from samples.small_campaign import (
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError, StoreError
-from gnome_lite.core.records import Credibility, Failure, ModelRecord
-from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, to_json
+from gnome_lite.core.records import Failure, ModelRecord
+from gnome_lite.store.codec import decode_crystal, decode_crystals, element_masks, encode_crystal, to_json
 from gnome_lite.store.database import SqlStore
 
 IDS = [c.content_id for c in CRYSTALS]
@@ -61,9 +59,21 @@ def test_crystal_codec_keeps_every_bit(n_atoms: int, seed: int) -> None:
     assert same(decode_crystal(blob), crystal)
 
 
+@given(st.lists(st.integers(1, 9), max_size=12), st.integers(0, 2**32 - 1))
+def test_many_crystals_at_once_are_those_of_one_by_one(sizes: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    crystals = [Crystal.make(rng.integers(1, 119, n), rng.random((n, 3)), rng.normal(size=(3, 3))) for n in sizes]
+    found = decode_crystals([encode_crystal(c) for c in crystals])
+    assert len(found) == len(crystals)
+    assert all(same(a, b) for a, b in zip(found, crystals, strict=True))
+
+
 def test_damaged_crystal_is_refused() -> None:
+    damaged = encode_crystal(CRYSTALS[0])[:-1]
     with pytest.raises(StoreError, match="damaged"):
-        decode_crystal(encode_crystal(CRYSTALS[0])[:-1])
+        decode_crystal(damaged)
+    with pytest.raises(StoreError, match="damaged"):
+        decode_crystals([encode_crystal(CRYSTALS[0]), damaged])
 
 
 @given(st.sets(st.integers(1, 118), min_size=1))
@@ -137,7 +147,7 @@ def test_it_all_survives_reopening(played: SqlStore) -> None:
 
 
 def test_rows_and_mark_come_together(played: SqlStore) -> None:
-    for stage in ("generate", "predict", "select", "verify", "judge", "learn"):
+    for stage in ("generate", "predict", "acquire", "verify", "judge", "learn"):
         assert played.done("first", 1, stage) is not None
         assert played.done("first", 2, stage) is None
     assert played.done("first", 1, "generate") == {"kept": 6}
@@ -253,154 +263,3 @@ def test_begin_refuses_other_settings_by_name(store: SqlStore) -> None:
 def test_a_failed_crystal_counts_as_verified(played: SqlStore) -> None:
     assert failed(CRYSTALS[4]).failure is Failure.TIMEOUT
     assert IDS[4] not in {c.id for c in played.unverified("first", 1, LEVEL, 9)}
-
-
-# Opening
-
-
-def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
-    deep = tmp_path / "a" / "b" / "store.sqlite"
-    with pytest.raises(StoreError, match=r"there is no store at .*gnome-lite run"):
-        SqlStore.open(deep, create=False)
-    assert not deep.parent.exists()
-    assert SqlStore.open(deep).name == str(deep)
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError, match="cannot make"):
-        SqlStore.open(tmp_path / "file" / "store.sqlite")
-    (tmp_path / "text.sqlite").write_text("no database at all " * 100)
-    with pytest.raises(StoreError, match="not a database"):
-        SqlStore.open(tmp_path / "text.sqlite")
-    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
-        connection.execute("CREATE TABLE birds (name TEXT)")
-    with pytest.raises(StoreError, match="another program"):
-        SqlStore.open(tmp_path / "other.sqlite")
-    with pytest.raises(StoreError, match="unable to open"):
-        SqlStore.open(tmp_path)
-    for url in ("mysql://host/db", "sqlite://", "postgresql://:bad:port:/"):
-        with pytest.raises(StoreError) as error:
-            SqlStore.open(url)
-        assert "\n" not in str(error.value)
-
-
-def test_a_newer_store_is_refused(played: SqlStore) -> None:
-    with sqlite3.connect(played.name) as connection:
-        connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 4: upgrade gnome_lite"):
-        SqlStore.open(played.name)
-
-
-def test_an_older_store_is_backed_up_and_migrated(played: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sqlalchemy import Connection, text
-
-    from gnome_lite.store import migrations, schema
-
-    def add_column(connection: Connection) -> None:
-        connection.execute(text("ALTER TABLE model ADD COLUMN note TEXT"))
-
-    def broken(connection: Connection) -> None:
-        add_column(connection)
-        raise StoreError("half way")
-
-    before = dump(played)
-    now = schema.SCHEMA_VERSION
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", now + 1)
-    monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS, broken])
-    with pytest.raises(StoreError, match="half way"):
-        SqlStore.open(played.name)
-    assert dump(played) == before
-    monkeypatch.setattr(migrations, "MIGRATIONS", [*migrations.MIGRATIONS[:-1], add_column])
-    SqlStore.open(played.name)
-    backup = Path(f"{played.name}.schema-{now}.bak")
-    assert backup.exists()
-    with sqlite3.connect(played.name) as connection:
-        assert connection.execute("SELECT value FROM meta").fetchall() == [(str(now + 1),)]
-        assert connection.execute("SELECT note FROM model").fetchall() == [(None,), (None,)]
-    monkeypatch.undo()
-    with pytest.raises(StoreError, match=f"schema {now + 1}"):
-        SqlStore.open(played.name)
-
-
-def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.executescript((Path(__file__).parent / "schema_1.sql").read_text(encoding="utf-8"))
-    store = SqlStore.open(path)
-    assert (tmp_path / "old.sqlite.schema-1.bak").exists()
-    assert store.status().schema_version == 4
-    assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
-    verdicts = store.verdicts("first", 1)
-    assert len(verdicts) == 4
-    for v in verdicts.values():
-        assert (v.prototype, v.credibility) == ("", Credibility(False, (), None, False))
-    (candidate,) = store.candidates_with_formulas([FORMULAS[0]])[FORMULAS[0]]
-    assert candidate.multiplicity == 1
-    (old,) = store.reports("first")
-    assert (old.new_prototypes, dict(old.by_generator), dict(old.skipped)) == (0, {}, {})
-    # It takes new rows like any other.
-    play_round(store, "first", 1)
-    assert store.verdicts("first", 1)[IDS[0]].prototype == "AB_cF8_225_a_b"
-
-
-def test_a_store_of_schema_2_keeps_its_verdicts_and_takes_new_ones_between_rounds(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.executescript((Path(__file__).parent / "schema_2.sql").read_text(encoding="utf-8"))
-    store = SqlStore.open(path)
-    assert (tmp_path / "old.sqlite.schema-2.bak").exists()
-    assert store.status().schema_version == 4
-    first, second = store.show(IDS[0]).verdicts
-    assert (first.cause, second.cause) == ("judged", "judged")
-    assert (first.round, first.verdict, second.round) == (1, verdict(CRYSTALS[0], 0.0), 2)
-    assert second.verdict.e_above_hull_ev_per_atom == 0.07
-    assert {i: v.hull_id for i, v in store.verdicts("first", 1).items()} == dict.fromkeys(IDS[:4], "hull-1")
-    (campaign,) = store.status().campaigns
-    assert campaign.rounds[0].judged == 4
-    again = verdict(CRYSTALS[0], 0.02, "hull-3")
-    store.reissue_verdicts("first", [again], "other references", "hull-3", {"moved": 1})
-    assert store.verdicts("first")[IDS[0]] == again
-    assert [v.cause for v in store.show(IDS[0]).verdicts] == ["judged", "judged", "other references"]
-    # A fresh store has the same tables.
-    with sqlite3.connect(path) as old, sqlite3.connect(SqlStore.open(tmp_path / "new.sqlite").name) as new:
-        for table in ("verdict", "judgement"):
-            pairs = [{(r[1], r[3]) for r in c.execute(f"PRAGMA table_info({table})")} for c in (old, new)]
-            assert pairs[0] == pairs[1]
-            indexes = [{r[1] for r in c.execute(f"PRAGMA index_list({table})")} for c in (old, new)]
-            assert indexes[0] == indexes[1]
-
-
-def test_a_store_of_schema_3_keeps_its_predictions_and_takes_ones_with_an_expected_improvement(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.executescript((Path(__file__).parent / "schema_3.sql").read_text(encoding="utf-8"))
-    store = SqlStore.open(path)
-    assert (tmp_path / "old.sqlite.schema-3.bak").exists()
-    before = [p for _, p in store.predictions("first", 1)]
-    assert len(before) == 6
-    assert {p.expected_improvement_ev_per_atom for p in before} == {None}
-    (old,) = store.reports("first")
-    assert (old.expected_hit_rate, old.kept) == (None, None)
-    after = [replace(p, expected_improvement_ev_per_atom=0.01) for p in before]
-    store.add_predictions("first", 2, after, {})
-    assert [p for _, p in store.predictions("first", 2)] == after
-    with sqlite3.connect(path) as old_one, sqlite3.connect(SqlStore.open(tmp_path / "new.sqlite").name) as new:
-        columns = [{(r[1], r[2], r[3]) for r in c.execute("PRAGMA table_info(prediction)")} for c in (old_one, new)]
-        assert columns[0] == columns[1]
-
-
-def test_taking_a_rounds_verdicts_back_lets_the_earlier_ones_stand(played: SqlStore) -> None:
-    """The judging step ran, was killed before its mark counted, and finds less to say when it runs again."""
-    from gnome_lite.store.query import Query
-
-    moved = [verdict(CRYSTALS[0], 0.07, "hull-2"), verdict(CRYSTALS[1], 0.0, "hull-2")]
-    played.add_verdicts("first", 2, moved, {})
-    played.add_verdicts("first", 2, moved[1:], {})
-    assert played.verdicts("first")[IDS[0]].hull_id == "hull-1"
-    assert played.verdicts("first")[IDS[1]].hull_id == "hull-2"
-    assert {c.id: c.hull_id for c in played.query(Query())}[IDS[0]] == "hull-1"
-    assert len(played.show(IDS[0]).verdicts) == 1
-
-
-def test_verdicts_of_a_campaign_without_any_cannot_be_reissued(store: SqlStore) -> None:
-    begin(store)
-    with pytest.raises(StoreError, match="no verdicts to re-issue: `gnome-lite run` issues the first"):
-        store.reissue_verdicts("first", [], "other references", "", {})

@@ -20,6 +20,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
 
 GOOD, HANG, SEGFAULT, MEMORY, NAN, KILLED, FIRST_TIME = "Ar", "Kr", "Xe", "Rn", "Ne", "He", "Au"
+CLOSES, LEAVES_CHILDREN, HIDES_A_CHILD, SHOUTS = "Cu", "Ag", "Pt", "Pd"
 
 
 class Trap(LennardJones):
@@ -43,6 +44,18 @@ class Trap(LennardJones):
             self.folder.joinpath("pids").write_text(f"{os.getpid()} {child.pid}")
             # PyDLL keeps the interpreter's lock: no Python thread runs while this sleeps.
             ctypes.PyDLL(None).sleep(1000)
+        if kind == CLOSES:
+            os.closerange(3, 256)
+            time.sleep(1000)
+        if kind in (LEAVES_CHILDREN, HIDES_A_CHILD):
+            child = subprocess.Popen(["sleep", "1000"], start_new_session=kind == HIDES_A_CHILD)
+            self.folder.joinpath(f"child-{kind}").write_text(str(child.pid))
+            if kind == LEAVES_CHILDREN:
+                ctypes.string_at(0)
+            time.sleep(1000)
+        if kind == SHOUTS:
+            for _ in range(64):
+                os.write(2, b"x" * (1 << 20))
         if kind == SEGFAULT:
             self.folder.joinpath(f"try-{os.getpid()}").touch()
             ctypes.string_at(0)

@@ -71,9 +71,7 @@ def test_a_hull_of_dft_energies(tmp_path: Path, capsys: pytest.CaptureFixture[st
     from gnome_lite.assemble import load_references
 
     seed = load_references(CampaignConfig())
-    chgnet = min(
-        f for e, f in zip(seed.entries, seed.e_form_ev_per_atom, strict=True) if e.crystal.reduced_formula == "MgO"
-    )
+    chgnet = min(f for e, f in zip(seed, seed.e_form_ev_per_atom, strict=True) if e.crystal.reduced_formula == "MgO")
     assert formation - MP2020_OXIDE_EV_PER_O / 2 == pytest.approx(chgnet, abs=0.1)
     # Known by its level, so it is a reference set of a campaign at that level, and of no other.
     assert main(["references", "Mg-O", "--level", "gpaw", "--out", str(out), *arguments]) == 0

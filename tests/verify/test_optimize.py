@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.verify.optimize import Evaluation, Step, _Path, quasi_newton
+from gnome_lite.verify.optimize import Step, Unknowns, quasi_newton
+from gnome_lite.verify.trajectories import Frame
 
 GRADIENT_TOL = 1e-5
 ENERGY_TOL_EV_PER_ATOM = 1e-5
 
 
-def emt(crystal: Crystal) -> Evaluation:
+def emt(crystal: Crystal) -> Frame:
     atoms = crystal.to_ase()
     atoms.calc = EMT()
-    return Evaluation(atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False))
+    return Frame(crystal, atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress(voigt=False))
 
 
 def alloy(seed: int, strain: float = 0.04) -> Crystal:
@@ -40,14 +41,14 @@ def last(crystal: Crystal, fmax: float, max_steps: int = 200) -> Step:
 
 
 def test_gradient_is_that_of_the_energy() -> None:
-    path = _Path(alloy(0))
+    unknowns = Unknowns(alloy(0))
     x = np.random.default_rng(1).normal(0, 0.03, 3 * 4 + 6)
 
     def energy(x: NDArray[np.float64]) -> float:
-        return emt(path.crystal(x)).energy_ev
+        return emt(unknowns.crystal(x)).energy_ev
 
     numerical = [(energy(x + h) - energy(x - h)) / 2e-4 for h in 1e-4 * np.eye(len(x))]
-    np.testing.assert_allclose(path.gradient(x, emt(path.crystal(x))), numerical, rtol=1e-4, atol=GRADIENT_TOL)
+    np.testing.assert_allclose(unknowns.gradient(x, emt(unknowns.crystal(x))), numerical, rtol=1e-4, atol=GRADIENT_TOL)
 
 
 def test_ends_where_ase_ends() -> None:

@@ -35,7 +35,7 @@ def candidate(element: str, seed: int = 0, a: float = 5.4) -> Candidate:
     return Candidate(crystal.content_id, crystal, "parent", "test", f"{element} {seed}", 1)
 
 
-def trap(folder: Path | str = "", **changes: float) -> Verify:
+def trap(folder: Path | str = "", **changes: int) -> Verify:
     return Verify(
         calculator="faulty:trap",
         calculator_kwargs={"folder": str(folder)},
@@ -86,6 +86,20 @@ def test_every_fault_costs_one_candidate(tmp_path: Path) -> None:
     assert all(gone(int(pid)) for pid in tmp_path.joinpath("pids").read_text().split()), "its children too"
 
 
+def test_no_worker_outlives_its_fault_or_fills_the_disk(tmp_path: Path) -> None:
+    """It closes its pipe and lives on; leaves a child; has one in a session of its own; writes 64 MB of log."""
+    failures = {"Cu": Failure.CRASHED, "Ag": Failure.CRASHED, "Pt": Failure.TIMEOUT, "Pd": None, "Ar": None}
+    candidates = {c.id: c for c in map(candidate, failures)}
+    with ProcessVerifier(trap(tmp_path, processes=2, tries=1)) as verifier:
+        outcomes = {}
+        for outcome in verifier.verify(list(candidates.values())):
+            outcomes[candidates[outcome.candidate_id].change.split()[0]] = outcome.failure
+            open_files = [f for f in Path("/proc/self/fd").iterdir() if f.exists() and f.is_file()]
+            assert sum(os.stat(f).st_size for f in open_files) < 1e7
+    assert outcomes == failures
+    assert all(gone(int(file.read_text())) for file in tmp_path.glob("child-*"))
+
+
 def test_results_do_not_depend_on_order_or_number_of_workers() -> None:
     candidates = [candidate("Ar", seed) for seed in range(6)]
 
@@ -105,16 +119,16 @@ def test_results_do_not_depend_on_order_or_number_of_workers() -> None:
 def test_workers_live_on_between_calls_and_die_at_close() -> None:
     verifier = ProcessVerifier(trap(processes=1))
     assert list(verifier.verify([])) == []
-    assert not verifier._idle, "nothing to do starts nothing"
+    assert not verifier.workers.idle, "nothing to do starts nothing"
     list(verifier.verify([candidate("Ar")]))
-    pid = verifier._idle[0].process.pid
+    pid = verifier.workers.idle[0].process.pid
     list(verifier.verify([candidate("Ar", 1)]))
-    assert verifier._idle[0].process.pid == pid
+    assert verifier.workers.idle[0].process.pid == pid
     # One that died in between is replaced without costing a try.
     os.kill(pid, signal.SIGKILL)
     assert gone(pid)
     assert next(iter(verifier.verify([candidate("Ar", 2)]))).ok
-    pid = verifier._idle[0].process.pid
+    pid = verifier.workers.idle[0].process.pid
     verifier.close()
     assert gone(pid)
 
@@ -168,7 +182,7 @@ def test_a_calculator_that_cannot_be_had_is_said_before_or_at_the_start() -> Non
         ProcessVerifier(Verify(calculator="vasp"))
     for name, says in (
         ("faulty:cannot_be_built", "no licence for this code"),
-        ("faulty:dies_at_birth", "died of SIGSEGV while starting"),
+        ("faulty:dies_at_birth", "could not start: it died of SIGSEGV"),
         ("faulty:nothing", "no attribute"),
     ):
         with (
@@ -181,9 +195,9 @@ def test_a_calculator_that_cannot_be_had_is_said_before_or_at_the_start() -> Non
 def test_a_check_leaves_a_worker_ready() -> None:
     with ProcessVerifier(trap(processes=1)) as verifier:
         verifier.check()
-        pid = verifier._idle[0].process.pid
+        pid = verifier.workers.idle[0].process.pid
         assert next(iter(verifier.verify([candidate("Ar")]))).ok
-        assert verifier._idle[0].process.pid == pid
+        assert verifier.workers.idle[0].process.pid == pid
     for name, says in (("faulty:cannot_be_built", "no licence"), ("faulty:dies_at_birth", "died of SIGSEGV")):
         with ProcessVerifier(Verify(calculator=name)) as verifier, pytest.raises(CalculatorError, match=says):
             verifier.check()

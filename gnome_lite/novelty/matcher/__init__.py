@@ -1,1 +1,1 @@
-"""Which crystals are the same: the groups that pymatgen's StructureMatcher makes."""
+"""Groups of crystals that are the same: those that pymatgen's StructureMatcher makes."""

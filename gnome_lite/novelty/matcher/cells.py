@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,18 +76,14 @@ class Cells:
         return cls(
             CrystalBatch.concatenate([p.crystals for p in parts]),
             [key for p in parts for key in p.keys],
-            np.concatenate([p.anchor for p in parts]),
-            np.concatenate([p.block_start for p in parts]),
-            np.concatenate([p.block_size for p in parts]),
-            np.concatenate([p.lengths for p in parts]),
-            np.concatenate([p.angles_deg for p in parts]),
+            *(np.concatenate([getattr(p, column.name) for p in parts]) for column in fields(cls)[2:]),
         )
 
     def __len__(self) -> int:
         return len(self.crystals)
 
     def take(self, which: NDArray[np.int64]) -> Cells:
-        """The cells at integer indices, in that order."""
+        """Return the cells at integer indices, in that order."""
         _, atoms = spread(self.crystals.offsets[which], self.crystals.n_atoms[which])
         return Cells(
             self.crystals.take(which),

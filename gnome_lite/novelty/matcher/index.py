@@ -1,4 +1,4 @@
-"""Crystals found again by sameness: `SameCrystals`, the pipeline's `CrystalIndex`, and groups of a whole batch.
+"""Search for crystals that are the same: `SameCrystals`, the pipeline's `CrystalIndex`, and groups of a whole batch.
 
 Only crystals of one composition are ever compared, and nothing is worked out for a composition before a second
 crystal of it is looked for. Many crystals at once (`admit`, `groups`) cost a fraction of as many calls of `find`.
@@ -6,6 +6,7 @@ crystal of it is looked for. Many crystals at once (`admit`, `groups`) cost a fr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,7 +22,7 @@ PAIRS_AT_ONCE = 600
 
 
 def groups(crystals: CrystalBatch) -> NDArray[np.int64]:
-    """Index of the first crystal of each crystal's group (its own if it is the first), int64 [n].
+    """Return the index of the first crystal of each crystal's group (its own if it is the first), int64 [n].
 
     The groups of pymatgen's `StructureMatcher.group_structures`: in their order, each crystal not yet in a group
     leads one, of all later ones still free that fit it. What is no crystal stays alone.
@@ -38,20 +39,28 @@ class SameCrystals:
 
     def __init__(self) -> None:
         self._buckets: dict[bytes, _Bucket] = {}
+        self._borrowed: set[bytes] = set()
         self._last: tuple[Crystal, Cells] | None = None
+
+    def fork(self) -> SameCrystals:
+        """Return an index of the same crystals; what is added to it is not added here."""
+        forked = SameCrystals()
+        forked._buckets = dict(self._buckets)
+        forked._borrowed = set(self._buckets)
+        return forked
 
     def add(self, id: str, crystal: Crystal) -> None:
         """Add a crystal, the same as one already there or not."""
         cell = self._last[1] if self._last is not None and self._last[0] is crystal else None
         (key,) = composition_keys(CrystalBatch.from_crystals([crystal]))
-        self._buckets.setdefault(key, _Bucket()).add(id, crystal, cell)
+        self._bucket(key).add(id, crystal, cell)
 
     def find(self, crystal: Crystal) -> str | None:
-        """Id of the first crystal added that is the same after volume scaling, None if there is none."""
+        """Return the id of the first crystal added that is the same after volume scaling, None if there is none."""
         return next(iter(self.matches(crystal)), None)
 
     def matches(self, crystal: Crystal) -> list[str]:
-        """Ids of all crystals added that are the same, in the order they were added."""
+        """Return the ids of all crystals added that are the same, in the order they were added."""
         batch = CrystalBatch.from_crystals([crystal])
         bucket = self._buckets.get(composition_keys(batch)[0])
         if bucket is None:
@@ -65,9 +74,9 @@ class SameCrystals:
         return [bucket.ids[i] for i in fit]
 
     def admit(self, ids: Sequence[str], crystals: CrystalBatch) -> list[str | None]:
-        """Add the crystals that are new, one after another, and say which id each of the others equals, [n].
+        """Add the crystals that are new, one after another, and return which id each of the others equals, [n].
 
-        The same as, for each crystal, `find` and, where nothing is found, `add`; much faster for many.
+        Does the same as `find` for each crystal and `add` where nothing is found, but much faster for many.
         """
         equal: list[str | None] = [None] * len(crystals)
         keys = composition_keys(crystals)
@@ -87,8 +96,17 @@ class SameCrystals:
         for i, key in enumerate(keys):
             if equal[i] is None:
                 cell = new.take(np.array([row_of[i]])) if i in row_of else None
-                self._buckets.setdefault(key, _Bucket()).add(ids[i], crystals[i], cell)
+                self._bucket(key).add(ids[i], crystals[i], cell)
         return equal
+
+    def _bucket(self, key: bytes) -> _Bucket:
+        """Return the bucket of a composition, to be added to."""
+        bucket = self._buckets.get(key, _Bucket())
+        if key in self._borrowed:
+            bucket = bucket.copy()
+            self._borrowed.discard(key)
+        self._buckets[key] = bucket
+        return bucket
 
 
 class _Bucket:
@@ -101,6 +119,11 @@ class _Bucket:
         self._cells: list[Cells | None] = []
         self._waiting: dict[int, Crystal] = {}
 
+    def copy(self) -> _Bucket:
+        copied = _Bucket()
+        copied.ids, copied._cells, copied._waiting = list(self.ids), list(self._cells), dict(self._waiting)
+        return copied
+
     def add(self, id: str, crystal: Crystal, cell: Cells | None) -> None:
         if cell is None:
             self._waiting[len(self.ids)] = crystal
@@ -108,7 +131,7 @@ class _Bucket:
         self._cells.append(cell)
 
     def cells(self) -> list[Cells]:
-        """One a crystal, in the order of `ids`."""
+        """Return the cell of each crystal, in the order of `ids`."""
         if self._waiting:
             made = Cells.of(CrystalBatch.from_crystals(self._waiting.values()))
             for row, i in enumerate(self._waiting):
@@ -118,7 +141,7 @@ class _Bucket:
 
 
 def composition_keys(crystals: CrystalBatch) -> list[bytes]:
-    """Key of each crystal's reduced composition, [n]: equal formulas, and only those, have equal keys."""
+    """Return the key of each crystal's reduced composition, [n]: equal formulas, and only those, have equal keys."""
     counts = crystals.counts
     present = np.flatnonzero(counts.any(axis=0))
     reduced = np.zeros(counts.shape, dtype=np.uint32)
@@ -128,18 +151,17 @@ def composition_keys(crystals: CrystalBatch) -> list[bytes]:
 
 
 def _shared(keys: Sequence[bytes]) -> NDArray[np.int64]:
-    """Indices of keys that occur more than once, ascending."""
-    count: dict[bytes, int] = {}
-    for key in keys:
-        count[key] = count.get(key, 0) + 1
+    """Return the indices of keys that occur more than once, ascending."""
+    count = Counter(keys)
     return np.array([i for i, key in enumerate(keys) if count[key] > 1], dtype=np.int64)
 
 
 def _leaders(cells: Cells, known: int = 0) -> NDArray[np.int64]:
-    """Index of the cell that each is the same as, its own if there is none, int64 [n].
+    """Return the index of the cell that each is the same as, its own if there is none, int64 [n].
 
     Args:
-        known: the first so many are known and are compared with the later ones only.
+        cells: n cells.
+        known: number of first cells that are compared with the later ones only.
     """
     leader = np.arange(len(cells))
     members: dict[bytes, list[int]] = {}

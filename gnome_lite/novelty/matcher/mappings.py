@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.chemistry.distances import cells_in_box
 from gnome_lite.core.ragged import join
 from gnome_lite.novelty.matcher.lattices import determinants, inverse_heights, lengths_and_angles
 
@@ -29,12 +30,7 @@ class Mappings:
     angles_deg: NDArray[np.float64]
 
     def take(self, which: NDArray[np.int64]) -> Mappings:
-        return Mappings(
-            self.pair.take(which),
-            self.basis.take(which, axis=0),
-            self.lengths.take(which, axis=0),
-            self.angles_deg.take(which, axis=0),
-        )
+        return Mappings(*(getattr(self, column.name).take(which, axis=0) for column in fields(self)))
 
 
 def mappings(
@@ -45,10 +41,12 @@ def mappings(
     angle_tolerance_deg: float,
     reach: int | None = None,
 ) -> Mappings:
-    """All bases of the first lattices [p, 3, 3] close to given lengths and angles, [p, 3] each.
+    """Return all bases of the first lattices [p, 3, 3] close to given lengths and angles, [p, 3] each.
 
     Args:
         first: compact (Niggli-reduced) lattices.
+        lengths: of the bases wanted, [p, 3].
+        angles_deg: likewise.
         length_tolerance: lengths may differ by a factor of 1 + this, of all pairs or of each [p].
         angle_tolerance_deg: angles may differ by this.
         reach: largest multiple of a lattice vector that need be looked at, None = all that are short enough.
@@ -110,7 +108,7 @@ def _angled(
     between: Callable[[NDArray[np.float64], int, NDArray[np.int64]], NDArray[np.bool_]],
     n: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Combinations of vectors a and +-b of a pair at the right angle: index into a, ascending; vector b; its sign."""
+    """Return combinations of a and +-b of a pair at the right angle: index into a, ascending; b; its sign."""
     left, right = join(pair[a], pair[b], n)
     cosine = cosines(a[left], b[right])
     of = pair[a[left]]
@@ -124,8 +122,10 @@ def _angled(
 def _half_points(
     lattices: NDArray[np.float64], radius: NDArray[np.float64], limit: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each two opposite lattice points in a box around the sphere of each radius [p] the one whose first coordinate
-    that is not zero is positive: pair, and fractional coordinates."""
+    """Return lattice points in a box around the sphere of each radius [p]: pair, and fractional coordinates.
+
+    Of each two opposite points only the one is listed whose first coordinate that is not zero is positive.
+    """
     reach = np.floor(radius[:, None] * inverse_heights(lattices) + 1e-8).astype(np.int64)
     reach = reach if limit is None else np.minimum(reach, limit)
     pairs, points = [np.empty(0, np.int64)], [np.empty((0, 3))]
@@ -143,7 +143,6 @@ def _half_points(
 
 @lru_cache(maxsize=1024)
 def _half_grid(x: int, y: int, z: int) -> NDArray[np.float64]:
-    """Integer points of one half of a box around zero, without zero, [m, 3]."""
-    grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in (x, y, z)), indexing="ij"), axis=-1).reshape(-1, 3)
-    # In this order the second half begins behind zero.
-    return grid[len(grid) // 2 + 1 :].astype(np.float64)
+    """Return the integer points of one half of a box around zero, without zero, [m, 3]."""
+    grid = cells_in_box((x, y, z))
+    return grid[len(grid) // 2 + 1 :]  # zero lies in the middle

@@ -1,4 +1,4 @@
-"""Whether two crystals are the same: the decision of pymatgen's StructureMatcher, for very many pairs at once.
+"""Sameness of two crystals: the decision of pymatgen's StructureMatcher, for very many pairs at once.
 
 Two reduced crystals (see `primitive`) of one composition are the same if some basis of the first's lattice looks like
 the second's (lengths to 20 %, angles to 5 degrees), and if, put into the mean of the two cells with one atom of the
@@ -33,19 +33,18 @@ CHUNK_WORK = 20_000
 
 
 def same(a: Crystal, b: Crystal) -> bool:
-    """Whether two crystals are the same after reduction to primitive cells of equal volume."""
+    """Return whether two crystals are the same after reduction to primitive cells of equal volume."""
     cells = Cells.of(CrystalBatch.from_crystals([a, b]))
     alike = cells.keys[0] == cells.keys[1] != b""
     return alike and bool(fits(cells, np.array([0]), np.array([1]))[0])
 
 
 def fits(cells: Cells, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether cells `first` are the same as cells `second`, pair by pair, [p].
+    """Return whether cells `first` are the same as cells `second`, pair by pair, [p].
 
     The relation is StructureMatcher's `fit(first, second)`: near the tolerances it is not quite symmetric.
 
-    Args:
-        first, second: indices of cells of equal, non-empty key, [p] each.
+    Both are indices of cells of equal, non-empty key, [p] each.
     """
     same = np.zeros(len(first), dtype=bool)
     # The minima of two lattices, one of which has a basis like the other's, differ by no more than that basis.
@@ -62,45 +61,39 @@ def _fits(cells: Cells, first: NDArray[np.int64], second: NDArray[np.int64]) -> 
     same = np.zeros(len(first), dtype=bool)
     if not len(first):
         return same
-    found = mappings(
-        cells.crystals.lattices[first],
-        cells.lengths[second],
-        cells.angles_deg[second],
-        LENGTH_TOLERANCE,
-        ANGLE_TOLERANCE_DEG,
-    )
+    lengths, angles_deg = cells.lengths[second], cells.angles_deg[second]
+    found = mappings(cells.crystals.lattices[first], lengths, angles_deg, LENGTH_TOLERANCE, ANGLE_TOLERANCE_DEG)
     if len(found.pair) > WORTH_A_LOOK:
         # Under inversion a centrosymmetric crystal is itself: of each mapping and its opposite one is enough.
         firsts, of = np.unique(first, return_inverse=True)
         opposite = leading_sign(found.basis[:, 0]) < 0
         found = found.take(np.flatnonzero(~(opposite & _centrosymmetric(cells, firsts)[of][found.pair])))
-    rank = _rank(found, cells.lengths[second], cells.angles_deg[second])
+    rank = _rank(found, lengths, angles_deg)
     low = 0
     for width in WAVES:
         wave = np.flatnonzero((rank >= low) & (rank < low + width) & ~same[found.pair])
         low += width
         for chunk in np.array_split(wave, len(wave) // CHUNK_MAPPINGS + 1):
             pair = found.pair[chunk]
-            overlays = SiteMatching.of(cells, first[pair], second[pair], found.take(chunk))
-            same[pair[overlays.that_fit()]] = True
+            matching = SiteMatching.of(cells, first[pair], second[pair], found.take(chunk))
+            same[pair[matching.that_fit()]] = True
     return same
 
 
 def _centrosymmetric(cells: Cells, which: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether some cells [n] are, all but exactly, their own inversion about some centre, [n]."""
+    """Return whether some cells [n] are, all but exactly, their own inversion about some centre, [n]."""
     inversion = np.tile(-np.eye(3, dtype=np.int64), (len(which), 1, 1))
     onto_itself = Mappings(np.arange(len(which)), inversion, cells.lengths[which], cells.angles_deg[which])
-    overlays = replace(
-        SiteMatching.of(cells, which, which, onto_itself), tolerance=np.full((len(which), 3), SYMMETRY_TOLERANCE)
-    )
-    row, shift = overlays.rows()
+    matching = SiteMatching.of(cells, which, which, onto_itself)
+    matching = replace(matching, tolerance=np.full((len(which), 3), SYMMETRY_TOLERANCE))
+    row, shift = matching.rows()
     found = np.zeros(len(which), dtype=bool)
-    found[row[overlays.covered(row, shift)]] = True
+    found[row[matching.covered(row, shift)]] = True
     return found
 
 
 def _rank(found: Mappings, lengths: NDArray[np.float64], angles_deg: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Place of each mapping among those of its pair, the closest to the pair's lengths and angles being 0, [m]."""
+    """Return the place of each mapping among those of its pair, the closest in lengths and angles being 0, [m]."""
     off = np.abs(found.lengths / lengths[found.pair] - 1).max(axis=1) / LENGTH_TOLERANCE
     off += np.abs(found.angles_deg - angles_deg[found.pair]).max(axis=1) / ANGLE_TOLERANCE_DEG
     order = np.lexsort((np.round(off, 6), found.pair))

@@ -23,7 +23,7 @@ TOLERANCE_ANG = 0.25
 
 
 def reduced(crystals: CrystalBatch) -> CrystalBatch:
-    """The crystals as Niggli-reduced primitive cells of volume n_atoms (1 per atom), sites in their given order.
+    """Return the crystals as Niggli-reduced primitive cells of volume n_atoms (1 per atom), sites in their given order.
 
     A crystal that is no crystal (a flat cell, numbers that are not finite) is returned as it is.
     """
@@ -55,7 +55,7 @@ def reduced(crystals: CrystalBatch) -> CrystalBatch:
 
 
 def formula_units(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Greatest common divisor of the atoms of all elements, of counts [n, MAX_Z + 1]; [n]."""
+    """Return the greatest common divisor of the atoms of all elements, of counts [n, MAX_Z + 1]; [n]."""
     return np.asarray(np.gcd.reduce(counts[:, counts.any(axis=0)], axis=1), dtype=np.int64)
 
 
@@ -78,8 +78,10 @@ def _niggli_cells(crystals: CrystalBatch) -> CrystalBatch:
 
 
 def _translations(crystals: CrystalBatch) -> dict[int, NDArray[np.float64]]:
-    """Vectors between two atoms of the rarest element that map every atom near one of its kind, fractional, [k, 3], of
-    the crystals that have such vectors besides zero, which comes first."""
+    """Return vectors between two atoms of the rarest element that map every atom near one of its kind.
+
+    Fractional, [k, 3], zero first; for the crystals, by index, that have others besides zero.
+    """
     counts = crystals.counts
     which = np.flatnonzero(formula_units(counts) > 1)
     batch = crystals.take(which)
@@ -112,17 +114,16 @@ def _translations(crystals: CrystalBatch) -> dict[int, NDArray[np.float64]]:
 
 @lru_cache(maxsize=1)
 def _alphabetical() -> NDArray[np.int64]:
-    """Place of each element among the symbols in alphabetical order, [MAX_Z + 1]."""
+    """Return the place of each element among the symbols in alphabetical order, [MAX_Z + 1]."""
     rank = np.zeros(MAX_Z + 1, dtype=np.int64)
     rank[1 + np.argsort([symbol(z) for z in range(1, MAX_Z + 1)])] = np.arange(MAX_Z)
     return rank
 
 
 def _folded(crystal: Crystal, vectors: NDArray[np.float64]) -> Crystal | None:
-    """The crystal in a cell smaller by the least factor that can be, not Niggli-reduced; None where there is none.
+    """Return the crystal in a cell smaller by the least possible factor, not Niggli-reduced; None if there is none.
 
-    Args:
-        vectors: of `_translations`, zero among them, [k, 3].
+    The vectors [k, 3] are those of `_translations`, zero among them.
     """
     names = sorted({int(z) for z in crystal.numbers}, key=symbol)
     groups = [crystal.frac_coords[crystal.numbers == z] for z in names]
@@ -144,7 +145,7 @@ def _folded(crystal: Crystal, vectors: NDArray[np.float64]) -> Crystal | None:
 
 
 def _apart(frac: NDArray[np.float64], tolerance: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether two atoms are so far apart in the large cell that they may become one in the small, [k, k]."""
+    """Return whether two atoms are so far apart in the large cell that they may become one in the small, [k, k]."""
     off = frac[None] - frac[:, None]
     off -= np.rint(off)
     apart = (np.abs(off) > 2 * tolerance).any(axis=-1)
@@ -158,10 +159,9 @@ def _fold(
     tolerance: NDArray[np.float64],
     size: int,
 ) -> list[NDArray[np.float64]] | None:
-    """Atoms of each element in a cell `size` times smaller, averaged; None where they do not fall together.
+    """Return the atoms of each element in a cell `size` times smaller, averaged; None where they do not fall together.
 
-    Args:
-        large, tolerance: fractional tolerances in the given and in the smaller cell, [3] each.
+    Fractional tolerances [3] hold in the given (`large`) and in the smaller cell (`tolerance`).
     """
     folded = []
     for frac in groups:
@@ -182,7 +182,7 @@ def _fold(
 
 @lru_cache(maxsize=128)
 def _supercells(size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All distinct supercells of a size as Hermite normal forms, and their inverses, [m, 3, 3] each."""
+    """Return all distinct supercells of a size as Hermite normal forms, and their inverses, [m, 3, 3] each."""
     cells = [
         [[a, b, c], [0, e, f], [0, 0, size // a // e]]
         for a, e in _diagonals(size)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.chemistry.shortening import shortened
 from gnome_lite.novelty.matcher.lattices import determinants, lengths_and_angles, triangular
 from gnome_lite.novelty.matcher.mappings import mappings
 
@@ -19,25 +20,28 @@ NIGGLI_TOLERANCE = 1e-5
 NIGGLI_ANGLE_TOLERANCE_DEG = 1.0
 """Bases of one lattice whose angles differ by less are all taken for the Niggli basis."""
 POINT_TOLERANCE_ANG = 1e-8
+PAIRS = ((1, 0), (2, 0), (2, 1), (0, 1), (0, 2), (1, 2))
+"""The order in which vectors are shortened by one another."""
 MAX_STEPS = 100
 MAX_NIGGLI_STEPS = 24
 """From a size-reduced basis; few take ten. One that swings between forms equal within the tolerance is left there."""
 
 
 def niggli(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Integer matrices T [n, 3, 3] of determinant 1 with which T @ lattice is the Niggli-reduced basis.
+    """Return integer matrices T [n, 3, 3] of determinant 1 with which T @ lattice is the Niggli-reduced basis.
 
     R. W. Grosse-Kunstleve, N. K. Sauter & P. D. Adams, Acta Cryst. A 60, 1 (2004), doi 10.1107/S010876730302186X.
 
     Args:
         lattices: lattice vectors as rows, of non-zero volume, [n, 3, 3].
     """
-    start = _size_reduced(lattices)
+    # In a basis in which no vector shortens by multiples of one other few Niggli steps remain.
+    start, _ = shortened(lattices, PAIRS, tie=1e-9)
     return _niggli_steps(start @ lattices) @ start
 
 
 def first_listed(transform: NDArray[np.int64], lattices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Of all bases like the Niggli-reduced one the one that pymatgen keeps, [n, 3, 3].
+    """Return, of all bases like the Niggli-reduced one, the one that pymatgen keeps, [n, 3, 3].
 
     A symmetric lattice has many, and where angles are near 90 degrees even bases of the other sign are taken for it
     (to 1 degree). pymatgen keeps the first in the order in which it lists lattice points: by octant, those of negative
@@ -64,32 +68,8 @@ def first_listed(transform: NDArray[np.int64], lattices: NDArray[np.float64]) ->
     return kept
 
 
-def _size_reduced(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Transforms to bases in which no vector grows shorter by multiples of one other: few Niggli steps remain."""
-    transform = np.tile(np.eye(3, dtype=np.int64), (len(lattices), 1, 1))
-    basis = lattices.copy()
-    active = np.arange(len(lattices))
-    for _ in range(MAX_STEPS):
-        changed = np.zeros(len(active), dtype=bool)
-        for i, j in ((1, 0), (2, 0), (2, 1), (0, 1), (0, 2), (1, 2)):
-            b = basis[active]
-            ratio = (b[:, i] * b[:, j]).sum(axis=1) / (b[:, j] ** 2).sum(axis=1)
-            # A ratio of one half is a tie, which rounding noise must not swing to and fro.
-            times = np.where(np.abs(ratio) > 0.5 + 1e-9, np.rint(ratio), 0.0)
-            hit = times != 0
-            if hit.any():
-                rows = active[hit]
-                basis[rows, i] -= times[hit, None] * basis[rows, j]
-                transform[rows, i] -= times[hit, None].astype(np.int64) * transform[rows, j]
-                changed |= hit
-        active = active[changed]
-        if not len(active):
-            break
-    return transform
-
-
 def _niggli_steps(basis: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Steps A1 to A8 of the paper on all lattices at once: transforms, [n, 3, 3]."""
+    """Return the transforms, [n, 3, 3], that steps A1 to A8 of the paper find, on all lattices at once."""
     n = len(basis)
     gram = basis @ basis.transpose(0, 2, 1)
     form = np.stack([gram[:, 0, 0], gram[:, 1, 1], gram[:, 2, 2], *(2 * gram[:, [1, 0, 0], [2, 2, 1]].T)])
@@ -115,7 +95,7 @@ class _Steps:
     e: NDArray[np.float64]
 
     def once(self) -> NDArray[np.bool_]:
-        """Whether each lattice needs another pass, [m]."""
+        """Make one pass; return whether each lattice needs another, [m]."""
         e = self.e
         A, B, C, E, N, Y = self.form
         self._swap((B + e < A) | ((np.abs(A - B) < e) & (np.abs(E) > np.abs(N) + e)), 0, 1)
@@ -146,7 +126,7 @@ class _Steps:
             self.transform[now[:, None], [i, j]] = self.transform[now[:, None], [j, i]]
 
     def _signs(self, where: NDArray[np.bool_]) -> None:
-        """A3 and A4: all three angles acute, or none."""
+        """Take steps A3 and A4: all three angles acute, or none."""
         sign = np.where(np.abs(self.form[3:]) < self.e, 0, np.sign(self.form[3:])).astype(np.int64)
         acute = sign.prod(axis=0) == 1
         flip = np.where(acute, np.where(sign == -1, -1, 1), np.where(sign == 1, -1, 1))
@@ -193,7 +173,7 @@ class _Steps:
 
 
 def lll(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Integer matrices T [n, 3, 3] with which T @ lattice is Lenstra-Lenstra-Lovász-reduced at delta = 3/4.
+    """Return integer matrices T [n, 3, 3] with which T @ lattice is Lenstra-Lenstra-Lovász-reduced at delta = 3/4.
 
     Args:
         lattices: lattice vectors as rows, [n, 3, 3].
@@ -225,7 +205,7 @@ def lll(lattices: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _gram_schmidt(basis: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients [n, 3, 3] and squared lengths [n, 3] of the orthogonalised vectors."""
+    """Return coefficients [n, 3, 3] and squared lengths [n, 3] of the orthogonalised vectors."""
     gram = basis @ basis.transpose(0, 2, 1)
     triangle = triangular(gram)
     length = triangle[:, [0, 1, 2], [0, 1, 2]]

@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.ragged import spread
 from gnome_lite.novelty.matcher.cells import Cells
-from gnome_lite.novelty.matcher.lattices import (
-    determinants,
-    inverse_heights,
-    metric,
-    triangular,
-    unimodular_inverse,
-)
+from gnome_lite.novelty.matcher.lattices import determinants, inverse_heights, metric, triangular, unimodular_inverse
 from gnome_lite.novelty.matcher.mappings import Mappings
 from gnome_lite.novelty.matcher.reduction import lll
 from gnome_lite.novelty.matcher.tolerances import SITE_TOLERANCE
@@ -43,7 +37,7 @@ class SiteMatching:
 
     @classmethod
     def of(cls, cells: Cells, first: NDArray[np.int64], second: NDArray[np.int64], found: Mappings) -> SiteMatching:
-        """Of m mappings `found` between cells `first` and `second`, [m] each."""
+        """Lay cells `first` on cells `second`, [m] each, by m mappings `found`."""
         mean = metric((found.lengths + cells.lengths[second]) / 2, (found.angles_deg + cells.angles_deg[second]) / 2)
         # The mean of two sets of angles may, in principle, close to no cell.
         real = determinants(mean) > 1e-12
@@ -54,12 +48,8 @@ class SiteMatching:
         inverse = unimodular_inverse(found.basis).astype(np.float64)
         return cls(cells, first, second, inverse, mean, scale, tolerance)
 
-    @property
-    def _sites(self) -> NDArray[np.int64]:
-        return np.arange(len(self.cells.crystals.numbers))
-
     def that_fit(self) -> NDArray[np.int64]:
-        """Those of the mappings under which the two crystals are the same."""
+        """Return those of the mappings under which the two crystals are the same."""
         row, shift = self.rows()
         # Probes and distances refuse most rows at the least cost; what they leave must pass all three tests.
         for test in (self.probed, self.close, self.covered):
@@ -68,8 +58,10 @@ class SiteMatching:
         return np.unique(row)
 
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """One row for each atom of the first that the second's anchor may be laid upon: its mapping, ascending, [r];
-        and the shift of the second that lays it there, fractional, [r, 3]."""
+        """Return one row for each atom of the first that the second's anchor may be laid upon.
+
+        Its mapping, ascending, [r], and the shift of the second that lays the anchor there, fractional, [r, 3].
+        """
         crystals = self.cells.crystals
         anchor = crystals.offsets[self.second] + self.cells.anchor[self.second]
         row, target = spread(
@@ -80,7 +72,7 @@ class SiteMatching:
         return row, shift
 
     def probed(self, row: NDArray[np.int64], shift: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether one atom of each element of the second, shifted, has one of its kind near it, [r]."""
+        """Return whether one atom of each element of the second, shifted, has one of its kind near it, [r]."""
         crystals = self.cells.crystals
         local = np.arange(len(self.cells.block_start)) - np.repeat(crystals.offsets[:-1], crystals.n_atoms)
         probes = np.flatnonzero(local == self.cells.block_start)
@@ -88,11 +80,18 @@ class SiteMatching:
         return _Near.of(self, row, shift, probes, offsets, self.tolerance[row]).covered
 
     def covered(self, row: NDArray[np.int64], shift: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each atom of the second, shifted, has one of its kind near it, [r]."""
-        return _Near.of(self, row, shift, self._sites, self.cells.crystals.offsets, self.tolerance[row]).covered
+        """Return whether each atom of the second, shifted, has one of its kind near it, [r]."""
+        return _Near.of(
+            self,
+            row,
+            shift,
+            np.arange(len(self.cells.crystals.numbers)),
+            self.cells.crystals.offsets,
+            self.tolerance[row],
+        ).covered
 
     def close(self, row: NDArray[np.int64], shift: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether atoms, paired at the least sum of squares and the mean shift taken out, lie close enough, [r]."""
+        """Return whether atoms, paired at the least sum of squares without the mean shift, lie close enough, [r]."""
         good = np.zeros(len(row), dtype=bool)
         used, of = _distinct(row)
         basis = triangular(self.mean[used])
@@ -100,7 +99,15 @@ class SiteMatching:
         basis = transform @ basis
         tolerance = inverse_heights(basis) * (2 * SITE_TOLERANCE * self.scale[used])[:, None]
         change = unimodular_inverse(transform).astype(np.float64)
-        near = _Near.of(self, row, shift, self._sites, self.cells.crystals.offsets, tolerance[of], change)
+        near = _Near.of(
+            self,
+            row,
+            shift,
+            np.arange(len(self.cells.crystals.numbers)),
+            self.cells.crystals.offsets,
+            tolerance[of],
+            change,
+        )
         complete = near.covered[near.row]
         at, site, partner, off = near.row[complete], near.site[complete], near.partner[complete], near.off[:, complete]
         if not len(at):
@@ -151,7 +158,7 @@ class _Near:
     @classmethod
     def of(
         cls,
-        overlays: SiteMatching,
+        matching: SiteMatching,
         row: NDArray[np.int64],
         shift: NDArray[np.float64],
         sites: NDArray[np.int64],
@@ -159,24 +166,26 @@ class _Near:
         tolerance: NDArray[np.float64],
         change: NDArray[np.float64] | None = None,
     ) -> _Near:
-        """Of some sites of the second.
+        """Pair some sites of the second.
 
         Args:
+            matching: the mappings.
             row: mapping of each row, ascending, [r].
             shift: added to the second's fractional coordinates, [r, 3].
-            sites: atoms to look at; crystal i's are sites[offsets[i]:offsets[i + 1]].
+            sites: atoms to look at.
+            offsets: crystal i's are sites[offsets[i]:offsets[i + 1]].
             tolerance: along each axis, fractional, [r, 3].
             change: to other fractional coordinates, of each distinct mapping, [number of them, 3, 3].
         """
-        cells = overlays.cells
+        cells = matching.cells
         begin = cells.crystals.offsets
         used, of = _distinct(row)
-        inverse = overlays.inverse[used] if change is None else overlays.inverse[used] @ change
-        n = cells.crystals.n_atoms[overlays.first[used]]
-        owner, atom = spread(begin[overlays.first[used]], n)
+        inverse = matching.inverse[used] if change is None else matching.inverse[used] @ change
+        n = cells.crystals.n_atoms[matching.first[used]]
+        owner, atom = spread(begin[matching.first[used]], n)
         one = _times(cells.crystals.frac_coords.take(atom, axis=0), inverse.take(owner, axis=0)).T.copy()
         base = (np.cumsum(n) - n)[of]
-        second = overlays.second[row]
+        second = matching.second[row]
         n_sites = np.diff(offsets)[second]
         of_site, place = spread(offsets[second], n_sites)
         atom = sites[place]
@@ -205,13 +214,13 @@ _IMAGES = np.stack(np.meshgrid(*[[0.0, -1.0, 1.0]] * 3, indexing="ij"), axis=-1)
 
 
 def _distinct(ascending: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Distinct values, and which of them each is."""
+    """Return the distinct values, and which of them each is."""
     new = np.diff(ascending, prepend=-1) != 0
     return ascending[new], np.cumsum(new) - 1
 
 
 def _times(vectors: NDArray[np.float64], matrices: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each of n row vectors times its matrix, [n, 3]."""
+    """Return each of n row vectors times its matrix, [n, 3]."""
     return np.asarray(np.einsum("ij,ijk->ik", vectors, matrices))
 
 
@@ -222,11 +231,9 @@ def _paired(
     squared: NDArray[np.float64],
     n: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """The pairing of least sum of squares, where there is a complete one: entries, n[row] of each row together.
+    """Return the pairing of least sum of squares, where there is a complete one: entries, n[row] of each row together.
 
-    Args:
-        row, site, partner, squared: entries that may be chosen, by ascending row, [e] each.
-        n: sites of each row, [r].
+    Entries [e] that may be chosen come by ascending row; n is the number of sites of each row, [r].
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -1,4 +1,4 @@
-"""CHGNet's graph of a crystal by array operations, and what its networks are told of bonds and angles.
+"""CHGNet's graph of a crystal by array operations, and its bases of bonds and angles.
 
 Single precision loses most of its digits here, not in the network: in 1 - x^2 of nearly straight angles, in envelopes
 near their cutoff, in bonds as differences of coordinates. So the geometry is worked out in double precision and handed
@@ -46,8 +46,7 @@ def crystal_graph(
     atom_cutoff_ang: float,
     bond_cutoff_ang: float,
 ) -> CrystalGraph:
-    """CHGNet's atom graph (pairs within one cutoff) and bond graph (pairs of short bonds at one atom), in double
-    precision: for `Bases`.
+    """Return CHGNet's atom graph (pairs within a cutoff) and bond graph (pairs of short bonds at an atom), for `Bases`.
 
     Args:
         numbers: atomic numbers, [n_atoms].
@@ -87,7 +86,7 @@ def crystal_graph(
 
 
 def _bond_graph(center: NDArray[np.int32], short: NDArray[np.bool_], n_pairs: int) -> NDArray[np.int32]:
-    """All ordered pairs of different short edges that leave the same atom, [n_angles, 5].
+    """Return all ordered pairs of different short edges that leave the same atom, [n_angles, 5].
 
     Columns as CHGNet wants them: atom, first pair, first edge, second pair, second edge.
     """

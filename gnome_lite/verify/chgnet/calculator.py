@@ -4,7 +4,7 @@ CHGNet (Deng et al., Nature Machine Intelligence 5, 1031, 2023) predicts energie
 the MP2020-corrected GGA/GGA+U scale: no correction is ever applied here. The stock calculator builds
 its graph in Python loops and differentiates twice, keeping the graph of the derivative for training;
 here the graph is made by array operations and one backward pass through frozen weights gives forces
-and stress together. Distances and angles are worked out in double precision (see `chgnet_graph`).
+and stress together. Distances and angles are worked out in double precision (see `bond_graph`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CHECKPOINTS = {
 
 
 def load_model(version: str) -> CHGNet:
-    """A frozen CHGNet from the installed wheel.
+    """Return a frozen CHGNet from the installed wheel, or of a file of `gnome-lite finetune`.
 
     Raises:
         CalculatorError: if the wheel's checkpoint is missing or is not the pinned one.
@@ -94,7 +94,7 @@ class CHGNetCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """One energy and one backward pass.
+        """Compute energy, forces and stress by one backward pass.
 
         Raises:
             NotImplementedError: for an element beyond Pu, or an atom with no neighbour within 6 Å.
@@ -109,7 +109,7 @@ class CHGNetCalculator(Calculator):
     def evaluate(
         self, numbers: NDArray[np.int64], frac_coords: NDArray[np.float64], lattice: NDArray[np.float64]
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Energy, eV, forces, eV/Å, [n_atoms, 3], and stress, eV/Å^3, [3, 3], without ASE's bookkeeping.
+        """Return energy, eV, forces, eV/Å, [n_atoms, 3], and stress, eV/Å^3, [3, 3], without ASE's bookkeeping.
 
         Raises:
             NotImplementedError: for an element beyond Pu, or an atom with no neighbour within 6 Å.

@@ -1,7 +1,7 @@
-"""What two CHGNets make of crystals as they are: energies, and a vector of each atom. Inputs of the Δ-model.
+"""Features of crystals as they are by two CHGNets: energies, and a vector of each atom. Inputs of the Δ-model.
 
 The wheel holds two networks trained apart on the same DFT data, 0.3.0 and 0.2.0 (Deng et al., Nature Machine
-Intelligence 5, 1031 (2023)). The atoms' vectors are 0.3.0's; where the two differ is where both are to be doubted.
+Intelligence 5, 1031 (2023)). The atoms' vectors are 0.3.0's; where the two differ, both are doubtful.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chgnet.model.model import CHGNet
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import CrystalBatch
-from gnome_lite.core.records import SurrogateFeatures
+from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
 from gnome_lite.verify.chgnet.bond_graph import Bases, crystal_graph
 from gnome_lite.verify.chgnet.calculator import load_model
@@ -41,7 +41,7 @@ class CHGNetFeatures:
         self._models = tuple(load_model(version) for version in ("0.3.0", "0.2.0"))
 
     def __call__(self, crystals: CrystalBatch, progress: Progress = silent) -> SurrogateFeatures:
-        """Of crystals as they are; what a network cannot know (beyond Pu, an atom without neighbours) has NaN."""
+        """Return features, NaN where a network cannot know a crystal (beyond Pu, an atom without neighbours)."""
         energies = np.full((len(crystals), 2), np.nan)
         atoms = np.full((len(crystals.numbers), ATOM_FEATURES), np.nan, dtype=np.float32)
         done = 0
@@ -52,20 +52,17 @@ class CHGNetFeatures:
                 if np.isnan(energies[row]).any():
                     continue
                 new, old = (of[row][1] for of in said)
+                # States, energy and moment by 0.3.0; energy and moment by 0.2.0.
+                site, moment = 2 * WIDTH, 2 * WIDTH + 1
                 of_row = slice(crystals.offsets[row], crystals.offsets[row + 1])
-                # States, energy, moment of the new; energy and moment of the old.
-                new_site, new_moment = new[:, 2 * WIDTH], new[:, 2 * WIDTH + 1]
-                old_site, old_moment = old[:, 2 * WIDTH], old[:, 2 * WIDTH + 1]
-                atoms[of_row] = np.column_stack(
-                    [new[:, : 2 * WIDTH], new_site, new_moment, old_site - new_site, old_moment]
-                )
+                atoms[of_row] = np.column_stack([new, old[:, site] - new[:, site], old[:, moment]])
             done += len(rows)
             progress("describe", done, len(crystals), "")
         return SurrogateFeatures(crystals, energies, atoms)
 
 
 def _batches(n_atoms: NDArray[np.int64]) -> list[list[int]]:
-    """Crystals of like size together, few at once."""
+    """Return the rows in batches of crystals of similar size."""
     out: list[list[int]] = []
     filled = 0
     for row in np.argsort(n_atoms, kind="stable").tolist():
@@ -78,7 +75,7 @@ def _batches(n_atoms: NDArray[np.int64]) -> list[list[int]]:
 
 
 def _judge(model: CHGNet, crystals: CrystalBatch, rows: Sequence[int]) -> dict[int, tuple[float, NDArray[np.float32]]]:
-    """Energy, eV/atom, and [n_atoms, 2 * WIDTH + 2] of each crystal that this network can know."""
+    """Return energy, eV/atom, and features [n_atoms, 2 * WIDTH + 2] of each crystal that this network can know."""
     graphs: dict[int, CrystalGraph] = {}
     cutoffs = model.graph_converter.atom_graph_cutoff, model.graph_converter.bond_graph_cutoff
     for row in rows:
@@ -108,8 +105,6 @@ def _compute(model: CHGNet, graphs: dict[int, CrystalGraph]) -> dict[int, tuple[
     finally:
         hook.remove()
     sizes = [len(graph.atomic_number) for graph in graphs.values()]
-    columns = zip(
-        torch.split(last[0], sizes), said["atom_fea"], said["site_energies"], said["m"], strict=True
-    )  # fmt: skip
+    columns = zip(torch.split(last[0], sizes), said["atom_fea"], said["site_energies"], said["m"], strict=True)
     atoms = [torch.cat([a, b, site[:, None], m[:, None]], 1).numpy() for a, b, site, m in columns]
     return dict(zip(graphs, zip(energies.tolist(), atoms, strict=True), strict=True))

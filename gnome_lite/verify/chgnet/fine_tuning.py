@@ -1,8 +1,8 @@
-"""CHGNet, fine-tuned on labelled crystals by its own trainer; judged on formulas that it never saw.
+"""Fine-tuning of CHGNet on labelled crystals by its own trainer; errors on formulas that it never saw.
 
 Labels of another code or functional differ first of all by an energy per atom of each element. Those shifts are fitted
-before (ridge regression of the residuals on the composition, into CHGNet's own composition model), then the last
-layers are trained; which layers to keep follows CHGNet's own fine-tuning example.
+first (ridge regression of the residuals on the composition, into CHGNet's own composition model), then the last
+layers are trained; the choice of layers follows CHGNet's own fine-tuning example.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gnome_lite.verify.chgnet.weights import save_tuned
 from gnome_lite.verify.trajectories import Frame
 
 TRAIN_BELOW, HOLDOUT_FROM = 75, 85
-"""Of md5(formula) modulo 100: trained on, and held out; between them lies what the best epoch is chosen by."""
+"""Limits of md5(formula) modulo 100 for training and hold-out; formulas between them choose the best epoch."""
 KEPT = (
     "atom_embedding",
     "bond_embedding",
@@ -42,10 +42,10 @@ KEPT = (
     "bond_conv_layers",
     "angle_layers",
 )
-"""Not trained; of the atom convolutions all but the last are kept as well."""
+"""Layers that are not trained; nor are the atom convolutions but the last."""
 RIDGE = 1e-3
 VASP_STRESS = -10.0
-"""CHGNet's data set wants stresses as VASP writes them: kbar, compression positive."""
+"""CHGNet's data set takes stresses as VASP writes them: kbar, compression positive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class Errors:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A fine-tuned CHGNet and how it does on held-out formulas.
+    """A fine-tuned CHGNet and its errors on held-out formulas.
 
     Attributes:
-        level: of a calculator of this file.
+        level: level of theory of a calculator with this file.
         labels: level of theory it was trained on, "" where the frames do not tell.
         before, shifted, after: errors of the base, of the base with the elements' energies refitted, of the result.
     """
@@ -91,8 +91,13 @@ def finetune(
     """Fine-tune on frames of one level; energies always, forces and stresses where there are any.
 
     Args:
+        frames: labelled crystals.
         out: safetensors file to write.
         base: shipped version to start from, or a file of an earlier fine-tuning.
+        epochs: passes over the training set.
+        learning_rate: first learning rate of Adam.
+        batch_size: crystals a step.
+        seed: random seed.
 
     Raises:
         SourceError: if levels are mixed, or no formula can be held out or trained on.
@@ -102,7 +107,8 @@ def finetune(
     if len(levels) > 1:
         raise SourceError(f"labels of levels {', '.join(levels)} in one training: name files of one level")
     train, validation, holdout = split(frames)
-    _seed(seed)
+    random.seed(seed)
+    torch.manual_seed(seed)
     model = load_model(base)
     before = errors(model, holdout)
     shift_elements(model, [*train, *validation])
@@ -118,14 +124,15 @@ def finetune(
 
 
 def split(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame], list[Frame]]:
-    """Training, validation and hold-out by formula alone: one formula never stands on two sides.
+    """Return training set, validation set and hold-out, split by formula alone.
 
     Of few formulas none may fall into the hold-out; then the one nearest to it is held out.
 
     Raises:
         SourceError: if there is nothing to train on.
     """
-    places = [_place(frame.crystal.reduced_formula) for frame in frames]
+    digests = [md5(f.crystal.reduced_formula.encode(), usedforsecurity=False).hexdigest() for f in frames]
+    places = [int(digest, 16) % 100 for digest in digests]
     holdout_from = min(HOLDOUT_FROM, max(places, default=0))
     buckets: tuple[list[Frame], list[Frame], list[Frame]] = ([], [], [])
     for frame, place in zip(frames, places, strict=True):
@@ -136,12 +143,8 @@ def split(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame], list[Frame
     return buckets
 
 
-def _place(formula: str) -> int:
-    return int(md5(formula.encode(), usedforsecurity=False).hexdigest(), 16) % 100
-
-
 def errors(model: CHGNet, frames: Sequence[Frame]) -> Errors:
-    """Mean absolute errors of a CHGNet on labelled crystals."""
+    """Return the mean absolute errors of a CHGNet on labelled crystals."""
     energy, force, stress = [], [], []
     for frame in frames:
         said = _predict(model, frame, "efs")
@@ -164,7 +167,7 @@ def shift_elements(model: CHGNet, frames: Sequence[Frame]) -> None:
 
 
 def _predict(model: CHGNet, frame: Frame, task: Literal["e", "efs"]) -> dict[str, Any]:
-    """CHGNet's own prediction: energy in eV/atom, forces in eV/Å, stress in GPa."""
+    """Return CHGNet's own prediction: energy in eV/atom, forces in eV/Å, stress in GPa."""
     said = model.predict_structure(frame.crystal.to_pymatgen(), task=task)
     assert isinstance(said, dict), "one structure was given"
     return said
@@ -211,7 +214,7 @@ def _train(
 
 
 def _targets(frames: Sequence[Frame]) -> Any:
-    """CHGNet's word for what is trained on; "e" alone works as well, though its annotation leaves it out."""
+    """Return CHGNet's name of the labels: "e", "ef" or "efs"; its annotation leaves out "e", which works."""
     forces = any(np.isfinite(frame.forces).any() for frame in frames)
     stress = any(np.isfinite(frame.stress).any() for frame in frames)
     return "e" + "f" * forces + "s" * (forces and stress)
@@ -241,8 +244,3 @@ def _mean(parts: Sequence[np.ndarray]) -> float:
     values = np.concatenate(parts)
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else math.nan
-
-
-def _seed(seed: int) -> None:
-    random.seed(seed)
-    torch.manual_seed(seed)

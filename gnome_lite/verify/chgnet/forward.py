@@ -36,7 +36,7 @@ class _Gate:
         self.norms = [cast(nn.LayerNorm, norm) for norm in (stock.bn1, stock.bn2)]
 
     def __call__(self, summed: Tensor) -> Tensor:
-        """Core times gate of a sum of the parts, [n, 2 * width] -> [n, width]."""
+        """Return core times gate of a sum of the parts, [n, 2 * width] -> [n, width]."""
         core, gate = summed.chunk(2, dim=1)
         if self.second:
             core, gate = (linear(silu(h), *layer) for h, layer in zip((core, gate), self.second, strict=True))
@@ -44,7 +44,7 @@ class _Gate:
 
 
 class Forward:
-    """Energies of the atoms of graphs, eV, with weights shared with `model`, which must stay as it is."""
+    """Energies of the atoms of graphs, eV, with weights shared with `model`, which must not change."""
 
     def __init__(self, model: CHGNet) -> None:
         self.model = model
@@ -55,7 +55,7 @@ class Forward:
         self.angle_gates = [_Gate(cast(AngleUpdate, layer).twoBody_bond, 4) for layer in model.angle_layers[:-1]]
 
     def of_sites(self, g: BatchedGraph) -> Tensor:
-        """Energy of each atom, without what the composition alone gives, [n_atoms]."""
+        """Return the energy of each atom without that of the composition model, [n_atoms]."""
         model = self.model
         center, neighbour = g.batched_atom_graph[:, 0], g.batched_atom_graph[:, 1]
         atoms = model.atom_embedding(g.atomic_numbers - 1)

@@ -22,8 +22,10 @@ def save_tuned(path: Path, model: CHGNet, base: str, card: Mapping[str, Any]) ->
     """Write weights; the file appears whole or not at all.
 
     Args:
+        path: file to write.
+        model: network with the weights.
         base: the shipped version whose architecture they are of, "0.3.0" or "r2scan".
-        card: what they were trained on and how well they do.
+        card: training set and errors.
     """
     from safetensors.torch import save_file
 
@@ -38,7 +40,7 @@ def save_tuned(path: Path, model: CHGNet, base: str, card: Mapping[str, Any]) ->
 
 
 def load_tuned(path: Path) -> CHGNet:
-    """A frozen CHGNet with the weights of `save_tuned`.
+    """Return a frozen CHGNet with the weights of `save_tuned`.
 
     Raises:
         CalculatorError: if the file is missing, damaged, foreign, or does not fit the architecture it names.

@@ -1,47 +1,42 @@
 """The far end of `external`: a calculator served by another interpreter, which need not have gnome_lite.
 
 `external.ExternalCalculator` starts it by its path. Only ASE and the calculator's package must be importable here.
-Messages are a length (8 bytes) and JSON, as in `wire`; the first one asks for a description or for a calculator.
+The first message asks for the name of a level or for a calculator, each of the others for the energy of a crystal.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import json
-import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
-
-_LENGTH_BYTES = 8
+from types import ModuleType
+from typing import Any
 
 
 def main() -> None:
-    """Answer until the other end closes."""
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # whatever libraries print is not ours to answer
+    """Serve until the parent closes the pipe."""
     # The interpreter puts this file's folder first, where our modules would hide others of the same names.
     here = Path(__file__).resolve().parent
     sys.path[:] = [path for path in sys.path if Path(path or ".").resolve() != here]
-    question = _read()
-    if question is None:
-        return
+    parent = _load(here.parents[1] / "core" / "messages.py").Channel.to_parent()
     factories = _load(here.parent / "factories.py")
+    question = parent.receive()
     try:
         if question["ask"] == "level":
-            _answer(answers, {"level": factories.describe(question["factory"], question["kwargs"])})
+            parent.send({"level": factories.describe(question["factory"], question["kwargs"])})
             return
         calculator, known = _make(factories, question["factory"], question["kwargs"])
     except BaseException as error:  # SystemExit too: some packages leave when a download fails
-        _answer(answers, _said(error))
+        parent.send(_said(error))
         return
-    _answer(answers, {"properties": list(calculator.implemented_properties)})
-    while (crystal := _read()) is not None:
+    parent.send({"properties": list(calculator.implemented_properties)})
+    while True:
+        crystal = parent.receive()
         try:
-            _answer(answers, _evaluate(calculator, known, crystal))
+            parent.send(_evaluate(calculator, known, crystal))
         except Exception as error:
-            _answer(answers, _said(error))
+            parent.send(_said(error))
 
 
 def _make(factories: Any, factory: str, kwargs: dict[str, Any]) -> tuple[Any, frozenset[int] | None]:
@@ -53,7 +48,7 @@ def _make(factories: Any, factory: str, kwargs: dict[str, Any]) -> tuple[Any, fr
 
 
 def _evaluate(calculator: Any, known: frozenset[int] | None, crystal: dict[str, Any]) -> dict[str, Any]:
-    """Energy (eV), forces (eV/Å) and stress (eV/Å^3, [3, 3])."""
+    """Return energy (eV), forces (eV/Å) and stress (eV/Å^3, [3, 3])."""
     from ase import Atoms
 
     unknown = sorted(set(crystal["numbers"]) - known) if known is not None else []
@@ -73,36 +68,11 @@ def _said(error: BaseException) -> dict[str, str]:
 
 
 def _load(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location("gnome_lite_factories", path)
-    assert spec is not None, "the path ends in .py"
-    assert spec.loader is not None, "the path ends in .py"
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    module = ModuleType(path.stem)
+    exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     return module
 
 
-def _read() -> Any:
-    head = _exactly(_LENGTH_BYTES)
-    return None if head is None else json.loads(_exactly(int.from_bytes(head, "big")) or b"null")
-
-
-def _exactly(count: int) -> bytes | None:
-    got = b""
-    while len(got) < count:
-        chunk = os.read(0, count - len(got))
-        if not chunk:
-            return None
-        got += chunk
-    return got
-
-
-def _answer(answers: BinaryIO, message: dict[str, Any]) -> None:
-    body = json.dumps(message).encode()
-    rest = memoryview(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
-    while rest:
-        rest = rest[answers.write(rest) :]
-
-
 if __name__ == "__main__":
-    main()
+    with suppress(EOFError):
+        main()

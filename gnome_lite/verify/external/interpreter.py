@@ -1,15 +1,12 @@
 """A calculator that lives in another interpreter: its packages and ours need not agree, nor even its Python.
 
 GPAW comes as a Debian package for Debian's own Python; MACE and SevenNet want versions of e3nn that exclude each
-other. A child of that interpreter serves energies over a pipe (`foreign_child`). It stays in the session of the worker
-that started it, and so dies with it.
+other. A child of that interpreter serves energies over a pipe (`child.py`).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,12 +16,13 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from gnome_lite.core.errors import CalculatorError
-from gnome_lite.core.messages import Message, pack, unpack
+from gnome_lite.core.messages import Message
+from gnome_lite.core.processes import Child, child_environment, readable
 
 CHILD = Path(__file__).with_name("child.py")
 LEVEL_DEADLINE_S = 600.0
-"""For naming a level: imports, and perhaps a download of weights."""
-_READ_BYTES = 1 << 16
+"""Longest time to name a level: imports, and perhaps a download of weights."""
+_RAISED = {"NotImplementedError": NotImplementedError, "MemoryError": MemoryError}
 
 
 class ExternalCalculator(Calculator):
@@ -43,14 +41,7 @@ class ExternalCalculator(Calculator):
         super().__init__()
         self._python = python
         self._setup: Message = {"ask": "calculator", "factory": factory, "kwargs": kwargs}
-        self._inbox = bytearray()
-        self._memory_bytes: int | None = None
-        self._child = self._start()
-
-    def limit_memory(self, limit_bytes: int) -> None:
-        """Hold the child to the same limit of private writable memory as its worker."""
-        self._memory_bytes = limit_bytes
-        _limit(self._child.pid, limit_bytes)
+        self.child = self._start()
 
     def calculate(
         self,
@@ -58,7 +49,7 @@ class ExternalCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Ask the child, or a new one where the last has died.
+        """Ask the child for energy, forces and stress, or a new one where the last has died.
 
         Raises:
             NotImplementedError: for elements that the calculator does not know.
@@ -67,26 +58,13 @@ class ExternalCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         assert self.atoms is not None, "ASE sets it"
-        if self._child.poll() is not None:
-            self._child = self._start()
-            if self._memory_bytes is not None:
-                _limit(self._child.pid, self._memory_bytes)
-        answer = self._ask(
-            {
-                "numbers": self.atoms.numbers.tolist(),
-                "positions": self.atoms.positions.tolist(),
-                "cell": self.atoms.cell.array.tolist(),
-            }
-        )
-        match answer.get("error"):
-            case None:
-                pass
-            case "NotImplementedError":
-                raise NotImplementedError(answer["says"])
-            case "MemoryError":
-                raise MemoryError(answer["says"])
-            case kind:
-                raise RuntimeError(f"{kind}: {answer['says']}")
+        if not self.child.alive:
+            self.child = self._start()
+        arrays = {"numbers": self.atoms.numbers, "positions": self.atoms.positions, "cell": self.atoms.cell.array}
+        answer = _ask(self.child, {name: array.tolist() for name, array in arrays.items()})
+        if "error" in answer:
+            kind, says = answer["error"], answer["says"]
+            raise _RAISED[kind](says) if kind in _RAISED else RuntimeError(f"{kind}: {says}")
         stress = np.array(answer["stress"])
         self.results = {
             "energy": answer["energy"],
@@ -95,66 +73,31 @@ class ExternalCalculator(Calculator):
             "stress": stress.ravel()[[0, 4, 8, 5, 2, 1]],
         }
 
-    def close(self) -> None:
-        """End the child."""
-        _end(self._child)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_child"):
-            self.close()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._inbox.clear()
-        self._child = _popen(self._python)
-        answer = self._ask(self._setup)
+    def _start(self) -> Child:
+        child = _child(self._python)
+        answer = _ask(child, self._setup)
         if "error" in answer:
-            self.close()
             raise CalculatorError(complaint(self._setup["factory"], self._python, answer))
         self.implemented_properties = answer["properties"]
-        return self._child
-
-    def _ask(self, message: Message) -> Message:
-        assert self._child.stdin is not None, "a pipe was asked for"
-        assert self._child.stdout is not None, "a pipe was asked for"
-        rest = memoryview(pack(message))
-        try:
-            while rest:
-                rest = rest[self._child.stdin.write(rest) or 0 :]
-        except BrokenPipeError:
-            pass  # it died; its closed end says so below
-        while (answer := unpack(self._inbox)) is None:
-            chunk = os.read(self._child.stdout.fileno(), _READ_BYTES)
-            if not chunk:
-                code = self._child.wait()
-                return {"error": "RuntimeError", "says": f"{self._python} ended with status {code}"}
-            self._inbox += chunk
-        return answer
+        return child
 
 
 @lru_cache(maxsize=64)
 def external_level(python: str, factory: str, kwargs_json: str) -> str:
-    """Level of a package's calculator, asked of the interpreter that has it: once a process.
+    """Return the level of a package's calculator, from the interpreter that has it; asked once a process.
 
     Raises:
         CalculatorError: if the package or its weights are not there.
     """
-    with _popen(python) as child:
-        question = pack({"ask": "level", "factory": factory, "kwargs": json.loads(kwargs_json)})
-        try:
-            out, _ = child.communicate(question, timeout=LEVEL_DEADLINE_S)
-        except subprocess.TimeoutExpired as error:
-            child.kill()
-            raise CalculatorError(
-                f"calculator {factory!r}: {python} did not name its level in {LEVEL_DEADLINE_S:.0f} s"
-            ) from error
-    answer = unpack(bytearray(out)) or {"error": "RuntimeError", "says": f"{python} ended with {child.returncode}"}
+    question = {"ask": "level", "factory": factory, "kwargs": json.loads(kwargs_json)}
+    answer = _ask(_child(python), question, LEVEL_DEADLINE_S)
     if "error" in answer:
         raise CalculatorError(complaint(factory, python, answer))
     return str(answer["level"])
 
 
 def complaint(factory: str, python: str, answer: Message) -> str:
-    """One line on why a calculator cannot be had, with the remedy."""
+    """Return one line on why a calculator cannot be had, with the remedy."""
     kind, says = answer["error"], answer["says"]
     if kind == "ModuleNotFoundError":
         remedy = "apt-get install gpaw gpaw-data" if factory == "gpaw" else f"pip install 'gnome-lite[{factory}]'"
@@ -178,29 +121,25 @@ _NETWORK = ("URLError", "HTTPError", "ConnectionError", "ConnectTimeout", "Local
 _UNREACHED = ("Failed to resolve", "Name or service", "name resolution", "Max retries", "download", "unreachable")
 
 
-def _popen(python: str) -> subprocess.Popen[bytes]:
+def _child(python: str) -> Child:
     # Our own search path is for our own interpreter: its compiled modules crash in another.
-    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    command = [python, "-B", str(CHILD)]
+    ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    environment = {k: v for k, v in child_environment().items() if k not in ours}
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment)
+        return Child([python, "-B", str(CHILD)], environment)
     except OSError as error:
         raise CalculatorError(
             f"there is no interpreter {python} ({error.strerror}): check calculator_kwargs.python"
         ) from error
 
 
-def _limit(pid: int, limit_bytes: int) -> None:
-    import resource
-
-    if hasattr(resource, "prlimit"):
-        resource.prlimit(pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.kill()
-        child.wait()
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            stream.close()
+def _ask(child: Child, message: Message, patience_s: float | None = None) -> Message:
+    """Return the child's answer; where there is none, its exit reason as an error."""
+    child.send(message)
+    try:
+        if readable([child], patience_s):
+            return child.receive()
+        reason = child.end(patience_s)
+    except (EOFError, ValueError):
+        reason = child.end()
+    return {"error": "RuntimeError", "says": f"the child {reason.text}"}

@@ -17,7 +17,7 @@ SAME_STATE = 1e-4
 
 @pytest.fixture(scope="module")
 def crystals() -> CrystalBatch:
-    entries = SeedSource().load().entries
+    entries = SeedSource().load()
     small = [e.crystal for e in entries if 1 < len(e.crystal) <= 12]
     return CrystalBatch.from_crystals(small[:: len(small) // 12][:12])
 

@@ -120,7 +120,7 @@ def test_fine_tuning_learns_another_functional(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_energies_alone_are_enough(tmp_path: Path) -> None:
-    """What the ladder computed has no forces: only energies are trained on, and nothing becomes NaN."""
+    """Single points of higher levels have no forces: only energies are trained on, and nothing becomes NaN."""
     nan = np.nan
     frames = [
         Frame(f.crystal, f.energy_ev, np.full_like(f.forces, nan), np.full((3, 3), nan))

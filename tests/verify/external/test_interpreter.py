@@ -17,7 +17,7 @@ from gnome_lite.core.errors import CalculatorError
 from gnome_lite.core.records import Candidate, Failure
 from gnome_lite.verify.calculators import CALCULATORS, DEBIAN_PYTHON, home_of, level_of, make_calculator
 from gnome_lite.verify.external.interpreter import ExternalCalculator, complaint
-from gnome_lite.verify.factories import PACKAGES, _here
+from gnome_lite.verify.factories import PACKAGES, local_file
 from gnome_lite.verify.verifier import ProcessVerifier
 
 LJ = "ase.calculators.lj:LennardJones"
@@ -47,14 +47,14 @@ def test_a_dead_child_costs_one_evaluation(served: ExternalCalculator) -> None:
     atoms = bulk("Ar", "fcc", a=5.3)
     atoms.calc = served
     energy = atoms.get_potential_energy()
-    os.kill(served._child.pid, signal.SIGKILL)
+    os.kill(served.child.process.pid, signal.SIGKILL)
     served.reset()
-    with pytest.raises(RuntimeError, match="ended with status -9"):
+    with pytest.raises(RuntimeError, match="died of SIGKILL"):
         atoms.get_potential_energy()
     served.reset()
     assert atoms.get_potential_energy() == energy
-    served.close()
-    assert served._child.returncode is not None
+    served.child.stop()
+    assert not served.child.alive
 
 
 def test_the_child_is_held_to_its_workers_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_a_file_counts_by_its_content(tmp_path: Path) -> None:
 def test_a_checkpoint_is_a_file_or_a_name(tmp_path: Path) -> None:
     file = tmp_path / "a.model"
     file.touch()
-    assert _here(str(file)) == file
-    assert _here("medium-mpa-0") is None
+    assert local_file(str(file)) == file
+    assert local_file("medium-mpa-0") is None
     with pytest.raises(FileNotFoundError, match=r"there is no checkpoint .*b\.model"):
-        _here(str(tmp_path / "b.model"))
+        local_file(str(tmp_path / "b.model"))

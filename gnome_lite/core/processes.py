@@ -1,0 +1,210 @@
+"""Child processes that end no later than this one, together with all that they start.
+
+Each leads a session of its own. Stopping a child kills its process group, whether or not its leader still lives, and
+then whatever carries the child's mark in its environment, which reaches what has made a session of its own. Should this
+process die, in whatever way, the kernel closes a pipe of which it alone holds the writing end, and kills the group.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, NamedTuple
+from uuid import uuid4
+
+from gnome_lite.core.messages import Channel, Message
+
+EXIT_GRACE_S = 1.0
+"""Time for a child that has closed its pipe to end by itself."""
+LOG_BYTES = 1 << 14
+"""So much of the end of what a child writes to standard error is kept, in memory."""
+SECRET_ENDINGS = ("_API_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "DATABASE_URL")
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_MARKS = "GNOME_LITE_CHILD"
+_TELLING_CHARS = 200
+
+
+def child_environment() -> dict[str, str]:
+    """This process's environment with one thread a library and without its keys."""
+    return {k: v for k, v in os.environ.items() if not k.upper().endswith(SECRET_ENDINGS)} | _ONE_THREAD
+
+
+class ExitReason(NamedTuple):
+    """Why a child is no more.
+
+    Attributes:
+        kind: "ended", "overdue", or "killed" by the kernel, short of memory: nobody else sends SIGKILL to ours.
+        text: e.g. "died of SIGSEGV: " and the most telling line of its log.
+    """
+
+    kind: str
+    text: str
+
+
+class Child(Channel):
+    """A child process that is spoken to over its standard input and output.
+
+    It is stopped at the latest when nothing refers to it any more.
+
+    Args:
+        environment: all of its environment.
+
+    Raises:
+        OSError: if the command cannot be run.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        mark = uuid4().hex
+        # A child's own children carry its parent's marks too.
+        marked = {**environment, _MARKS: f"{os.environ.get(_MARKS, '')} {mark}"}
+        pipe, (lifeline, our_end) = subprocess.PIPE, os.pipe()
+        try:
+            self.process = subprocess.Popen(
+                command, 0, None, pipe, pipe, pipe, env=marked, pass_fds=[lifeline], start_new_session=True
+            )
+            _kill_when_closed(lifeline, self.process.pid)
+        except BaseException:
+            os.close(our_end)
+            raise
+        finally:
+            os.close(lifeline)
+        stdin, stdout, log = self.process.stdin, self.process.stdout, self.process.stderr
+        assert stdin is not None
+        assert stdout is not None
+        assert log is not None
+        super().__init__(stdout.fileno(), stdin.fileno())
+        self._log, self.process.stderr = bytearray(), None
+        self._logging = threading.Thread(target=_keep_end, args=(log, self._log), daemon=True)
+        self._logging.start()
+        self._finalizer = weakref.finalize(self, _stop, self.process, mark, our_end, os.getpid())
+
+    @classmethod
+    def of_module(cls, module: str) -> Child:
+        """A child that runs a module of ours."""
+        # Our search path, so that "module:factory" means the same there as here; -P: but for the working directory.
+        path = os.pathsep.join([*filter(None, sys.path), str(Path(__file__).resolve().parents[2])])
+        return cls([sys.executable, "-P", "-m", module], child_environment() | {"PYTHONPATH": path})
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended. It is not reaped before it is stopped: until then its number is its own."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self.process.returncode is None and os.waitid(os.P_PID, self.process.pid, options) is None
+
+    def send(self, message: Message) -> None:
+        """Send a message, and forget what is in the log."""
+        self._log.clear()
+        super().send(message)
+
+    def end(self, overdue_s: float | None = None) -> ExitReason:
+        """Stop it and say how it ended.
+
+        Args:
+            overdue_s: it took so long; None: it closed its pipe, and is given a moment to end by itself.
+        """
+        limit = time.monotonic() + (EXIT_GRACE_S if overdue_s is None else 0.0)
+        while (alive := self.alive) and time.monotonic() < limit:
+            time.sleep(0.005)
+        self.stop()
+        self._logging.join(EXIT_GRACE_S)
+        lines = [line.strip() for line in self._log.decode(errors="replace").splitlines() if line.strip()]
+        # The interpreter's own word on a native crash is followed by pages of stacks and modules.
+        telling = next((line for line in lines if line.startswith("Fatal Python error")), (lines or ["no message"])[-1])
+        kind, code = "ended", self.process.returncode
+        if overdue_s is not None:
+            kind, how = "overdue", f"was stopped after {overdue_s:g} s"
+        elif alive:
+            how = "closed its pipe and lived on"
+        elif code < 0:
+            kind, how = "killed" if code == -signal.SIGKILL else kind, f"died of {signal.Signals(-code).name}"
+        else:
+            how = f"ended with status {code}"
+        return ExitReason(kind, f"{how}: {telling[:_TELLING_CHARS]}")
+
+    def stop(self) -> None:
+        """Kill it and all that it started. Does nothing the second time, nor in a fork of the process that owns it."""
+        self._finalizer()
+
+
+def readable(children: Iterable[Child], patience_s: float | None) -> list[Child]:
+    """Those that can be read, as soon as one can; none after so many seconds (None: wait for ever)."""
+    with selectors.DefaultSelector() as selector:
+        for child in children:
+            selector.register(child.source, selectors.EVENT_READ, child)
+        return [key.data for key, _ in selector.select(patience_s)]
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Limit the private writable memory of this process and of all that it has started, which a runaway eats.
+
+    RLIMIT_AS would also count the many GiB that torch maps and never touches.
+    """
+    resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+    for pid in _carriers(os.environ.get(_MARKS, "")):
+        resource.prlimit(pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def data_bytes() -> int:
+    """What `limit_memory` limits, now; 0 where the kernel does not say."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5]) * resource.getpagesize()
+    return 0
+
+
+def _kill_when_closed(lifeline: int, group: int) -> None:
+    """Have the kernel kill a process group when the last writer of a pipe is gone.
+
+    Unlike a watching thread this works while native code hangs; unlike PR_SET_PDEATHSIG it outlives the *thread* of
+    ours that started the child, and reaches the child's children.
+    """
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
+    if hasattr(fcntl, "F_SETSIG"):  # else it is SIGIO, which a program may handle
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _keep_end(pipe: IO[bytes], log: bytearray) -> None:
+    """Read a pipe to its end and keep the last of it."""
+    with pipe:
+        while chunk := pipe.read(1 << 16):
+            log += chunk
+            del log[:-LOG_BYTES]
+
+
+def _stop(process: subprocess.Popen[bytes], mark: str, our_end: int, owner: int) -> None:
+    if os.getpid() != owner:
+        return
+    group = [-process.pid] if process.returncode is None else []
+    limit = time.monotonic() + EXIT_GRACE_S
+    while (targets := group + _carriers(mark)) and time.monotonic() < limit:
+        for target in targets:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(target, signal.SIGKILL)
+        group = []
+        time.sleep(0.005)
+    process.wait()
+    for stream in filter(None, (process.stdin, process.stdout)):
+        stream.close()
+    os.close(our_end)
+
+
+def _carriers(mark: str) -> list[int]:
+    """Processes with a mark in their environment; none where there is no /proc."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ") if mark else ():
+        with suppress(OSError):
+            if mark.encode() in environment.read_bytes():
+                found.append(int(environment.parent.name))
+    return found

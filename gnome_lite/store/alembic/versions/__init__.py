@@ -1,0 +1,1 @@
+"""One file a schema: what turns a store of the schema before into one of this."""

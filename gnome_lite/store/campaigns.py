@@ -1,0 +1,52 @@
+"""Campaigns: recorded with their settings, and gone on with if these are the same but for what changes no finding."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, select, update
+
+from gnome_lite.config import CampaignConfig
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import ModelRecord
+from gnome_lite.store import rows, schema
+from gnome_lite.store.codec import to_json
+from gnome_lite.store.settings_check import require_same
+from gnome_lite.store.writes import insert, now
+
+
+def begin_campaign(connection: Connection, config: CampaignConfig, references: PhaseSet) -> None:
+    """Record a campaign, or check that it may go on.
+
+    Raises:
+        ConfigError: if it exists with other settings or other references.
+    """
+    table = schema.campaign
+    wanted = json.loads(to_json(config.model_dump(mode="json")))
+    found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
+    if found is None:
+        row = {"name": config.name, "config": to_json(wanted), "begun_at": now(), "level": references.level}
+        insert(connection, table, [row | {"reference_set_id": references.id, "n_references": len(references)}])
+        return
+    require_same(config.name, json.loads(found["config"]), wanted)
+    if (found["level"], found["reference_set_id"]) != (references.level, references.id):
+        raise ConfigError(
+            f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
+            f"{found['level']}, not {references.id} of {references.level}: give the campaign another name"
+        )
+    connection.execute(update(table).where(table.c.name == config.name).values(config=to_json(wanted)))
+
+
+def read_model(connection: Connection, campaign: str, round: int) -> ModelRecord | None:
+    """The model in force at the start of a round: the last promoted one, else the base; None = there is none."""
+    table = schema.model
+    query = (
+        select(table)
+        .where(table.c.campaign == campaign, table.c.round < max(round, 1))
+        .where(table.c.promoted | (table.c.round == 0))
+        .order_by(table.c.round.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else rows.to_model(row)

@@ -1,0 +1,79 @@
+"""Reading and writing candidates: one that several campaigns propose is one row, linked to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, exists, func, select
+
+from gnome_lite.core.records import Candidate, CandidatePool
+from gnome_lite.store import rows, schema
+from gnome_lite.store.codec import encode_crystal
+from gnome_lite.store.connection import chunks
+from gnome_lite.store.writes import insert, of
+
+
+def write_candidates(connection: Connection, campaign: str, pool: CandidatePool, fingerprints: Sequence[str]) -> int:
+    """The candidates of a round become these; returns how many were new to the store."""
+    links, count = schema.campaign_candidate, select(func.count()).select_from(schema.candidate)
+    formulas = pool.crystals.reduced_formulas()
+    before = connection.execute(count).scalar_one()
+    connection.execute(delete(links).where(*of(links, campaign, pool.round)))
+    for chunk in chunks(range(len(pool))):
+        candidates = [pool.candidate(i) for i in chunk]
+        named = zip(candidates, chunk, strict=True)
+        found = [rows.from_candidate(campaign, c, formulas[i], fingerprints[i]) for c, i in named]
+        insert(connection, schema.candidate, found, ignore=True)
+        crystals = [
+            {"candidate_id": c.id, "level": schema.PROPOSED, "content": encode_crystal(c.crystal)} for c in candidates
+        ]
+        insert(connection, schema.crystal, crystals, ignore=True)
+        linked = [{"campaign": campaign, "round": pool.round, "candidate_id": c.id} for c in candidates]
+        insert(connection, links, linked, ignore=True)
+    return int(connection.execute(count).scalar_one() - before)
+
+
+def read_candidates(connection: Connection, ids: Sequence[str]) -> list[Candidate]:
+    """Candidates in the order of their ids."""
+    found: dict[str, Candidate] = {}
+    for chunk in chunks(ids):
+        for row in connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings():
+            found[row["id"]] = rows.to_candidate(row)
+    return [found[i] for i in ids]
+
+
+def read_by_formula(connection: Connection, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
+    """Candidates of any campaign by reduced formula; one without any is absent."""
+    column, found = schema.candidate.c.formula, dict[str, list[Candidate]]()
+    for chunk in chunks(sorted(set(formulas))):
+        query = rows.candidates().add_columns(column).where(column.in_(chunk)).order_by(schema.candidate.c.id)
+        for row in connection.execute(query).mappings():
+            found.setdefault(row["formula"], []).append(rows.to_candidate(row))
+    return found
+
+
+def unverified(campaign: str, round: int, level: str) -> tuple[Select[Any], Select[Any]]:
+    """Ids of this round's candidates without a verification at a level, and of older ones, those of the highest
+    p_stable by their latest prediction first."""
+    links, done, predicted = schema.campaign_candidate, schema.verification, schema.prediction
+    fresh = (
+        select(links.c.candidate_id)
+        .where(*of(links, campaign, round))
+        .where(~exists().where(done.c.candidate_id == links.c.candidate_id, done.c.level == level))
+    )
+    later = predicted.alias()
+    newer = exists().where(
+        later.c.campaign == campaign,
+        later.c.candidate_id == predicted.c.candidate_id,
+        later.c.round < round,
+        later.c.round > predicted.c.round,
+    )
+    older = (
+        select(predicted.c.candidate_id)
+        .where(predicted.c.campaign == campaign, predicted.c.round < round, ~newer)
+        .where(~exists().where(done.c.candidate_id == predicted.c.candidate_id, done.c.level == level))
+        .where(predicted.c.candidate_id.not_in(fresh))
+        .order_by(predicted.c.p_stable.desc(), predicted.c.candidate_id)
+    )
+    return fresh, older

@@ -1,0 +1,281 @@
+"""Answering a `Query`: first the ids of the hits in their order, then what the store holds of these alone.
+
+Ids come straight from an index on the sort key, so that a first page of a large store takes milliseconds. Elements are
+compared as two bit masks a row, so that "has Li and O but no F" is arithmetic on integers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Join,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from gnome_lite.chemistry.space_groups import number_of
+from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.errors import ConfigError
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
+from gnome_lite.store import schema
+from gnome_lite.store.codec import decode_crystal, element_masks
+from gnome_lite.store.connection import chunks
+from gnome_lite.store.query import SORTS, Query, StoredCrystal
+from gnome_lite.store.rows import to_products
+
+Hit = tuple[str, int | None]
+"""A candidate's id, and the serial of its verdict."""
+
+
+def _columns(table: str) -> dict[str, Column[Any]]:
+    """The columns of one table that fields of a `StoredCrystal` are read from, by field."""
+    found = (f for f in fields(StoredCrystal) if f.metadata["table"] == table)
+    return {f.name: schema.metadata.tables[table].c[f.metadata["name"] or f.name] for f in found}
+
+
+_SELECTED = _columns("candidate") | _columns("verdict") | _columns("verification")
+_PREDICTED = _columns("prediction")
+_C, _V, _F, _P, _S = (
+    schema.candidate.c,
+    schema.verdict.c,
+    schema.verification.c,
+    schema.prediction.c,
+    schema.selection.c,
+)
+
+
+def run_query(connection: Connection, query: Query) -> list[StoredCrystal]:
+    """Return the hits of a query, sorted.
+
+    Raises:
+        ConfigError: if the store has no such campaign, or no such level or more than one that begins so.
+    """
+    level = _level(connection, query)
+    found: list[Hit] = []
+    for statement in _statements(query, level):
+        left = None if query.limit is None else query.limit - len(found)
+        if left != 0:
+            found += [(row[0], row[1]) for row in connection.execute(statement.limit(left))]
+    return [crystal for chunk in chunks(found) for crystal in _read(connection, query, level, chunk)]
+
+
+def _level(connection: Connection, query: Query) -> str | None:
+    """The level that a query means in full; that of its campaign; None for each campaign's own."""
+    table = schema.campaign.c
+    own = dict(connection.execute(select(table.name, table.level).order_by(table.name)).tuples().all())
+    if query.campaign is not None and query.campaign not in own:
+        raise ConfigError(f"the store has no campaign {query.campaign!r}: it holds {', '.join(own) or 'none'}")
+    if query.level is None:
+        return None if query.campaign is None else own[query.campaign]
+    levels = sorted({*own.values(), *connection.execute(select(schema.judgement.c.level).distinct()).scalars()})
+    fit = [level for level in levels if level == query.level] or [x for x in levels if x.startswith(query.level)]
+    if len(fit) != 1:
+        wrong = "begins more than one level" if fit else "is no level of this store"
+        raise ConfigError(f"{query.level!r} {wrong}: choose from {', '.join(fit or levels) or 'none'}")
+    return fit[0]
+
+
+def _statements(query: Query, level: str | None) -> Iterator[Select[Any]]:
+    """Hits in order; where some lack what is sorted by, these come in a statement of their own, the last."""
+    judged = None if query.include_unverified else True
+    if SORTS[query.sort] in _PREDICTED:
+        yield _hits(query, level, judged, predicted=True)
+        yield _hits(query, level, judged, predicted=False)
+    elif judged is None and SORTS[query.sort] in _columns("verdict"):
+        yield _hits(query, level, judged=True)
+        yield _hits(query, level, judged=False)
+    else:
+        yield _hits(query, level, judged)
+
+
+def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool | None = None) -> Select[Any]:
+    """Ids and verdict serials of the hits with (True), without (False), or with and without (None) a verdict, and
+    likewise a prediction."""
+    key = _V.candidate_id if judged else _C.id
+    campaign, round = _origin(query, judged)
+    by, tie = _order(query, judged, predicted, round)
+    source: FromClause = tie.table
+    led = source is not schema.verdict
+    stands = _stands(query, level, led)
+    same_level = (_hidden(_F.level) if led else _F.level) == _V.level
+    conditions = [*_conditions(query, judged)]
+    if query.round is not None:
+        conditions.append(round == query.round)
+    if judged is not None:
+        conditions.append(stands if judged else _V.serial.is_(None))
+    if predicted:
+        later = schema.prediction.alias()
+        same = and_(later.c.candidate_id == _P.candidate_id, later.c.campaign == _P.campaign)
+        conditions += [_hidden(_P.campaign) == campaign, ~exists().where(same, later.c.round > _P.round)]
+    elif predicted is False:
+        conditions.append(~exists().where(_P.candidate_id == key, _P.campaign == campaign))
+    if judged and led:
+        source = Led(source, schema.verdict, and_(_V.candidate_id == tie, stands))
+    elif not judged:
+        source = source if source is schema.candidate else Led(source, schema.candidate, _C.id == tie)
+        source = source.outerjoin(schema.verdict, and_(_V.candidate_id == key, stands))
+    others = [(schema.candidate, _C.id == key)] if judged else []
+    of_origin = query.campaign is None and (predicted is not None or query.round is not None or query.sort == "round")
+    if of_origin or query.space_group is not None:
+        others.append((schema.verification, and_(_F.candidate_id == _V.candidate_id, same_level)))
+    if query.campaign is not None:
+        mine = and_(_S.candidate_id == key, _S.campaign == query.campaign, _S.level == level)
+        others.append((schema.selection, mine))
+    for table, on in others:
+        if table is tie.table:
+            conditions.append(on)
+        else:  # nothing is spent on a table that no condition asks of
+            source = source.outerjoin(table, on)
+    return select(key, _V.serial).select_from(source).where(*conditions).order_by(by, tie)
+
+
+def _hidden(column: Column[Any], otherwise: Any = "") -> ColumnElement[Any]:
+    """A column as a value that no index is entered by, so that the index on the order is left."""
+    return func.coalesce(column, otherwise)
+
+
+class Led(Join):
+    """A join whose left table SQLite goes through first: it would rather look through all verdicts and sort."""
+
+    inherit_cache = True
+
+
+@compiles(Led, "sqlite")
+def _compile_led(join: Led, compiler: SQLCompiler, **options: Any) -> str:
+    assert join.onclause is not None
+    left, right = (compiler.process(table, **options | {"asfrom": True}) for table in (join.left, join.right))
+    return f"{left} CROSS JOIN {right} ON {compiler.process(join.onclause, **options)}"
+
+
+def _stands(query: Query, level: str | None, led: bool) -> ColumnElement[bool]:
+    """The verdict that a crystal is judged by; `led` to it by its candidate, not by an index on verdicts that stand."""
+    flag = _V.latest if level is None else _V.latest_at_level if query.campaign is None else _V.latest_of_campaign
+    stands = and_(_hidden(flag, false()) if led else flag, *([] if level is None else [_V.level == level]))
+    return stands if query.campaign is None else and_(stands, _V.campaign == query.campaign)
+
+
+def _origin(query: Query, judged: bool | None) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """Campaign and round of a hit. A campaign may have selected what another one had verified: its own round counts."""
+    if query.campaign is not None:
+        link = schema.campaign_candidate.c
+        proposed = select(func.min(link.round)).where(link.campaign == query.campaign, link.candidate_id == _C.id)
+        return literal(query.campaign), _S.round if judged else func.coalesce(_S.round, proposed.scalar_subquery())
+    if judged:
+        return _F.campaign, _F.round
+    if judged is False:
+        return _C.campaign, _C.round
+    return func.coalesce(_F.campaign, _C.campaign), func.coalesce(_F.round, _C.round)
+
+
+def _order(
+    query: Query, judged: bool | None, predicted: bool | None, round: ColumnElement[Any]
+) -> tuple[ColumnElement[Any], Column[Any]]:
+    """What hits are sorted by, and the id of the same table that breaks ties: one index has both."""
+    name = SORTS[query.sort]
+    if predicted is False or (judged is False and name in _columns("verdict")):
+        return _C.id, _C.id
+    if query.sort == "round":
+        return round, _C.id if not judged else _F.candidate_id if query.campaign is None else _S.candidate_id
+    by = (_SELECTED | _PREDICTED)[name]
+    tie = {schema.verdict: _V.candidate_id, schema.candidate: _C.id, schema.prediction: _P.candidate_id}[by.table]
+    return by.desc() if query.sort == "p_stable" else by, tie
+
+
+def _conditions(query: Query, judged: bool | None) -> Iterator[ColumnElement[bool]]:
+    for name, satisfied in (
+        ("elements", lambda column, mask: column.bitwise_and(mask) == mask),
+        ("only", lambda column, mask: column.bitwise_and(mask) == column),
+        ("exclude", lambda column, mask: column.bitwise_and(mask) == 0),
+    ):
+        if numbers := query.numbers(name):
+            for column, mask in zip((_C.elements_low, _C.elements_high), element_masks(numbers), strict=True):
+                yield satisfied(column, mask)
+    if query.chemical_system is not None:
+        yield _C.chemical_system == query.reduced_system()
+    if query.formula is not None:
+        yield _C.formula == query.reduced_formula()
+    low, high = query.site_range()
+    if low is not None:
+        yield _C.n_sites >= low
+    if high is not None:
+        yield _C.n_sites <= high
+    if query.campaign is not None and judged is not True:
+        link = schema.campaign_candidate.c
+        yield exists().where(link.candidate_id == _C.id, link.campaign == query.campaign)
+    of_verdict: list[ColumnElement[bool]] = []
+    if query.space_group is not None:
+        of_verdict.append(_F.space_group_number == number_of(query.space_group))
+    if query.novel is not None:
+        of_verdict.append(_V.novel.is_(query.novel))
+    if query.ordering_suspect is not None:
+        of_verdict.append(_V.ordering_suspect.is_(query.ordering_suspect))
+    if query.prototype is not None:
+        of_verdict.append(_V.prototype == query.prototype)
+    if judged is not False:
+        yield from of_verdict
+    elif of_verdict:
+        yield false()
+    limits = [x for x in (query.e_above_hull_max, STABLE_EV_PER_ATOM if query.stable else None) if x is not None]
+    if limits and judged is not False:
+        # Crystals without a verdict have no distance to compare; asked for, they stay.
+        within = _V.e_above_hull_ev_per_atom <= min(limits)
+        yield within if judged else or_(within, _V.serial.is_(None))
+
+
+def _read(connection: Connection, query: Query, level: str | None, hits: Sequence[Hit]) -> Iterator[StoredCrystal]:
+    """The crystals of some hits, in their order."""
+    ids, serials = [i for i, _ in hits], [serial for _, serial in hits if serial is not None]
+    campaign, round = _origin(query, None)
+    source = schema.candidate.outerjoin(schema.verdict, and_(_V.candidate_id == _C.id, _V.serial.in_(serials)))
+    same = and_(_F.candidate_id == _V.candidate_id, _F.level == _V.level)
+    source = source.outerjoin(schema.verification, same)
+    if query.campaign is not None:
+        mine = and_(_S.candidate_id == _C.id, _S.campaign == query.campaign, _S.level == level)
+        source = source.outerjoin(schema.selection, mine)
+    columns = [column.label(name) for name, column in _SELECTED.items()]
+    statement = select(*columns, campaign.label("campaign"), round.label("round")).select_from(source)
+    found = {row["id"]: row for row in connection.execute(statement.where(_C.id.in_(ids))).mappings()}
+    crystals, predictions = _crystals(connection, ids), _predictions(connection, ids)
+    nothing = dict.fromkeys(_PREDICTED)
+    for row in (found[i] for i in ids):
+        products, flags = row["products"], row["flags"]
+        yield StoredCrystal(
+            **{name: value for name, value in row.items() if name not in ("products", "flags")},
+            **predictions.get((row["id"], row["campaign"]), nothing),
+            flags=tuple(json.loads(flags)) if flags is not None else (),
+            products=to_products(products) if products is not None else (),
+            crystal=crystals[row["id"], row["level"]] if row["level"] is not None else None,
+            input_crystal=crystals[row["id"], schema.PROPOSED],
+        )
+
+
+def _predictions(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """The last prediction of each candidate in each campaign, by (id, campaign), under the names of the fields."""
+    query = select(schema.prediction).where(_P.candidate_id.in_(ids)).order_by(_P.round)
+    return {
+        (row["candidate_id"], row["campaign"]): {name: row[column.name] for name, column in _PREDICTED.items()}
+        for row in connection.execute(query).mappings()
+    }
+
+
+def _crystals(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], Crystal]:
+    """Crystals by candidate id and level."""
+    table = schema.crystal
+    query = select(table.c.candidate_id, table.c.level, table.c.content).where(table.c.candidate_id.in_(ids))
+    return {(row[0], row[1]): decode_crystal(row[2]) for row in connection.execute(query)}
