@@ -22,7 +22,8 @@ help: ## list the targets
 run: .venv/installed ## a first campaign: three rounds on the bundled reference phases
 	$(BIN)/gnome-lite run
 
-test: lint fast slow smoke collect-dft ## everything CI runs
+# Every benchmark at its smallest size is one of the slow tests.
+test: lint fast slow collect-dft ## everything CI runs
 
 lint: .venv/installed ## linters, types and import contract
 	$(BIN)/ruff check .
@@ -55,12 +56,11 @@ dft-test: .venv/installed ## tests with real DFT; installs Debian's GPAW (minute
 	/usr/bin/python3 -c 'import gpaw' 2>/dev/null || $(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y gpaw gpaw-data
 	$(BIN)/pytest -m dft
 
-benchmark: .venv/installed ## every benchmark beside its peers (hours); results in benchmarks/results
+benchmark: .venv/installed ## every benchmark beside its peers (hours); NAME=stability for some, LONG=1 for the long ones
 	$(BIN)/python -m pip install --quiet --progress-bar off --constraint constraints.txt --editable '.[benchmark]'
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(NAME) $(if $(LONG),--long)
 
 hooks: .venv/installed ## run linters before each commit
-	$(BIN)/python -m pip install --quiet --progress-bar off pre-commit
 	$(BIN)/pre-commit install
 
 clean: ## remove the environment and builds

@@ -30,10 +30,11 @@ class Row:
 
 
 def speed_row(name: str, unit: str, ours: float, peer: float, peer_name: str, at_least: float | None = None) -> Row:
-    """A row of two rates (higher is better)."""
-    ratio = ours / peer
-    target = "" if at_least is None else f">= {at_least:g}x"
-    return Row(name, unit, ours, peer, peer_name, ratio, target, None if at_least is None else ratio >= at_least)
+    """Return the row of two rates (higher is better); a peer that made nothing has no ratio."""
+    ratio = ours / peer if peer else None
+    if at_least is None:
+        return Row(name, unit, ours, peer, peer_name, ratio)
+    return Row(name, unit, ours, peer, peer_name, ratio, f">= {at_least:g}x", ratio is None or ratio >= at_least)
 
 
 def missing(name: str, peer: str, unit: str = "", ours: float = float("nan")) -> Row:
