@@ -95,7 +95,7 @@ class Checkpoint:
 
 
 def model_id(architecture: AnyArchitecture, normalisation: Normalisation, weights: tuple[Weights, ...]) -> str:
-    """ "gnn-" + 16 hex digits: equal ids mean equal predictions."""
+    """Return "gnn-" and 16 hex digits: equal ids mean equal predictions."""
     digest = sha256(json.dumps([asdict(architecture), asdict(normalisation)], sort_keys=True).encode())
     for member in weights:
         for name in sorted(member):
@@ -230,6 +230,7 @@ def _card(path: Path, files: dict[str, bytes]) -> ModelCard:
 
 
 def parse(path: Path, name: str, content: bytes) -> Weights:
+    """Return the weights in a safetensors file's content; raises CheckpointError naming path and file."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -167,7 +167,7 @@ def fractions_of(features: SurrogateFeatures) -> NDArray[np.float64]:
 
 
 def delta_id(scaling: bytes, members: tuple[bytes, ...]) -> str:
-    """ "delta-" + 16 hex digits: equal ids mean equal corrections."""
+    """Return "delta-" and 16 hex digits: equal ids mean equal corrections."""
     digest = sha256(scaling)
     for member in members:
         digest.update(member)

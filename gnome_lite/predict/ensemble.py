@@ -153,7 +153,7 @@ def stacked(networks: Sequence[StructuralNetwork], graph: GraphTensors) -> Tenso
 
 
 def volume_factors(n: int) -> NDArray[np.float64]:
-    """n volume factors between 0.8 and 1.2; the natural volume for n = 1."""
+    """N volume factors between 0.8 and 1.2; the natural volume for n = 1."""
     return np.ones(1) if n == 1 else np.linspace(SCAN_LOWEST, SCAN_HIGHEST, n)
 
 

@@ -26,7 +26,9 @@ NEAR_EV_PER_ATOM = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ErrorModel:
-    """How far predictions are off, as a function of the ensemble's spread: normal with
+    """How far predictions are off, as a function of the ensemble's spread.
+
+    Errors are normal with
 
         sigma^2 = floor^2 + (slope * IQR / 1.349)^2
 

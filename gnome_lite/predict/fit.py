@@ -75,8 +75,9 @@ def fit(
     state: Path | None = None,
     mixed: bool | None = None,
 ) -> History:
-    """Train a network in place, on its device; the same arguments give the same weights on the same machine, stopped or
-    not.
+    """Train a network in place, on its device.
+
+    The same arguments give the same weights on the same machine, stopped or not.
 
     Args:
         inputs: training graphs with edges up to `cutoff_ang * schedule.reach`, or formulas.

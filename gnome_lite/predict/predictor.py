@@ -63,8 +63,10 @@ class EnsemblePredictor:
         self._holdout: tuple[TrainingSet, NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def base(self, references: PhaseSet, progress: Progress) -> ModelRecord:
-        """Return the shipped ensemble, if it was trained for the references' level and has the architecture and the
-        number of members that are asked for; else one trained now on the references and kept.
+        """Return the shipped ensemble, or one trained now on the references and kept.
+
+        The shipped one serves if it was trained for the references' level and has the architecture and the number of
+        members that are asked for.
 
         Raises:
             CheckpointError: if the shipped ensemble is damaged.
@@ -149,9 +151,10 @@ class EnsemblePredictor:
         return ErrorModel.fitted(error[near], spread[near])
 
     def residual_gp(self, model_id: str, history: PredictionHistory) -> ResidualGP:
-        """Fit what is still to be added to predictions of like compositions to the errors that a model makes of what
-        was verified, whichever model it was predicted by: it may have learnt from it since, and errors of the model
-        before would correct a second time what it knows by now.
+        """Fit what is still to be added to predictions of like compositions to a model's errors of what was verified.
+
+        They are this model's own errors, whichever model the crystals were predicted by: it may have learnt from them
+        since, and errors of the model before would correct a second time what it knows by now.
 
         Raises:
             CheckpointError: if there is no sound ensemble of that id.
@@ -177,8 +180,10 @@ class EnsemblePredictor:
         return self._loaded
 
     def _holdout_errors(self, model_id: str, hull: Hull) -> NDArray[np.float64]:
-        """Distance to the hull, error and spread of a model's predictions of the hold-out that travels with its base,
-        eV/atom, [3, m]; m = 0 if that is not there."""
+        """Return distance to the hull, error and spread of a model's predictions of its base's hold-out.
+
+        In eV/atom, [3, m]; m = 0 if there is no hold-out.
+        """
         ensemble = self._ensemble(model_id)
         if self._holdout is None:
             try:
@@ -205,8 +210,9 @@ class EnsemblePredictor:
     def retrain(
         self, origin: ModelRecord, known: TrainingSet, new: TrainingSet, seed: int, progress: Progress
     ) -> ModelRecord:
-        """Train on what is new and on what was known before, beginning with the origin's weights; formulas that are
-        not for training are left out.
+        """Train on what is new and on what was known before, beginning with the origin's weights.
+
+        Formulas that are not for training are left out.
 
         It is judged by the hold-out that travels with the base, the same in every round; see `build.build`. The same
         arguments give the same model, and one that is kept already is not trained again.

@@ -54,8 +54,10 @@ def read_by_formula(connection: Connection, formulas: Iterable[str]) -> dict[str
 
 
 def unverified(campaign: str, round: int, level: str) -> tuple[Select[Any], Select[Any]]:
-    """Ids of this round's candidates without a verification at a level, and of older ones, those of the highest
-    p_stable by their latest prediction first."""
+    """Return ids of this round's candidates without a verification at a level, and of older ones.
+
+    Of the older ones those of the highest p_stable by their latest prediction come first.
+    """
     links, done, predicted = schema.campaign_candidate, schema.verification, schema.prediction
     fresh = (
         select(links.c.candidate_id)

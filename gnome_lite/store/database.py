@@ -124,8 +124,7 @@ class SqlStore:
             return read_by_formula(connection, formulas)
 
     def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
-        """Candidates of this round without a verification at a level, and the `carry_over` older ones of the
-        highest p_stable by their latest prediction, ordered by id."""
+        """Return a round's candidates without a verification at a level and the most likely older ones, by id."""
         fresh, older = unverified(campaign, round, level)
         with self._database.reading() as connection:
             ids = {*connection.execute(fresh).scalars(), *connection.execute(older.limit(carry_over)).scalars()}
@@ -206,8 +205,7 @@ class SqlStore:
             return list(connection.execute(outcomes.verified_ids(level)).scalars())
 
     def verified_batch(self, level: str, ids: Sequence[str] | None = None) -> VerifiedBatch:
-        """What is verified at a level without failure, as arrays: all ordered by id, or those of some ids in their
-        order, without any that has no such verification."""
+        """Return what is verified at a level without failure: all ordered by id, or those of some ids in order."""
         with self._database.reading() as connection:
             return outcomes.read_batch(connection, level, ids)
 
@@ -220,8 +218,7 @@ class SqlStore:
     def predicted_and_verified(
         self, campaign: str, before_round: int
     ) -> list[tuple[Candidate, Prediction, Verification]]:
-        """What earlier rounds selected and verified without failure at the campaign's own level, with the prediction
-        of the round that selected it, by round and rank."""
+        """Return what earlier rounds verified at the campaign's level, with its prediction, by round and rank."""
         with self._database.reading() as connection:
             found = connection.execute(outcomes.predicted_and_verified(campaign, before_round))
             return [outcomes.to_triple(row) for row in found]

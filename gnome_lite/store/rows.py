@@ -51,6 +51,7 @@ def candidates() -> Select[Any]:
 
 
 def to_candidate(row: Named) -> Candidate:
+    """Return the candidate of a row of `candidates`."""
     return Candidate(
         row["id"],
         decode_crystal(row["content"]),
@@ -64,6 +65,7 @@ def to_candidate(row: Named) -> Candidate:
 
 
 def from_candidate(campaign: str, candidate: Candidate, formula: str, fingerprint: str) -> dict[str, Any]:
+    """Return the columns of a candidate."""
     numbers = {int(z) for z in candidate.crystal.numbers}
     low, high = element_masks(numbers)
     return {
@@ -91,10 +93,12 @@ PREDICTION_FIELDS = (
 
 
 def to_prediction(row: Named) -> Prediction:
+    """Return the prediction of a row."""
     return Prediction(*(row[name] for name in PREDICTION_FIELDS))
 
 
 def from_prediction(prediction: Prediction) -> dict[str, Any]:
+    """Return the columns of a prediction."""
     return {name: getattr(prediction, name) for name in PREDICTION_FIELDS}
 
 
@@ -106,6 +110,7 @@ def verifications() -> Select[Any]:
 
 
 def to_verification(row: Named) -> Verification:
+    """Return the verification of a row of `verifications`."""
     return Verification(
         row["candidate_id"],
         decode_crystal(row["content"]),
@@ -167,6 +172,7 @@ def _shape(crystal: Crystal) -> dict[str, Any]:
 
 
 def to_verdict(row: Named) -> Verdict:
+    """Return the verdict of a row."""
     return Verdict(
         row["candidate_id"],
         row["e_form_ev_per_atom"],
@@ -183,6 +189,7 @@ def to_verdict(row: Named) -> Verdict:
 
 
 def from_verdict(verdict: Verdict) -> dict[str, Any]:
+    """Return the columns of a verdict."""
     row = {name: getattr(verdict, name) for name in Verdict.__slots__ if name != "credibility"}
     row |= {"products": to_json(verdict.products), "novel": bool(verdict.novel)}
     seen = verdict.credibility
@@ -191,10 +198,12 @@ def from_verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def to_products(text: str) -> tuple[tuple[str, str, float], ...]:
+    """Return decomposition products as (entry id, formula, fraction of atoms)."""
     return tuple((entry_id, formula, fraction) for entry_id, formula, fraction in json.loads(text))
 
 
 def to_model(row: Named) -> ModelRecord:
+    """Return the model of a row."""
     return ModelRecord(
         row["id"],
         row["path"],
@@ -206,6 +215,7 @@ def to_model(row: Named) -> ModelRecord:
 
 
 def from_model(campaign: str, round: int, model: ModelRecord) -> dict[str, Any]:
+    """Return the columns of a model."""
     row = {name: getattr(model, name) for name in ModelRecord.__slots__}
     mae = finite_or_none(model.holdout_mae_ev_per_atom)
     return row | {"campaign": campaign, "round": round, "holdout_mae_ev_per_atom": mae}
@@ -217,5 +227,6 @@ def to_report(body: str) -> RoundReport:
 
 
 def from_report(report: RoundReport) -> str:
+    """Return a round's report as JSON."""
     fields: Mapping[str, Any] = {name: getattr(report, name) for name in RoundReport.__slots__}
     return to_json(fields)

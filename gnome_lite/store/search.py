@@ -105,8 +105,10 @@ def _statements(query: Query, level: str | None) -> Iterator[Select[Any]]:
 
 
 def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool | None = None) -> Select[Any]:
-    """Ids and verdict serials of the hits with (True), without (False), or with and without (None) a verdict, and
-    likewise a prediction."""
+    """Return ids and verdict serials of the hits with (True), without (False), or whichever (None) a verdict.
+
+    Likewise a prediction.
+    """
     key = _V.candidate_id if judged else _C.id
     campaign, round = _origin(query, judged)
     by, tie = _order(query, judged, predicted, round)
