@@ -90,8 +90,8 @@ def beside_pyxtal(formulas: list[Formula], ours: list[Outcome], n: int) -> list[
         name = f"random structures, share of tries that pass, {volumes} volumes"
         rows.append(Row(name, "1", all_ours.passed / all_ours.tries, peer.passed / peer.tries, "PyXtal", None))
     name = "random structures, share of those with the group asked for"
-    shares = [outcome.true / max(outcome.passed, 1) for outcome in (all_ours, all_default)]
-    rows.append(Row(name, "1", *shares, "PyXtal", None))
+    share, theirs = (outcome.true / max(outcome.passed, 1) for outcome in (all_ours, all_default))
+    rows.append(Row(name, "1", share, theirs, "PyXtal", None))
     return rows
 
 

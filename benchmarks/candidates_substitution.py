@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -89,12 +90,15 @@ def whole_ions(seed: PhaseSet, n_parents: int) -> list[Row]:
 
     same = 0
     for structure, found in zip(decorated, predictions, strict=True):
-        species = sorted((s.Z, int(s.oxi_state)) for s in structure.composition.elements)
-        atoms = [int(structure.composition[Species(symbol(z), q)]) for z, q in species]
-        new = generator().substitutions(ParentSpecies(*zip(*species, strict=True), tuple(atoms)))
+        species = sorted(
+            (s.Z, round(s.oxi_state or 0.0)) for s in structure.composition.elements if isinstance(s, Species)
+        )
+        numbers, states = zip(*species, strict=True)
+        atoms = tuple(int(structure.composition[Species(symbol(z), q)]) for z, q in species)
+        new = generator().substitutions(ParentSpecies(numbers, states, atoms))
         # pymatgen also multiplies the probability of each ion that stays.
         stays = (new.z == [z for z, _ in species]) & (new.charges == [q for _, q in species])
-        rows = [table.index(z, q) for z, q in species]
+        rows = [row for z, q in species if (row := table.index(z, q)) is not None]
         likely = new.log_p + stays @ table.log_p[rows, rows] > np.log(THRESHOLD)
         mine = {tuple(z) for z in new.z[likely].tolist()}
         theirs = {
@@ -224,8 +228,8 @@ def site_choices(seed: PhaseSet, n: int) -> list[Row]:
     ]
 
 
-def _sensible(species: list[tuple[int, int]], substitutions: dict) -> bool:
-    """Whether an element changes, CHGNet knows all, and none is both cation and anion unless the parent has it so."""
+def _sensible(species: list[tuple[int, int]], substitutions: dict[Any, Any]) -> bool:
+    """Return whether CHGNet knows all elements, one changes, and none becomes both cation and anion."""
     changed = any(a.Z != b.Z for a, b in substitutions.items())
     cations, anions = ({s.Z for s in substitutions.values() if s.oxi_state * sign > 0} for sign in (1, -1))
     parent_cations, parent_anions = ({z for z, q in species if q * sign > 0} for sign in (1, -1))

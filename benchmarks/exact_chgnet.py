@@ -18,7 +18,9 @@ class ExactCHGNet(CHGNetCalculator):
     def __init__(self) -> None:
         stock = CHGNet.load(use_device="cpu", verbose=False).double()
         # The one conversion to single precision that no setting changes is taken back.
-        stock.composition_model.fc.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+        to_single = stock.composition_model.fc
+        assert isinstance(to_single, torch.nn.Module)
+        to_single.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
         super().__init__(model=stock, use_device="cpu", on_isolated_atoms="ignore")
 
     def calculate(self, *asked: Any, **options: Any) -> None:

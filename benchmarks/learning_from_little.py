@@ -67,5 +67,5 @@ def _by_round(who: str, ours: Sequence[Replay], random: Sequence[Replay]) -> Ite
         calibration = middle(r.calibration_error for r in of)
         yield Row(f"{who}: calibration error of P(stable) in round {k + 1}", "", calibration, None, "", None)
     found, stable = [one.rounds[-1].found for one in ours], middle(one.stable for one in ours)
-    of = f"lowest {min(found)}, highest {max(found)} of {len(found)} seeds; stable ones offered"
-    yield Row(f"{who}: found in {rounds} rounds", "crystals", middle(found), stable, of, None)
+    peer = f"lowest {min(found)}, highest {max(found)} of {len(found)} seeds; stable ones offered"
+    yield Row(f"{who}: found in {rounds} rounds", "crystals", middle(found), stable, peer, None)

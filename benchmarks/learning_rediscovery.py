@@ -114,12 +114,11 @@ def _made(
 
 
 def _tiny(config: CampaignConfig) -> CampaignConfig:
-    """The same campaign with few candidates and hardly any training."""
-    generate = config.generate.model_copy(update={"candidates": 20, "max_atoms": 8})
-    changed = {
-        name: getattr(config, name).model_copy(update=of) for name, of in campaign_settings(Effort.SMOKE).items()
-    }
-    return config.model_copy(update={"generate": generate, **changed})
+    """Return the same campaign with few candidates and no training."""
+    sections = campaign_settings(Effort.SMOKE) | {"generate": {"candidates": 20, "max_atoms": 8}}
+    sections["predict"] |= {"retrain": "never"}
+    changed = {name: getattr(config, name).model_copy(update=keys) for name, keys in sections.items()}
+    return config.model_copy(update=changed)
 
 
 def _campaigns(most: int, effort: Effort) -> Iterator[Row]:
@@ -150,10 +149,10 @@ def _campaigns(most: int, effort: Effort) -> Iterator[Row]:
     yield Row("of these, found again and called stable", "", figures["found_stable"], None, "", None)
     for budget in (*(b for b in BUDGETS if b < most), most):
         found = ours.found_within(budget)
-        for arm, title in (("ion_exchange", "plain ion exchange"), ("random", "random")):
-            peer = results[arm].found_within(budget)
+        for other, title in ((results["ion_exchange"], "plain ion exchange"), (results["random"], "random")):
+            peer = other.found_within(budget)
             ratio = found / peer if peer else None
-            wanted = budget == most and arm == "ion_exchange"
+            wanted = budget == most and other.arm == "ion_exchange"
             yield Row(
                 f"of these, found again within {budget} verifications", "", found, peer, title, ratio,
                 f">= {OVER_ION_EXCHANGE:g}x" if wanted else "",

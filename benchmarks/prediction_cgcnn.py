@@ -20,6 +20,10 @@ BATCH_SIZE, LEARNING_RATE = 64, 2e-3
 
 
 class Cgcnn(nn.Module):
+    """Formation energies, eV/atom, in units of a scale about a mean."""
+
+    centres: Tensor
+
     def __init__(self, mean: float, scale: float) -> None:
         from torch_geometric.nn import CGConv
 
@@ -27,7 +31,8 @@ class Cgcnn(nn.Module):
         self.mean, self.scale = mean, scale
         self.register_buffer("centres", torch.linspace(0, CUTOFF_ANG, 41))
         self.embed = nn.Embedding(100, WIDTH)
-        self.convolve = nn.ModuleList(CGConv(WIDTH, dim=41, batch_norm=True) for _ in range(CONVOLUTIONS))
+        convolution: Callable[..., nn.Module] = CGConv  # whose base class has methods that it need not have
+        self.convolve = nn.ModuleList(convolution(WIDTH, dim=41, batch_norm=True) for _ in range(CONVOLUTIONS))
         self.read = nn.Sequential(nn.Linear(WIDTH, HIDDEN), nn.Softplus(), nn.Linear(HIDDEN, 1))
 
     def forward(self, graphs: GraphSet) -> Tensor:

@@ -103,4 +103,5 @@ def pairs() -> tuple[CrystalBatch, CrystalBatch]:
             key = stem.replace("_unrelaxed", "").replace("_relaxed", "")
             found.setdefault(key, {})[kind] = Crystal.from_pymatgen(Structure.from_str(text, fmt="cif"))
     both = [pair for _, pair in sorted(found.items()) if len(pair) == 2]
-    return tuple(CrystalBatch.from_crystals(pair[kind] for pair in both) for kind in ("unrelaxed", "relaxed"))
+    unrelaxed, relaxed = (CrystalBatch.from_crystals(pair[kind] for pair in both) for kind in ("unrelaxed", "relaxed"))
+    return unrelaxed, relaxed

@@ -71,8 +71,8 @@ def _inference(pools: list[CrystalBatch], effort: Effort) -> list[Row]:
     n = len(pools[0])
     few = pools[0].take(np.arange(0, n, n // size("prediction_speed.chgnet", effort)))
     repeats = size("prediction_speed.repeats", effort)
-    whole = config.model_copy(update={"predict": config.predict.model_copy(update={"cascade": False})})
-    in_full = make_predictor(whole, Settings(), level_of(config))
+    uncascaded = config.model_copy(update={"predict": config.predict.model_copy(update={"cascade": False})})
+    in_full = make_predictor(uncascaded, Settings(), level_of(config))
     predictor.predict(model.id, few, silent)  # loading is not counted
     ensemble = predictor._ensemble(model.id)
     chgnet = CHGNet.load(use_device="cpu", verbose=False)

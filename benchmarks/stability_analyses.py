@@ -68,7 +68,8 @@ def _measured_reactions(phases: Any) -> Iterator[Row]:
     held = MEASURED_KJ_PER_MOL.keys() & set(phases.formulas)
     energy = {f: Composition(f).num_atoms * _lowest(phases, f) for f in held}
     energy["CO2"] = gas_of(phases, "CO2").energy_ev
-    errors, left_out = {}, []
+    errors: dict[str, float] = {}
+    left_out: list[str] = []
     for reactants, products in REACTIONS:
         if not energy.keys() >= {*reactants, *products}:
             left_out += products
@@ -156,7 +157,8 @@ def _gases(phases: Any, most: int) -> Iterator[Row]:
             for _, x, _, equation, _ in line.get_kinks():
                 if 0 < x <= 1 and crystal in equation.reactants:
                     energies = {c: _energy_in(diagram, c) for c in equation.all_comp}
-                    lowest = min(lowest, equation.calculate_energy(energies) / -equation.get_coeff(crystal))
+                    energy: Any = equation.calculate_energy(energies)
+                    lowest = min(lowest, energy / -equation.get_coeff(crystal))
             seconds["pymatgen"] += time.perf_counter() - started
             n += 1
             downhill += lowest < 0
@@ -175,7 +177,7 @@ def _decompositions(phases: Any) -> Iterator[Row]:
     largest, n = 0.0, 0
     for index in range(0, len(phases), 5):
         above = diagram.get_e_above_hull(entries[phases.ids[index]])
-        if above > TOLERANCE_EV_PER_ATOM:
+        if above is not None and above > TOLERANCE_EV_PER_ATOM:
             reaction = decomposition(phases, index)
             largest = max(largest, abs(-reaction.energy_ev_per_atom - above)) if reaction is not None else np.inf
             n += 1
@@ -319,7 +321,7 @@ def _on_hull(phases: Any, n_elements: int, most: int) -> list[int]:
     """Some phases of so many elements that have a chemical-potential range, evenly over the list."""
     from gnome_lite.analysis.chemical_potentials import stability_range
 
-    found = []
+    found: list[int] = []
     candidates = np.flatnonzero((phases.counts > 0).sum(axis=1) == n_elements)
     for index in np.random.default_rng(1).permutation(candidates):
         if len(found) < most and stability_range(phases, int(index)) is not None:

@@ -57,7 +57,7 @@ class _Relative:
         from pymatgen.core import Composition
 
         row = self.entries.counts[i]
-        composition = Composition({_symbol(z): int(row[z]) for z in np.flatnonzero(row)})
+        composition = Composition({_symbol(z): int(row[z]) for z in np.flatnonzero(row).tolist()})
         return PDEntry(composition, float(self.entries.e_form[i] * row.sum()))
 
 
@@ -86,8 +86,8 @@ def on_dft_entries(repeats: int) -> Iterator[Row]:
 
     name = f"{len(entries.ids)} entries of Fe-Li-O-P"
     yield _equal(f"e_above_hull, largest difference on the {name}", ours() - theirs())
-    speed = [len(entries.ids) / _cpu_seconds(call, repeats) for call in (ours, theirs)]
-    yield speed_row(f"e_above_hull of the {name}, building included", "1/s", *speed, "pymatgen")
+    rate, their_rate = (len(entries.ids) / _cpu_seconds(call, repeats) for call in (ours, theirs))
+    yield speed_row(f"e_above_hull of the {name}, building included", "1/s", rate, their_rate, "pymatgen")
 
     diagram, hull = PhaseDiagram(entries.theirs), entries.hull()
     stable = np.array([i for i, e in enumerate(entries.theirs) if e in diagram.stable_entries and len(e.elements) > 1])
@@ -166,7 +166,7 @@ def on_many_systems(effort: Effort, entries: Entries, most: int, name: str, at_l
         ]
         outside = np.setdiff1d(np.arange(MAX_Z + 1), elements)
         inside = np.flatnonzero(~(entries.counts[:, outside] > 0).any(axis=1))
-        of_elements = [entries.relative[i] for i in inside]
+        of_elements = [entries.relative[i] for i in inside.tolist()]
         started = time.process_time()
         diagram = PhaseDiagram(of_elements)
         theirs[k] = [diagram.get_e_above_hull(q, allow_negative=True) for q in queries]

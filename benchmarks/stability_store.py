@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gnome_lite.core.crystals import Crystal
     from gnome_lite.core.phases import PhaseSet
-    from gnome_lite.core.records import CandidatePool, Verdict, Verification
+    from gnome_lite.core.records import CandidatePool, Credibility, Verdict, Verification
     from gnome_lite.store.database import SqlStore
 
 LIMIT_S = 60.0
@@ -28,6 +28,7 @@ VOLUME_PER_ATOM_ANG3 = 15.0
 
 
 def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    from gnome_lite.assemble import make_novelty
     from gnome_lite.campaign.reevaluate import reevaluate
     from gnome_lite.stability.hull import build_hull
 
@@ -57,7 +58,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
         store.add_verifications(CAMPAIGN, 2, new)
         before = store.verdicts(CAMPAIGN)
         started = time.perf_counter()
-        made = reevaluate(store, CAMPAIGN, references.id, references, build_hull, _NoNovelty())
+        made = reevaluate(store, CAMPAIGN, references.id, references, build_hull, make_novelty())
         yield Row(
             f"verdicts of a store of {n_stored} re-issued after {n_added} more are verified", "s",
             time.perf_counter() - started, None, "", None,
@@ -74,13 +75,6 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
             f"e_above_hull of {n_checked} standing verdicts afterwards, largest difference", "eV/atom", largest, None,
             "pymatgen", None, "<= 1e-6", largest <= 1e-6,
         )  # fmt: skip
-
-
-class _NoNovelty:
-    """The references are the same, so nothing may ask for novelty."""
-
-    def __getattr__(self, name: str) -> object:
-        raise AssertionError(f"novelty.{name} was asked for")
 
 
 def _fill(
@@ -127,10 +121,11 @@ def _difference(standing: dict[str, Verdict], references: PhaseSet, outcomes: Se
         return PDEntry(Composition({symbol(z): int(counts[i, z]) for z in np.flatnonzero(counts[i])}), energies[i])
 
     worst = 0.0
-    for k in np.random.default_rng(0).choice(len(standing), n, replace=False):
+    for k in np.random.default_rng(0).choice(len(standing), n, replace=False).tolist():
         row = len(references) + k
-        inside = np.flatnonzero(~(counts[:, counts[row] == 0] > 0).any(axis=1))
+        inside = np.flatnonzero(~(counts[:, counts[row] == 0] > 0).any(axis=1)).tolist()
         above = PhaseDiagram([entry(i) for i in inside]).get_e_above_hull(entry(row))
+        assert above is not None
         worst = max(worst, abs(above - standing[outcomes[k].candidate_id].e_above_hull_ev_per_atom))
     return float(worst)
 
@@ -175,7 +170,7 @@ def _pool(crystals: Sequence[Crystal], round: int) -> CandidatePool:
     )  # fmt: skip
 
 
-def _unseen() -> tuple:
+def _unseen() -> tuple[bool, str | None, str, Credibility]:
     """Novelty and credibility are not what is measured."""
     from gnome_lite.core.records import Credibility
 

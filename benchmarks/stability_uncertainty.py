@@ -42,7 +42,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
             for e, error in zip(entries.theirs, errors, strict=True)
         ]
         diagram = PhaseDiagram(drawn)
-        on_hull += [diagram.get_e_above_hull(drawn[i]) <= 5e-5 for i in of_interest]
+        on_hull += [(diagram.get_e_above_hull(drawn[i]) or 0.0) <= 5e-5 for i in of_interest]
     their_seconds = time.perf_counter() - started
     yield speed_row(
         f"P(on hull) of {n_entries} entries of Fe-Li-O-P, competing phases drawn too: draws of an entry", "1/s",

@@ -123,8 +123,8 @@ def _torch_sim(calculator: Any, crystals: list[Crystal]) -> Iterator[Row]:
         )
         seconds = time.process_time() - started
         name = f"relaxations of {len(crystals)} crystals beside torch-sim, at most {most} of the largest at a time"
-        rates = [3600 * len(crystals) / s for s in (marks[1] - marks[0], seconds)]
-        yield speed_row(name, "1/h", *rates, "torch-sim frechet_cell_fire around our CHGNet")
+        rate, peer = (3600 * len(crystals) / s for s in (marks[1] - marks[0], seconds))
+        yield speed_row(name, "1/h", rate, peer, "torch-sim frechet_cell_fire around our CHGNet")
         apart = [
             (o.energy_ev - float(e)) / len(c)
             for o, e, c in zip(ours, final.energy, crystals, strict=True)

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.rows import Row, data_dir
 from benchmarks.sizes import Effort, size
 from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.records import Failure
 
 FALSE_REJECTION = 0.001
 ON_HULL_EV_PER_ATOM = 1e-3
@@ -46,9 +47,9 @@ def _before(stable: list[Crystal], e_form: np.ndarray) -> Iterator[Row]:
 
     causes = Counter(refusal[0] for c in stable if (refusal := sanity.bad_start(c, CHGNET_MAX_Z)) is not None)
     refused = {
-        "elements beyond the calculator's": causes["out of domain"],
-        "pair distance": causes["overlap"],
-        "volume per atom": causes["exploded"],
+        "elements beyond the calculator's": causes[Failure.OUT_OF_DOMAIN],
+        "pair distance": causes[Failure.OVERLAP],
+        "volume per atom": causes[Failure.EXPLODED],
         "formation energy": int((np.abs(e_form) > sanity.MAX_FORMATION_EV_PER_ATOM).sum()),
     }
     for gate, n in refused.items():

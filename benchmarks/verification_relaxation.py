@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from ase import Atoms
@@ -25,6 +25,7 @@ from gnome_lite.verify.relax import Relaxed
 
 if TYPE_CHECKING:
     from chgnet.model import StructOptimizer
+    from chgnet.model.dynamics import TrajectoryObserver
 
 MAX_ATOMS = 20
 FMAX_EV_PER_ANG, MAX_STEPS = 0.05, 500
@@ -113,7 +114,7 @@ def _stock_energy(stock: StructOptimizer, crystal: Crystal, moved_ang: float = 0
         atoms.rattle(moved_ang, seed=0)
     with contextlib.redirect_stdout(io.StringIO()):
         result = stock.relax(atoms, fmax=FMAX_EV_PER_ANG, steps=MAX_STEPS, verbose=False)
-    return float(result["trajectory"].energies[-1])
+    return float(cast("TrajectoryObserver", result["trajectory"]).energies[-1])
 
 
 def _other_minima(
