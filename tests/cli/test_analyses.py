@@ -1,6 +1,6 @@
 """analyse, synthesis, plot, release, match, seed gases: on a real store, and with what cannot be used.
 
-Covers `app` and `common` and beside the commands.
+Covers `analyse`, `synthesis`, `plot`, `release`, `match`, `seed`, `app` and `common`.
 """
 
 from __future__ import annotations

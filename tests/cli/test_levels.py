@@ -1,4 +1,7 @@
-"""`references` and `finetune`, with real calculators."""
+"""`references` and `finetune`, with real calculators.
+
+Covers `references` and `finetune`.
+"""
 
 from __future__ import annotations
 

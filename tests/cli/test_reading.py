@@ -1,4 +1,7 @@
-"""query, show, export, status, init: on a real store."""
+"""query, show, export, status, init: on a real store.
+
+Covers `query`, `show`, `export`, `status` and `template`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`run` and `predict` as a user calls them: processes, a real campaign, the bundled seed and ensemble."""
+"""`run` and `predict` as a user calls them: processes, a real campaign, the bundled seed and ensemble.
+
+Covers `run` and `predict`.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ Covers `partial_block`.
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from gnome_lite.config import Generate, Space
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number, symbol
 from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate import partial
+from gnome_lite.generate.decorations import Decorations, decorations
 from gnome_lite.generate.partial import PartialSubstitution
 
 ELEMENTS = ("Li", "Na", "K", "Mg", "Sr", "Ba", "Al", "Ti", "Mn", "Fe", "Nb", "Zn", "O", "S", "F", "Cl")
@@ -233,10 +235,17 @@ def test_bounds_cut_blocks_and_supercells_not_the_stream(pool: CandidatePool, mo
     assert set(listed(fewer)) < {c for c in listed(pool) if c[0] == "rutile"}
 
 
-def test_prototypes_are_worked_out_once() -> None:
+def test_prototypes_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    worked_out = []
+
+    def counted(*of: Any) -> Decorations:
+        worked_out.append(of)
+        return decorations(*of)
+
+    monkeypatch.setattr(partial, "decorations", counted)
     generator = PartialSubstitution(SPACE, Generate())
     family = [perovskite(a, b) for a, b in (("Sr", "Ti"), ("Ba", "Ti"), ("Sr", "Mn"))]
     batch = CrystalBatch.from_crystals(family)
     found = list(generator.generate(batch, ["a", "b", "c"], 1, np.random.default_rng(0)))
-    assert len(generator._known) == 1
+    assert len(worked_out) == 1
     assert {symbol(z) for p in found for z in np.unique(p.crystals.numbers)} <= set(ELEMENTS)

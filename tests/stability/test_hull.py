@@ -108,6 +108,39 @@ def test_mp_products_as_pymatgen() -> None:
         assert ours == pytest.approx({f: w for f, w in theirs.items() if w > 1e-6}, abs=1e-5)
 
 
+def made_up_system(n: int = 40) -> list[Compound]:
+    """Fe-Li-O-P as the Materials Project might have it: elements, n compounds, and a polymorph of every fifth of them.
+
+    Energies are those of bonds by Pauling's electronegativities with a scatter, so that hull and ties are realistic.
+    """
+    rng = np.random.default_rng(16)
+    chi = {"Fe": 1.83, "Li": 0.98, "O": 3.44, "P": 2.19}
+    phases: list[Compound] = [({element: 1}, 0.0) for element in chi]
+    while len(phases) < len(chi) + n:
+        amounts = {el: k for el, k in zip(chi, rng.integers(0, 4, 4).tolist(), strict=True) if k}
+        if len(amounts) > 1:
+            x = np.array(list(amounts.values())) / sum(amounts.values())
+            gains = np.subtract.outer(*[[chi[el] for el in amounts]] * 2) ** 2
+            phases.append((amounts, round(float(-0.5 * x @ gains @ x + rng.normal(0, 0.1)), 4)))
+    polymorphs = [({el: 2 * k for el, k in c.items()}, e + 0.03) for c, e in phases[len(chi) :: 5]]
+    return [*phases, *polymorphs]
+
+
+def test_a_made_up_quaternary_system_as_pymatgen() -> None:
+    phases = made_up_system()
+    entries, hull = to_entries(phases), to_hull(phases)
+    assert_as_pymatgen(hull, phases, entries, on_hull=8)
+    verdicts = hull.verdicts([f"e{i}" for i in range(len(phases))])
+    diagram = PhaseDiagram(entries)
+    assert sum(v.e_above_hull_ev_per_atom == 0 for v in verdicts) == len(diagram.stable_entries)
+    above = [i for i, entry in enumerate(entries) if diagram.get_e_above_hull(entry) > 0.01]
+    assert len(above) > 20
+    for i in above:
+        theirs = diagram.get_decomposition(entries[i].composition).items()
+        ours = {formula: amount for _, formula, amount in verdicts[i].products}
+        assert ours == pytest.approx({e.composition.reduced_formula: w for e, w in theirs if w > 1e-6}, abs=1e-5)
+
+
 @st.composite
 def systems(draw: st.DrawFn) -> list[Compound]:
     """Elements at zero and compounds of 1-6 elements, with polymorphs, coplanar and tied energies."""
