@@ -60,9 +60,9 @@ def store_of(home: Path | None) -> SqlStore:
     Raises:
         StoreError: if there is none.
     """
-    from gnome_lite.assemble import open_store
+    from gnome_lite.store.database import SqlStore  # not by `assemble`: a query waits for every import
 
-    return open_store(settings_of(home))
+    return SqlStore.open(settings_of(home).store_url, create=False)
 
 
 def phases_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> PhaseSet:

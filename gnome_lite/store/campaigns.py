@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
-from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import ConfigError
-from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import ModelRecord
 from gnome_lite.store import rows, schema
 from gnome_lite.store.codec import to_json
 from gnome_lite.store.settings_check import require_same
 from gnome_lite.store.writes import insert, now
+
+if TYPE_CHECKING:  # queries begin without pydantic's models
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.core.phases import PhaseSet
 
 
 def begin_campaign(connection: Connection, config: CampaignConfig, references: PhaseSet) -> None:

@@ -12,13 +12,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import StoreError
-from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import (
     Candidate,
     CandidatePool,
@@ -40,6 +38,10 @@ from gnome_lite.store.search import run_query
 from gnome_lite.store.status import StoreStatus, read_status
 from gnome_lite.store.verdicts import read_standing, write_judged, write_reissued
 from gnome_lite.store.writes import at, insert, mark, of, replace, write_selection
+
+if TYPE_CHECKING:
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.core.phases import PhaseSet
 
 
 class SqlStore:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.old_settings import GONE, with_current_names
 
@@ -19,6 +18,8 @@ _FREE_SETTINGS = (
 def require_same(name: str, stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuse other settings than a campaign began with, by the first key that differs."""
     # A setting that an older gnome_lite did not know had its default.
+    from gnome_lite.config import CampaignConfig
+
     before = _flat(CampaignConfig().model_dump(mode="json")) | _flat(with_current_names(stored)[0])
     after = _flat(wanted)
     for key in (*after, *GONE):

@@ -7,17 +7,19 @@ step, or whatever made a re-verdict necessary. Only verdicts that are new or hav
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
 from gnome_lite.core.errors import LevelMismatchError, StoreError
-from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Verdict
 from gnome_lite.store import rows, schema
 from gnome_lite.store.codec import to_json
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.writes import at, insert, mark, now, of, own_level
+
+if TYPE_CHECKING:
+    from gnome_lite.core.phases import PhaseSet
 
 JUDGED = "judged"
 
