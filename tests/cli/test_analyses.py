@@ -88,6 +88,7 @@ def test_analyse_as_json_with_a_temperature(call: Call, real: Path) -> None:
 def test_what_a_verified_crystal_makes_is_no_precursor(call: Call, real: Path) -> None:
     from samples.phase_sets import seed_phases
 
+    from gnome_lite.analysis.lookup import find_phase
     from gnome_lite.analysis.synthesis_routes import synthesis
 
     said = call("synthesis", "LiFeO2", "--format", "json")
@@ -95,7 +96,7 @@ def test_what_a_verified_crystal_makes_is_no_precursor(call: Call, real: Path) -
     found = json.loads(said.out)
     assert found["id"].startswith("gl-")
     assert "Fe2O3 + Li2O -> 2 LiFeO2" in [route["equation"] for route in found["routes"]]
-    known = synthesis(seed_phases(), seed_phases().find("LiFeO2")).inverse_hull_ev_per_atom
+    known = synthesis(seed_phases(), find_phase(seed_phases(), "LiFeO2")).inverse_hull_ev_per_atom
     assert found["inverse_hull_ev_per_atom"] == pytest.approx(known + 0.01, abs=1e-6)  # so much lower it was verified
     assert "meV/atom below the hull of all other compositions" in call("synthesis", "LiFeO2").err
 
@@ -174,12 +175,10 @@ def test_bad_input_is_one_line_and_code_2(call: Call, real: Path, arguments: lis
 def test_without_gases_the_remedy_is_named(call: Call, home: Path, tmp_path: Path) -> None:
     """A release of another level, for which nothing is shipped."""
     store = SqlStore.open(home / "store.sqlite", create=False)
-    from gnome_lite.analysis.known import Known
-
     from gnome_lite.report.release_writer import write_release
 
-    verified = tuple(v for v in store.verifications("test-1") if v.ok)
-    write_release(tmp_path / "small", Known(references(), verified), [])
+    phases = references().add(store.verifications("test-1"))
+    write_release(tmp_path / "small", phases, [])
     said = call("analyse", "LiF", "--references", tmp_path / "small", "--gas", "CO2")
     assert said.code == 2
     assert "gnome-lite seed gases" in said.err

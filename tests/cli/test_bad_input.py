@@ -86,7 +86,7 @@ def test_a_campaign_that_is_not_there(call: Call) -> None:
         (["query", "--elements", "Li,Xx"], ["Xx", "use symbols"]),
         (["references", "Mg-Xx", "--level", "emt"], ["Xx", "Mg-O"]),
         (["references", "Mg-O", "--level", "vasp"], ["'vasp'", "choose from"]),
-        (["references", "Mg-O", "--level", "chgnet"], ["both of level chgnet-0.3.0", "needs other levels"]),
+        (["references", "Mg-O", "--level", "chgnet"], ["both of level chgnet-0.3.0", "name another calculator"]),
         (["references", "Mg-O", "--level", "emt", "--set", "rc"], ["--set rc", "KEY=VALUE"]),
         (["references", "Mg-Ra", "--level", "chgnet-r2scan"], ["no known crystal of Ra"]),
         (["references", "Mg-U", "--level", "emt"], ["emt does not know U"]),

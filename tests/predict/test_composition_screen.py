@@ -52,7 +52,7 @@ def test_the_campaigns_own_screen_prefers_what_lies_near_the_hull(references: Ph
     crystals = references.crystals
     formulas = crystals.reduced_formulas()
     unseen = ~in_training(formulas) & ((crystals.counts > 0).sum(axis=1) > 1)
-    distances = build_hull(references, ()).distances(crystals.counts, references.e_form_ev_per_atom)
+    distances = build_hull(references).distances(crystals.counts, references.e_form_ev_per_atom)
     best: dict[str, int] = {}
     for i in sorted(np.flatnonzero(unseen), key=lambda i: distances[i]):
         best.setdefault(formulas[i], i)

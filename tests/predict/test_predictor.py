@@ -89,7 +89,7 @@ def test_the_shipped_ensemble_learns_and_is_the_base(
     assert (spread >= 0).all()
     candidates = [Candidate(str(i), crystal, "", "", "", 1) for i, crystal in enumerate(references.crystals)]
     by = BatchAcquisition(Selection(strategy="random"))
-    ranked = predictor.rank(shipped.id, candidates, build_hull(references, ()), PredictionHistory(), by, silent)
+    ranked = predictor.rank(shipped.id, candidates, build_hull(references), PredictionHistory(), by, silent)
     said = {int(p.candidate_id): p for p in ranked}
     assert [p.e_form_ev_per_atom for p in said.values()] == predicted[list(said)].tolist()
     assert all(0 <= p.p_stable <= 1 for p in ranked)
@@ -101,7 +101,7 @@ def test_only_errors_that_the_model_in_force_still_makes_are_expected_again(
     """Whichever model a crystal was predicted by; how sure the model in force is comes from what was said before."""
     some = references.crystals.take(references.crystals.n_atoms > 1).take(np.arange(50))
     now, _ = predictor.predict(shipped.id, some, silent)
-    hull = build_hull(references, ())
+    hull = build_hull(references)
 
     def history(off: float, verified: np.ndarray, model_id: str) -> PredictionHistory:
         said = tuple(Prediction("", float(e) - off, 0.0, 0.0, 0.5, model_id) for e in verified)

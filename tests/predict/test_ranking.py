@@ -37,13 +37,17 @@ def world() -> World:
     assert path is not None
     read = checkpoint.read(path)
     ensemble = Ensemble(replace(read, weights=read.weights[:2]), "cpu")
-    return ensemble, list(labelled.candidates[::2]), build_hull(references, ())
+    return ensemble, list(labelled.candidates[::2]), build_hull(references)
 
 
 def ranked(world: World, selection: Selection | None, residual: ResidualGP | None = None) -> Ranked:
     """Without a selection all are predicted in full."""
     acquisition, errors = None if selection is None else BatchAcquisition(selection), ErrorModel(0.05)
-    found = rank_candidates(*world, errors, residual or ResidualGP(), acquisition, 0, 1, silent)
+    ensemble, candidates, hull = world
+    found = rank_candidates(
+        ensemble, ensemble.predict, ensemble.energies, candidates, hull, errors, residual or ResidualGP(), acquisition,
+        0, 1, silent,
+    )  # fmt: skip
     return {p.candidate_id: p for p in found}
 
 

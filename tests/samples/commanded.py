@@ -94,7 +94,7 @@ def obey(parent: Channel, raw: int, order: Message) -> None:
 def main() -> None:
     raw = os.dup(1)
     parent = Channel.to_parent()
-    print("libraries print")
+    print("libraries print", flush=True)
     while True:
         obey(parent, raw, parent.receive())
 
