@@ -17,7 +17,7 @@ class Effort(IntEnum):
 SIZES: dict[str, tuple[int, int, int]] = {
     # what                                 smoke  default      long    (0 = that part is not run)
     "made_up.system":                       (26,      26,       26),
-    "made_up.others":                      (100,     100,      100),
+    "made_up.others":                      (110,     110,      110),
     "made_up.pool":                         (60,      60,       60),
     "stability_hull.repeats":                 (1,       7,        7),
     "stability_hull.small_systems":          (20,    1000,     1000),
@@ -53,7 +53,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "verification_delta.epochs_shuffled":     (1,       8,        8),
     "verification_delta.draws":              (50,    2000,     2000),
     "verification_delta.resamples":          (10,    1000,     1000),
-    "verification_delta.shuffled":           (75,    3000,     3000),
+    "verification_delta.shuffled":           (80,    3000,     3000),
     "prediction_dft.cgcnn_epochs":            (1,       0,       30),
     "prediction_composition.timed":         (100,  10_000,   10_000),
     "prediction_speed.pool":                 (20,    1000,     1000),
