@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gnome_lite.campaign.context import Seen
 from gnome_lite.campaign.reevaluate import first_verdict
 from gnome_lite.config import CampaignConfig, Sources
 from gnome_lite.core.crystals import Crystal, CrystalBatch
@@ -51,6 +52,6 @@ def judged(home: Path) -> SqlStore:
     store.add_verification("oxides", 1, outcome)
     hull = build_hull(references.add([outcome]))
     (place,) = hull.verdicts([LIO.content_id])
-    seen = (True, None, "", Credibility(False, (), None, False))
+    seen = Seen(True, None, "", Credibility(False, (), None, False))
     store.add_verdicts("oxides", 1, [first_verdict(LIO.content_id, place, LEVEL, seen)], {"hull": hull.id})
     return store
