@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", default="nightly", help="name of the deployment")
     parser.add_argument("--home", type=Path, help="directory of store and models")
     given = parser.parse_args(arguments)
-    settings = Settings(home=given.home) if given.home else Settings()
+    settings = Settings.at(given.home)
     try:
         config = CampaignConfig.from_toml(given.campaign) if given.campaign else CampaignConfig()
         prepare_environment(settings, debug=True)

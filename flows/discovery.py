@@ -71,7 +71,7 @@ def discovery(
     Raises:
         GnomeLiteError: for anything a user can mend.
     """
-    settings = Settings(home=Path(home)) if home else Settings()
+    settings = Settings.at(home)
     config = read_campaign(campaign)
     stages = assemble(config, settings, current_progress())
     before = {r.round for r in stages.store.reports(config.name)}

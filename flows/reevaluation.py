@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
@@ -29,7 +28,7 @@ def reevaluate(campaigns: list[str] | None = None, home: str | None = None) -> d
     Raises:
         GnomeLiteError: for anything a user can mend.
     """
-    settings = Settings(home=Path(home)) if home else Settings()
+    settings = Settings.at(home)
     store, progress = open_store(settings), current_progress()
     names = campaigns or [c.name for c in store.status().campaigns]
     return {n: dict(as_task(f"reevaluate {n}", 0, partial(_reissue, n, store, settings, progress))) for n in names}

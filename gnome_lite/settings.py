@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("MP_API_ENDPOINT", "GNOME_LITE_MP_API_ENDPOINT")
     )
 
+    @classmethod
+    def at(cls, home: Path | str | None = None) -> Settings:
+        """Return the settings of the environment, with another home if one is named."""
+        return cls(home=Path(home)) if home else cls()
+
     @property
     def store_url(self) -> str:
         return self.database_url or f"sqlite:///{self.home / 'store.sqlite'}"

@@ -79,7 +79,7 @@ def run(
         config = CampaignConfig()
     elif not isinstance(config, CampaignConfig):
         config = CampaignConfig.from_toml(Path(config))
-    return run_campaign(assemble(config, settings_at(home), progress), engine)
+    return run_campaign(assemble(config, Settings.at(home), progress), engine)
 
 
 def predict(
@@ -101,7 +101,7 @@ def predict(
     Raises:
         ConfigError: if no ensemble of the level is shipped.
     """
-    return predict_crystals(as_batch(structures), level, settings_at(home), progress)[0]
+    return predict_crystals(as_batch(structures), level, Settings.at(home), progress)[0]
 
 
 def relax(
@@ -130,7 +130,7 @@ def relax(
     crystals = as_batch(structures)
     candidates = {c.content_id: Candidate(c.content_id, c, "", "given", "", 0) for c in crystals}
     config = Verify.model_validate({"calculator": level, **settings})
-    with ProcessVerifier(config, None, settings_at(home).home / "trajectories") as verifier:
+    with ProcessVerifier(config, None, Settings.at(home).home / "trajectories") as verifier:
         outcomes = {v.candidate_id: v for v in verifier.verify(list(candidates.values()))}
     return [outcomes[c.content_id] for c in crystals]
 
@@ -150,12 +150,7 @@ def hull(system: str, *, campaign: str | None = None, home: Path | str | None = 
     from gnome_lite.stability.hull import build_hull
 
     elements = [part.strip() for part in system.split("-") if part.strip()]
-    return build_hull(open_phases(settings_at(home), campaign)).system(elements)
-
-
-def settings_at(home: Path | str | None) -> Settings:
-    """Return the settings of the environment, with another home if one is named."""
-    return Settings() if home is None else Settings(home=Path(home))
+    return build_hull(open_phases(Settings.at(home), campaign)).system(elements)
 
 
 def as_batch(structures: AnyStructure | Iterable[AnyStructure]) -> CrystalBatch:

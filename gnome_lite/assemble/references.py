@@ -60,9 +60,8 @@ def open_store(where: Settings | Path | str | None = None, create: bool = False)
     """
     from gnome_lite.store.database import SqlStore
 
-    if where is None or not isinstance(where, Settings):
-        where = Settings() if where is None else Settings(home=Path(where))
-    return SqlStore.open(where.store_url, create=create)
+    settings = where if isinstance(where, Settings) else Settings.at(where)
+    return SqlStore.open(settings.store_url, create=create)
 
 
 def read_stored(config: Mapping[str, Any]) -> CampaignConfig:

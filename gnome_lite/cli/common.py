@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -41,7 +40,7 @@ def settings_of(home: Path | None) -> Settings:
     """Return the settings from the environment, with another home if one is named."""
     from gnome_lite.settings import Settings
 
-    return Settings(home=home) if home is not None else Settings()
+    return Settings.at(home)
 
 
 def config_of(campaign: Path | None) -> CampaignConfig:
@@ -61,12 +60,9 @@ def store_of(home: Path | None) -> SqlStore:
     Raises:
         StoreError: if there is none.
     """
-    from gnome_lite.store.database import SqlStore
+    from gnome_lite.store.database import SqlStore  # not by `assemble`: a query waits for every import
 
-    # As `Settings.store_url`, without pydantic: a query waits for every import.
-    home = home if home is not None else Path(os.environ.get("GNOME_LITE_HOME", "data/local"))
-    url = os.environ.get("GNOME_LITE_DATABASE_URL") or f"sqlite:///{home / 'store.sqlite'}"
-    return SqlStore.open(url, create=False)
+    return SqlStore.open(settings_of(home).store_url, create=False)
 
 
 def phases_of(home: Path | None, campaign: str | None = None, references: Path | None = None) -> PhaseSet:
