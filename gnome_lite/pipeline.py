@@ -61,6 +61,12 @@ class Engine(Protocol):
         """
 
 
+def in_shards(engine: Engine, items: Sequence[T]) -> list[Sequence[T]]:
+    """Return items in shards of an engine's size; all in one if it has none."""
+    size = engine.shard_size or max(1, len(items))
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 class Source(Protocol):
     """Loads the reference phases."""
 

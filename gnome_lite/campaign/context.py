@@ -18,7 +18,7 @@ from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, Credibility, Verification, VerifiedBatch
-from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Verifier
+from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Verifier, in_shards
 
 
 class Seen(NamedTuple):
@@ -56,9 +56,7 @@ class Context:
 
         The engine spreads the work in shards.
         """
-        size = self.engine.shard_size or max(1, len(candidates))
-        shards = [candidates[start : start + size] for start in range(0, len(candidates), size)]
-        for outcome in self.engine.map(verifier.verify, shards):
+        for outcome in self.engine.map(verifier.verify, in_shards(self.engine, candidates)):
             if outcome.ok:
                 (fingerprint,) = self.stages.novelty.fingerprints(CrystalBatch.from_crystals([outcome.crystal]))
                 outcome = replace(outcome, fingerprint=fingerprint)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.pipeline import Engine, Progress, silent
+from gnome_lite.pipeline import Engine, Progress, in_shards, silent
 from gnome_lite.predict import checkpoint
 from gnome_lite.predict.ensemble import Ensemble
 
@@ -39,13 +39,12 @@ class ShardedEnergies:
         progress: Progress = silent,
     ) -> NDArray[np.float64]:
         """Return energies at some volumes, eV/atom, [members, n_factors, n]; as `Ensemble.energies`."""
-        n, size = len(crystals), self._engine.shard_size or max(1, len(crystals))
+        n = len(crystals)
         wide = np.broadcast_to(np.reshape(factors, (len(factors), -1)), (len(factors), n))
         asked: list[Asked] = [(i, crystal, wide[:, i]) for i, crystal in enumerate(crystals)]
-        shards = [asked[start : start + size] for start in range(0, n, size)]
         asks = None if members is None else tuple(members)
-        found: dict[int, NDArray[np.float64]] = {}
-        for i, energies in self._engine.map(partial(_energies, str(self._path), asks), shards):
+        work, found = partial(_energies, str(self._path), asks), dict[int, NDArray[np.float64]]()
+        for i, energies in self._engine.map(work, in_shards(self._engine, asked)):
             found[i] = energies
             progress("predict", len(found), n, "")
         if not found:
