@@ -147,10 +147,9 @@ def _stacked(counts: Mapping[str, NDArray[np.int64]], ids: Iterable[str]) -> NDA
 
 
 def _survivors(standing: Mapping[str, Verdict], higher: HigherLevel) -> list[str]:
-    """Return ids on or near the hull of the level below, of all rounds so far; lowest decomposition energy first."""
+    """Return ids on or near the hull of the level below, of all rounds so far."""
     limit = max(higher.settings.e_above_hull_max, STABLE_EV_PER_ATOM)
-    near = [i for i, v in standing.items() if v.e_above_hull_ev_per_atom <= limit]
-    return sorted(near, key=lambda i: (standing[i].decomposition_ev_per_atom, i))
+    return [i for i, v in standing.items() if v.e_above_hull_ev_per_atom <= limit]
 
 
 def _verify(
@@ -175,8 +174,7 @@ def _verify(
     pending = [Candidate(i, crystals[i], i, "ladder", "", round) for i in chosen]
     for n_done, outcome in enumerate(context.relax(higher.verifier, pending), 1):
         store.add_verification(name, round, outcome)
-        note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-        stages.progress(f"verify at {higher.name}", n_done, len(pending), note)
+        stages.progress(f"verify at {higher.name}", n_done, len(pending), outcome.note)
 
 
 def _within(inner: str, outer: str) -> bool:

@@ -139,8 +139,7 @@ def verify(context: Context, round: int) -> dict[str, Any]:
             store.add_verification(name, round, outcome)
             n_done += 1
             spent_s += outcome.seconds
-            note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-            stages.progress("verify", n_done, len(selected), note)
+            stages.progress("verify", n_done, len(selected), outcome.note)
         pending = pending[at_once:]
     outcomes = store.outcomes(name, round)
     causes = Counter(str(v.failure) for v in outcomes if v.failure)

@@ -184,6 +184,11 @@ class Verification:
     def energy_ev_per_atom(self) -> float:
         return self.energy_ev / len(self.crystal)
 
+    @property
+    def note(self) -> str:
+        """Formula of the relaxed crystal, or why there is none: what progress shows."""
+        return str(self.failure) if self.failure else self.crystal.reduced_formula
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerifiedBatch:

@@ -40,8 +40,7 @@ def relax_all(
     outcomes: dict[str, Verification] = {}
     for outcome in LoggedVerifier(verifier, results_log).verify(candidates):
         outcomes[outcome.candidate_id] = outcome
-        note = str(outcome.failure) if outcome.failure else outcome.crystal.reduced_formula
-        progress("relax", len(outcomes), len(candidates), note)
+        progress("relax", len(outcomes), len(candidates), outcome.note)
     return {c.id: outcomes[c.id] for c in candidates}
 
 
