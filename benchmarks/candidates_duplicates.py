@@ -154,8 +154,7 @@ def _look_ups(crystals: CrystalBatch) -> list[Row]:
 
     def filled() -> SameCrystals:
         index = SameCrystals()
-        for e in references:
-            index.add(e.id, e.crystal)
+        index.extend(references.ids, references.crystals)
         return index
 
     def one_by_one() -> list[str | None]:

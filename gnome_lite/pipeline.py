@@ -130,6 +130,9 @@ class CrystalIndex(Protocol):
     def add(self, id: str, crystal: Crystal) -> None:
         """Add a crystal, the same as one already there or not."""
 
+    def extend(self, ids: Sequence[str], crystals: CrystalBatch) -> None:
+        """`add` many at once."""
+
     def admit(self, ids: Sequence[str], crystals: CrystalBatch) -> list[str | None]:
         """`find` each crystal in turn, and `add` it where nothing is found; return what was found, [n]."""
 
@@ -137,8 +140,8 @@ class CrystalIndex(Protocol):
 class PrototypeDatabase(Protocol):
     """Known crystals by prototype."""
 
-    def add(self, id: str, crystal: Crystal, fingerprint: str) -> None:
-        """Add a known crystal of any formula."""
+    def extend(self, ids: Sequence[str], crystals: CrystalBatch, fingerprints: Sequence[str]) -> None:
+        """Add known crystals of any formulas, [n]."""
 
     def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
         """Return doubts whether a crystal would form as it was calculated."""

@@ -145,15 +145,14 @@ class _Indexed:
         missing = [i for i in new if not fingerprints[i]]
         for i, found in zip(missing, self._novelty.fingerprints(crystals.take(missing)), strict=True):
             fingerprints[i] = found
+        names, some = [phases.ids[i] for i in new], crystals.take(np.array(new, np.int64))
+        self.index.extend(names, some)
+        self.prototypes.extend(names, some, [fingerprints[i] for i in new])
         per_atom = phases.energies_ev / phases.crystals.n_atoms
-        for i in new:
-            name, crystal = phases.ids[i], crystals[i]
-            self.index.add(name, crystal)
-            self.prototypes.add(name, crystal, fingerprints[i])
+        for i, name in zip(new, names, strict=True):
             self.by_formula[phases.formulas[i]].append((name, float(per_atom[i])))
-            self._done.add(name)
-            if i < phases.n_references:
-                self.references.add(name)
+        self.references.update(names[: sum(i < phases.n_references for i in new)])
+        self._done.update(names)
 
 
 class RoundNovelty:

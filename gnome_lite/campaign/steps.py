@@ -20,6 +20,7 @@ from gnome_lite.campaign.history import prediction_history, training_sets
 from gnome_lite.campaign.reevaluate import affected, first_verdict, moved
 from gnome_lite.campaign.round_report import report
 from gnome_lite.campaign.stages import Stages
+from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.records import CandidatePool, Verdict
 from gnome_lite.generate.sift import Tally, sift
@@ -55,8 +56,7 @@ def generate(context: Context, round: int) -> dict[str, Any]:
     def compare(pool: CandidatePool) -> Sequence[str | None]:
         formulas = set(pool.crystals.reduced_formulas()) - looked_up
         for stored in stages.store.candidates_with_formulas(formulas).values():
-            for c in stored:
-                index.add(c.id, c.crystal)
+            index.extend([c.id for c in stored], CrystalBatch.from_crystals(c.crystal for c in stored))
         looked_up.update(formulas)
         return index.admit(pool.crystals.content_ids, pool.crystals)
 

@@ -68,8 +68,7 @@ def make_ground_truth(
     on_hull = np.abs(whole.distances(start.counts, e_form)) <= STABLE_EV_PER_ATOM
     progress("truth", 0, 0, "duplicates after relaxation")
     index = novelty.index()
-    for phase in references:
-        index.add(phase.id, phase.crystal)
+    index.extend(references.ids, references.crystals)
     order = np.lexsort((at, e_form[at]))  # of equal crystals the lowest in energy is the novel one
     equal = index.admit([labelled.candidates[at[i]].id for i in order], relaxed.take(order))
     novel = np.zeros(len(labelled), dtype=bool)

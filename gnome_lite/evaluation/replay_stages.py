@@ -142,7 +142,10 @@ class _PoolNovelty:
         equal = self._known.get(crystal.content_id)
         return [] if equal is None else [f"the same as {equal}"]
 
-    def add(self, id: str, crystal: Crystal, fingerprint: str = "") -> None:
+    def add(self, id: str, crystal: Crystal) -> None:
+        pass
+
+    def extend(self, ids: Sequence[str], crystals: CrystalBatch, fingerprints: Sequence[str] = ()) -> None:
         pass
 
     def admit(self, ids: Sequence[str], crystals: CrystalBatch) -> list[str | None]:

@@ -8,6 +8,8 @@ Cheetham & Seshadri, Chem. Mater. 36, 3490 (2024), doi 10.1021/acs.chemmater.4c0
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from gnome_lite.chemistry.elements import merged
 from gnome_lite.chemistry.similarity import modified_pettifor
 from gnome_lite.chemistry.symmetry import symmetry
-from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import Credibility
 from gnome_lite.novelty.fingerprint import SYMPREC_ANG
 from gnome_lite.novelty.matcher.index import SameCrystals
@@ -28,35 +30,47 @@ OFF_SCALE = 1000.0
 
 
 class PrototypeDatabase:
-    """Reference crystals by prototype, and with near-identical elements made one."""
+    """Reference crystals by prototype, and with near-identical elements made one.
+
+    A fingerprint is taken apart only when a crystal of its Pearson symbol and space group is asked about: to take all
+    of a large store apart would cost more than a round.
+    """
 
     def __init__(self) -> None:
         self._merged = SameCrystals()
         self._crystals: dict[str, Crystal] = {}
+        self._waiting: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._ids: dict[str, list[str]] = defaultdict(list)
         self._elements: dict[str, list[tuple[int, ...]]] = defaultdict(list)
 
-    def add(self, id: str, crystal: Crystal, fingerprint: str) -> None:
-        """Add a reference crystal of any formula."""
-        self._crystals[id] = crystal
-        self._merged.add(id, _with_elements_merged(crystal))
-        found = parse(fingerprint)
-        if found.label:
-            self._ids[found.label].append(id)
-            self._elements[found.label].append(found.roles[0])
+    def extend(self, ids: Sequence[str], crystals: CrystalBatch, fingerprints: Sequence[str]) -> None:
+        """Add reference crystals of any formulas, [n]."""
+        self._crystals.update(zip(ids, crystals, strict=True))
+        self._merged.extend(ids, replace(crystals, numbers=merged(crystals.numbers)))
+        for id, fingerprint in zip(ids, fingerprints, strict=True):
+            self._waiting[_kind(fingerprint)].append((id, fingerprint))
 
     def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
         """Return whether nature would make a crystal as it was calculated.
 
         A crystal whose symmetry cannot be found has no analogue, and no new prototype either.
         """
-        label = parse(fingerprint).label
+        label = self._label(fingerprint)
         return Credibility(
             ordering_suspect=self._ordering_suspect(crystal),
             flags=flags(crystal),
             analogue=self._analogue(fingerprint),
             new_prototype=bool(label) and label not in self._ids,
         )
+
+    def _label(self, fingerprint: str) -> str:
+        """Return a fingerprint's prototype, once all reference crystals that may have the same are taken apart."""
+        for id, other in self._waiting.pop(_kind(fingerprint), ()):
+            found = parse(other)
+            if found.label:
+                self._ids[found.label].append(id)
+                self._elements[found.label].append(found.roles[0])
+        return parse(fingerprint).label
 
     def _ordering_suspect(self, crystal: Crystal) -> bool:
         """Return whether a crystal looks like an artificial ordering of a solid solution.
@@ -81,6 +95,11 @@ class PrototypeDatabase:
         theirs = np.array(self._elements[mine.label])
         apart = np.min([_distance(np.array(order), theirs).sum(axis=1) for order in mine.roles], axis=0)
         return self._ids[mine.label][int(np.argmin(apart))]
+
+
+def _kind(fingerprint: str) -> str:
+    """Return Pearson symbol and space group, e.g. "cF8_225" of "NaCl|cF8_225_a_b"; "" where there are none."""
+    return "_".join(fingerprint.partition("|")[2].split("_")[:2])
 
 
 def _with_elements_merged(crystal: Crystal) -> Crystal:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.novelty.prototype_database import PrototypeDatabase
 
 
 def suspect(crystal: Crystal, *known: Crystal) -> bool:
     database = PrototypeDatabase()
-    for i, k in enumerate(known):
-        database.add(str(i), k, "")
+    names = [str(i) for i in range(len(known))]
+    database.extend(names, CrystalBatch.from_crystals(known), [""] * len(known))
     return database.credibility(crystal, "").ordering_suspect
 
 

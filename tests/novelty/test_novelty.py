@@ -17,6 +17,6 @@ def test_contract(types) -> None:
     index.add("salt", crystal)
     assert index.find(types.rock_salt(a=6.0)) == "salt"
     prototype_database: PrototypeDatabase = novelty.prototype_database()
-    prototype_database.add("salt", crystal, fingerprint)
+    prototype_database.extend(["salt"], CrystalBatch.from_crystals([crystal]), [fingerprint])
     assert prototype_database.credibility(types.rock_salt("K", "Br"), "KBr|cF8_225_a_b").analogue == "salt"
     assert novelty.index().find(crystal) is None

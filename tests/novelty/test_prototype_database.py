@@ -16,8 +16,8 @@ def fingerprint(crystal: Crystal) -> str:
 
 def prototype_database(**known: Crystal) -> PrototypeDatabase:
     database = PrototypeDatabase()
-    for id, crystal in known.items():
-        database.add(id, crystal, fingerprint(crystal))
+    batch = CrystalBatch.from_crystals(known.values())
+    database.extend(list(known), batch, fingerprints(batch))
     return database
 
 
@@ -36,6 +36,16 @@ def test_analogue_is_of_the_same_prototype_and_of_the_nearest_elements(types) ->
     assert judged(by, types.rock_salt("Zn", "S", 5.0)).analogue == "oxide"
     assert judged(by, types.zinc_blende("K", "Br")).analogue == "blende"
     assert judged(by, types.fluorite()).analogue is None
+
+
+def test_crystals_that_come_after_a_question_count_too(types) -> None:
+    by = prototype_database(salt=types.rock_salt("Na", "Cl"))
+    assert judged(by, types.rock_salt("K", "Br", 6.6)).analogue == "salt"
+    assert judged(by, types.perovskite("Sr", "Ti")).new_prototype
+    later = CrystalBatch.from_crystals([types.rock_salt("K", "Cl", 6.3), types.perovskite("Ba", "Ti")])
+    by.extend(["nearer", "new"], later, fingerprints(later))
+    assert judged(by, types.rock_salt("K", "Br", 6.6)).analogue == "nearer"
+    assert not judged(by, types.perovskite("Sr", "Ti")).new_prototype
 
 
 def test_roles_are_compared_not_the_alphabet(types) -> None:

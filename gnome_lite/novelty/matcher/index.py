@@ -55,6 +55,11 @@ class SameCrystals:
         (key,) = composition_keys(CrystalBatch.from_crystals([crystal]))
         self._bucket(key).add(id, crystal, cell)
 
+    def extend(self, ids: Sequence[str], crystals: CrystalBatch) -> None:
+        """`add` many at once."""
+        for id, key, crystal in zip(ids, composition_keys(crystals), crystals, strict=True):
+            self._bucket(key).add(id, crystal, None)
+
     def find(self, crystal: Crystal) -> str | None:
         """Return the id of the first crystal added that is the same after volume scaling, None if there is none."""
         return next(iter(self.matches(crystal)), None)

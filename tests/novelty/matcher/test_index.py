@@ -79,7 +79,7 @@ def test_admit_is_find_and_add_one_after_another(seed_crystals: CrystalBatch, he
     one, many = SameCrystals(), SameCrystals()
     for i in range(half):
         one.add(f"k{i}", crystals[i])
-        many.add(f"k{i}", crystals[i])
+    many.extend([f"k{i}" for i in range(half)], crystals.take(np.arange(half)))
     found = []
     for i in range(half, len(crystals)):
         crystal = crystals[i]
