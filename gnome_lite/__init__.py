@@ -16,6 +16,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from gnome_lite.core.processors import choose_kernels
+
 if TYPE_CHECKING:
     from gnome_lite.assemble import load_references, open_phases, open_store
     from gnome_lite.assemble.notebook import hull, predict, relax, run
@@ -76,3 +78,4 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+choose_kernels()
