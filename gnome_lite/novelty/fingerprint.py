@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from functools import lru_cache
 
 import numpy as np
 
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.core.crystals import Crystal, CrystalBatch, symbol
+from gnome_lite.novelty.wyckoff_letters import canonical, multiplicities
 
 SYMPREC_ANG = 0.1
 """Loose, as pymatgen's prototype labels have it, so that relaxation noise does not split a bucket."""
@@ -52,25 +52,9 @@ def _label(crystal: Crystal) -> str:
     sites = Counter(zip(map(symbol, crystal.numbers), found.wyckoffs, strict=True))
     parts: dict[str, str] = defaultdict(str)
     for (element, letter), n in sorted(sites.items()):
-        count = n * per_cell / _multiplicities()[str(found.number)][letter]
+        count = n * per_cell / multiplicities()[str(found.number)][letter]
         if count != round(count):
             return ""
         parts[element] += f"{round(count)}{letter}"
-    wyckoffs = _canonical("_".join(parts.values()), found.number)
+    wyckoffs = canonical(tuple(parts.values()), str(found.number))
     return f"{found.pearson_symbol}_{MIRROR_TWIN.get(found.number, found.number)}_{wyckoffs}"
-
-
-@lru_cache(maxsize=1)
-def _multiplicities() -> dict[str, dict[str, int]]:
-    """Return the multiplicity of each Wyckoff letter in the conventional cell, by space group."""
-    from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
-
-    return {str(group): dict(letters) for group, letters in WYCKOFF_MULTIPLICITY_DICT.items()}
-
-
-@lru_cache(maxsize=1 << 14)
-def _canonical(wyckoffs: str, space_group: int) -> str:
-    """Return the letters in the form that does not depend on which equivalent origin the symmetry finder chose."""
-    from pymatgen.analysis.prototypes import canonicalize_element_wyckoffs
-
-    return str(canonicalize_element_wyckoffs(wyckoffs, space_group))

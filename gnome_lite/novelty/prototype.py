@@ -7,7 +7,6 @@ letters come as early in the alphabet as can be. NaCl, KBr, LiF and MgO are all 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ from string import ascii_uppercase
 import numpy as np
 
 from gnome_lite.core.crystals import formula_counts, symbol
+from gnome_lite.novelty.wyckoff_letters import relabelings, scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def parse(fingerprint: str) -> Prototype:
     best: tuple[int, str] | None = None
     roles: set[tuple[int, ...]] = set()
     for order in _orders(sites):
-        for names in _relabelings(group):
-            found = _scored([w.translate(names) for _, w, _ in order])
+        for names in relabelings(group):
+            found = scored([w.translate(names) for _, w, _ in order])
             if best is None or found < best:
                 best, roles = found, set()
             if found == best:
@@ -66,21 +66,3 @@ def _orders(sites: list[Site]) -> Iterator[tuple[Site, ...]]:
     equal = [list(group) for _, group in groupby(sites, key=lambda s: s[0])]
     for parts in product(*(permutations(group) for group in equal)):
         yield tuple(site for part in parts for site in part)
-
-
-def _scored(wyckoffs: list[str]) -> tuple[int, str]:
-    """Return the sum of the letters' places in the alphabet, and the letters of each element in order."""
-    parts, score = [], 0
-    for text in wyckoffs:
-        orbits = sorted(re.findall(r"(\d*)([A-Za-z])", text), key=lambda o: o[1])
-        parts.append("".join(f"{n}{letter}" if n != "1" else letter for n, letter in orbits))
-        score += sum(0 if letter == "A" else ord(letter) - 96 for _, letter in orbits)
-    return score, "_".join(parts)
-
-
-@lru_cache(maxsize=230)
-def _relabelings(group: str) -> tuple[dict[int, str], ...]:
-    """Return the changes of a space group's Wyckoff letters between its equivalent origins, for `str.translate`."""
-    from pymatgen.analysis.prototypes import WYCKOFF_POSITION_RELAB_DICT
-
-    return tuple(str.maketrans(dict(names)) for names in WYCKOFF_POSITION_RELAB_DICT[group])

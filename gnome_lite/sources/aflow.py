@@ -7,21 +7,17 @@ experimental, but for the few marked high-pressure or theoretical; they are star
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gnome_lite.chemistry.elements import CHGNET_MAX_Z
+from gnome_lite.chemistry.prototype_data import prototype_data
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.errors import SourceError
 from gnome_lite.sources.pymatgen_json import structure_from_dict
 
 
@@ -75,11 +71,6 @@ def primitive(crystal: Crystal, symprec: float = 0.01) -> Crystal:
 
 
 def records() -> list[dict[str, Any]]:
-    """Return pymatgen's records, {"snl": a structure's dict, "tags": names}; importing its module is slow."""
-    spec = find_spec("pymatgen.analysis")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "prototypes" / "aflow_prototypes.json.gz"
-        if path.is_file():
-            library: list[dict[str, Any]] = json.loads(gzip.decompress(path.read_bytes()))
-            return library
-    raise SourceError("pymatgen ships no aflow_prototypes.json.gz here: install pymatgen >= 2025.10.7")
+    """Return pymatgen's records, {"snl": a structure's dict, "tags": names}."""
+    library: list[dict[str, Any]] = prototype_data("aflow_prototypes")
+    return library

@@ -62,8 +62,8 @@ def test_each_generator_makes_candidates_that_pass_the_gate(name: GeneratorName)
             "generate": {"mix": {name: 1.0}},
         }
     )
-    references = load_references()
-    stream = make_mix(config).stream(references.crystals, [e.id for e in references], 1, (0,))
+    references = load_references().within(config.space.elements)
+    stream = make_mix(config).stream(references.crystals, references.ids, 1, (0,))
     chunk = next(iter(stream))
     assert set(chunk.generators) == {name}
     passed = [not cause for cause in make_gate(config).causes(chunk.crystals)]

@@ -37,7 +37,7 @@ def test_scale_is_that_of_other_packages() -> None:
     assert scale[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_alloys_exchange_neighbours_and_the_decay_is_as_stated(dft_data: Path) -> None:
     """Pairs of alloys of one structure type that differ in one element, by the distance of the two elements.
 

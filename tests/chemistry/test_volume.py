@@ -80,7 +80,7 @@ def crystal_of(cif: str) -> Crystal:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_isostructural_crystals_of_the_materials_project(dft_data: Path) -> None:
     """Each ionic crystal's volume from others of its structure type: the figure that `volume` quotes."""
     crystals = [crystal_of(cif) for cif in pd.read_csv(dft_data / "mp20_val.csv.gz").cif]

@@ -129,8 +129,8 @@ def test_a_plan_is_the_beginning_of_a_campaigns_stream_without_duplicates() -> N
     gated = sum(n for cause, n in census.items() if cause.startswith("gated"))
     assert 60 <= census["made"] - census["duplicates"] - gated < 60 + 64  # the last chunk is not needed whole
     index = parts.novelty.index()
-    for entry in parts.source.load():
-        index.add(entry.id, entry.crystal)
+    references = parts.source.load()
+    index.extend(references.ids, references.crystals)
     for candidate in planned:
         assert index.find(candidate.crystal) is None
         index.add(candidate.id, candidate.crystal)

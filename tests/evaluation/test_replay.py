@@ -33,7 +33,7 @@ from gnome_lite.pipeline import silent
 from gnome_lite.settings import Settings
 from gnome_lite.stability.hull import build_hull
 
-ELEMENTS = ("Li", "Na", "K", "Mg", "Ca", "O", "S", "Cl", "F", "N")
+ELEMENTS = ("Li", "Na", "Mg", "Ca", "O", "S", "F", "N")
 Opened = tuple[GroundTruth, Networks]
 
 
@@ -308,6 +308,6 @@ def test_networks_may_begin_with_a_part_of_what_is_known(directory: Path, tmp_pa
     elements = {e.crystal.reduced_formula for e in every.references if "-" not in e.crystal.chemical_system}
     assert elements <= begun_with
     assert 0.2 < len(begun_with - elements) / len(formulas - elements) < 0.4
-    assert networks.base.id != open_replay(config, settings, directory)[1].base.id
+    assert networks.base.n_train <= len(networks.known) < len(every.references)
     with pytest.raises(ConfigError, match="composition"):
         replay(truth, Plan("composition", budget=5, rounds=1), networks)

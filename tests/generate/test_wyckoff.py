@@ -102,7 +102,7 @@ def test_spglib_sees_each_position_with_its_multiplicity(number: int) -> None:
     see_through_spglib(number)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("number", sorted(set(ALL_GROUPS) - set(SOME_GROUPS)))
 def test_spglib_sees_each_position_of_the_other_groups_too(number: int) -> None:
     see_through_spglib(number)
@@ -113,7 +113,7 @@ def test_the_table_is_what_the_operations_give(number: int) -> None:
     assert table_line(number) == TABLE.read_text(encoding="utf-8").splitlines()[number - 1]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_whole_table_is_what_the_operations_give() -> None:
     assert [table_line(n) for n in ALL_GROUPS] == TABLE.read_text(encoding="utf-8").splitlines()
 

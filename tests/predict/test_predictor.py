@@ -137,22 +137,16 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
     references: PhaseSet, shipped: ModelRecord, tmp_path: Path
 ) -> None:
     old, new = halves(references)
-    whole = EnsemblePredictor(CONFIG, tmp_path / "whole", Path(shipped.path), LEVEL, expert=EXPERT).retrain(
-        shipped, old, new, 7, silent
-    )
     few = CONFIG.model_copy(update={"replay_buffer": 40, "retrain_epochs": 1})
     predictor = EnsemblePredictor(few, tmp_path / "few", Path(shipped.path), LEVEL, expert=EXPERT)
     first = predictor.retrain(shipped, old, new, 7, silent)
     n_new = len(split(new)[0])
-    assert n_new + 0.6 * 40 < first.n_train <= n_new + 40
-    assert first.n_train < whole.n_train
+    assert n_new + 0.6 * 40 < first.n_train <= n_new + 40 < len(split(old)[0]) + n_new
     # On from there: other weights, the same hold-out, the same base.
     second = predictor.retrain(first, old, new, 8, silent)
     assert second.id not in (first.id, shipped.id)
     assert second.n_holdout == shipped.n_holdout
     assert {checkpoint.read_card(Path(m.path)).base_id for m in (first, second)} == {shipped.id}
-    again = predictor.retrain(shipped, old, new, 8, silent)
-    assert again.id != second.id
 
 
 def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: PhaseSet, tmp_path: Path) -> None:

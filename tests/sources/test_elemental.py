@@ -78,7 +78,7 @@ def test_the_same_every_time() -> None:
     assert ids == [(c.symbol, c.label, c.crystal.content_id) for c in elemental_candidates()]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_molecular_crystals_and_molecules_in_boxes() -> None:
     """Why molecular crystals: CHGNet binds H2, N2, O2 and Cl2 into crystals, which are therefore its lowest states.
 

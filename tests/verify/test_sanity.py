@@ -84,7 +84,7 @@ def test_formation_energy_is_judged_only_where_all_elements_have_a_reference() -
 
 
 @pytest.mark.skipif(not (DATA / "mp20_val.csv.gz").exists(), reason="benchmark data not here")
-@pytest.mark.parametrize("every", [60, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [60, pytest.param(1, marks=pytest.mark.soak)])
 def test_known_stable_crystals_are_not_refused(every: int) -> None:
     from pymatgen.core import Structure
 
