@@ -55,6 +55,26 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `samples.small_world` writes for the tiny campaign."""
+    from samples.killed import TINY
+    from samples.small_world import write_small_world
+
+    bundle = tmp_path_factory.mktemp("bundle")
+    write_small_world(bundle, TINY)
+    return bundle
+
+
+@pytest.fixture
+def small_world(small_bundle: Path) -> Iterator[Path]:
+    """During the test this process and those that it starts find the small bundle."""
+    from samples.small_world import lived_in
+
+    with lived_in(small_bundle):
+        yield small_bundle
+
+
+@pytest.fixture(scope="session")
 def rocksalt() -> Crystal:
     """NaCl, primitive cell, a = 5.69 Å."""
     a = 5.69

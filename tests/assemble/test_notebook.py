@@ -74,6 +74,7 @@ def test_hull_of_a_system_is_that_of_the_bundled_references(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_run_and_query(tmp_path: Path) -> None:
     from samples.killed import TINY
 

@@ -12,6 +12,7 @@ from ase.build import bulk
 from ase.spacegroup import crystal as spacegroup
 from samples.killed import TINY
 from samples.small_campaign import LEVEL, begin, pool, rocksalt, verdict, verification
+from samples.small_world import lived_in
 
 from gnome_lite.assemble import assemble, open_store
 from gnome_lite.campaign.context import Context
@@ -123,7 +124,7 @@ def test_levels_that_cannot_be_had_are_named_before_anything_runs(tmp_path: Path
 
 
 @pytest.fixture(scope="module")
-def verified_higher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CampaignConfig]:
+def verified_higher(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CampaignConfig]:
     """A tiny campaign whose survivors are verified with r2SCAN, run to its end."""
     home = tmp_path_factory.mktemp("levels")
     verify = Verify(
@@ -132,7 +133,8 @@ def verified_higher(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Cam
         level={"chgnet-r2scan": Level(budget=1, e_above_hull_max=0.05, competing_max=0.01)},
     )
     config = TINY.model_copy(update={"verify": verify})
-    run_campaign(assemble(config, Settings(home=home)))
+    with lived_in(small_bundle):
+        run_campaign(assemble(config, Settings(home=home)))
     return home, config
 
 
@@ -159,6 +161,7 @@ def test_survivors_are_verified_within_their_budget(verified_higher: tuple[Path,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_a_kill_spends_no_budget_twice(verified_higher: tuple[Path, CampaignConfig]) -> None:
     """The step run again, as after a kill, verifies nothing more and finds the same."""
     home, config = verified_higher

@@ -1,4 +1,4 @@
-"""A whole campaign with every part real: CHGNet relaxations, the shipped ensemble, a SQLite store."""
+"""A whole campaign with every part real: CHGNet relaxations, an ensemble that is retrained, a SQLite store."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 from samples.killed import TINY
+from samples.small_world import lived_in
 
 from gnome_lite.assemble import load_references, open_store
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import RoundReport, Verification
 from gnome_lite.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("small_world")
 
 KILL_POINTS = ("predict:1", "verification:2", "judge:1", "learn:2")
 """Every other point is a test of promise 1, on a campaign of which each part is as quick as can be."""
@@ -38,9 +41,10 @@ def contents(home: Path, database_url: str | None = None) -> tuple[list, list, l
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def uninterrupted(small_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("campaign") / "uninterrupted"
-    assert run(home) == 0
+    with lived_in(small_bundle):
+        assert run(home) == 0
     return home
 
 

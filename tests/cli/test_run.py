@@ -45,25 +45,26 @@ O3 O 0 0.5 0.5
 """
 
 
-def gnome_lite(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def gnome_lite(home: Path, *arguments: str | Path, bundle: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GNOME_LITE"))}
     environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HOME": str(home), "GNOME_LITE_HOME": str(home)}
+    environment |= {} if bundle is None else {"GNOME_LITE_BUNDLED": str(bundle)}
     command = [sys.executable, "-m", "gnome_lite.cli", *map(str, arguments)]
     return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=560)
 
 
 @pytest.mark.slow
-def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path) -> None:
+def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path, small_bundle: Path) -> None:
     path = tmp_path / "tiny.toml"
     path.write_text(campaign_toml(TINY.model_copy(update={"rounds": 1})), encoding="utf-8")
-    first = gnome_lite(tmp_path, "run", path)
+    first = gnome_lite(tmp_path, "run", path, bundle=small_bundle)
     assert first.returncode == 0, first.stderr
     for words in ("control hit rate", "surrogate-stable", "at level chgnet-0.3.0", "gnome-lite query --novel --stable"):
         assert words in first.stdout
     assert "verify    5/5" in first.stderr
     assert "Traceback" not in first.stderr
     assert "\x1b" not in first.stdout + first.stderr
-    again = gnome_lite(tmp_path, "run", path)
+    again = gnome_lite(tmp_path, "run", path, bundle=small_bundle)
     assert again.returncode == 0, again.stderr
     assert again.stdout == first.stdout
     assert "verify" not in again.stderr
@@ -72,7 +73,7 @@ def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path) -> None:
     assert f"Found {len(found)} surrogate-stable" in first.stdout
     other = path.read_text().replace("max_atoms = 4", "max_atoms = 5")
     path.write_text(other)
-    refused = gnome_lite(tmp_path, "run", path)
+    refused = gnome_lite(tmp_path, "run", path, bundle=small_bundle)
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].startswith("error: campaign 'tiny' began with generate.max_atoms = 4")
 

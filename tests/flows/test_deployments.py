@@ -67,6 +67,7 @@ def wait_for(what: Any, seconds: float) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_a_scheduled_run_starts_by_itself_and_completes(tmp_path: Path) -> None:
     api = f"http://127.0.0.1:{(port := free_port())}/api"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {

@@ -124,6 +124,7 @@ def test_a_campaign_parameter_is_a_dict_a_path_or_nothing(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_a_real_campaign_as_a_flow(prefect: None, tmp_path: Path) -> None:
     """Generated, predicted, relaxed with CHGNet, judged; then one more round, as a schedule asks for."""
     from flows.discovery import discovery, showing

@@ -1,6 +1,6 @@
-"""A tiny real campaign that kills itself (SIGKILL) at a named point; run as a process by test_campaign.py.
+"""A tiny real campaign that kills itself (SIGKILL) at a named point, in the small world of `small_world`.
 
-Usage: killed_campaign.py HOME LEDGER POINT, with POINT one of
+Usage: killed.py HOME LEDGER POINT, with POINT one of
     none                  run to the end
     STEP:ROUND            after the step wrote its rows, before it is marked as finished
     verification:N        after the N-th acknowledged verification of this process
@@ -25,7 +25,7 @@ TINY = CampaignConfig.model_validate(
         "rounds": 2,
         "space": {"elements": ["Li", "Na", "K", "F", "Cl", "O", "S"], "max_elements": 3},
         "generate": {"candidates": 40, "max_atoms": 4},
-        "predict": {"retrain_epochs": 1, "replay_buffer": 200, "processes": 2},
+        "predict": {"members": 2, "width": 16, "epochs": 2, "retrain_epochs": 1, "replay_buffer": 200, "processes": 1},
         "select": {"budget": 4, "control": 1},
         "verify": {"processes": 1},
     }
