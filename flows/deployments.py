@@ -13,6 +13,7 @@ from pathlib import Path
 from flows.local import prepare_environment
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import ConfigError, GnomeLiteError
+from gnome_lite.core.plain_text import printable
 from gnome_lite.settings import Settings
 
 
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prepare_environment(settings, debug=True)
         serve(config, settings, given.name, given.cron, given.interval, given.rounds)
     except GnomeLiteError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     return 0
 

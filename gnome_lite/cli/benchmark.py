@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, config_of, console, say, settings_of, show_progress, split_list
+from gnome_lite.cli.common import Home, config_of, print_drawn, print_line, say, settings_of, show_progress, split_list
 from gnome_lite.cli.rediscover import rediscover
 
 app = typer.Typer(help="Test campaigns where the answer is known.", no_args_is_help=True)
@@ -47,7 +47,7 @@ def pool(
     labelled = LabelledPool.make([(c, outcomes[c.id]) for c in planned], references.id)
     write_pool(out / UNIVERSE, labelled)
     for name, figure in {"id": labelled.id, "level": labelled.level, **labelled.census(), **made, "out": out}.items():
-        typer.echo(f"{name}: {figure}")
+        print_line(f"{name}: {figure}")
 
 
 @app.command()
@@ -99,7 +99,7 @@ def replay(
     if plots is not None:
         for name, figure in replay_figures(replays).items():
             figure.savefig(plots / f"{name}.png")
-    console().print(replay_table(replays))
+    print_drawn(replay_table(replays))
     say(
         f"labelled pool {truth.labelled.id}: {len(truth)} candidates, {int(truth.stable.sum())} truly stable "
         f"({truth.stable.mean():.1%}); medians of {seeds} seeds, lowest and highest in brackets"

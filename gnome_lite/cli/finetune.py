@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, say, settings_of
+from gnome_lite.cli.common import Home, print_json, print_line, say, settings_of
 
 if TYPE_CHECKING:
     from gnome_lite.settings import Settings
@@ -51,15 +50,15 @@ def finetune(
     say(f"{len(frames)} labelled crystals, level {frames[0].level or 'not stated'}; training from CHGNet {base}")
     tuned = train(frames, out, base, epochs, learning_rate, seed=seed)
     if format == "json":
-        typer.echo(json.dumps(asdict(tuned)))
+        print_json(asdict(tuned), indent=None)
         return
-    typer.echo(f"{tuned.n_train} trained on, {tuned.n_validation} to choose by, {tuned.n_holdout} held out")
+    print_line(f"{tuned.n_train} trained on, {tuned.n_validation} to choose by, {tuned.n_holdout} held out")
     for name, errors in (("before", tuned.before), ("elements refitted", tuned.shifted), ("after", tuned.after)):
-        typer.echo(
+        print_line(
             f"{name:18s} {1000 * errors.energy_ev_per_atom:8.1f} meV/atom  "
             f"{1000 * errors.force_ev_per_ang:6.1f} meV/Å  {1000 * errors.stress_ev_per_ang3:6.2f} meV/Å^3"
         )
-    typer.echo(f"level {tuned.level}, written to {tuned.path}")
+    print_line(f"level {tuned.level}, written to {tuned.path}")
 
 
 def _of_home(settings: Settings, level: str) -> list[Frame]:

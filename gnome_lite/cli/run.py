@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import CampaignFile, Home, config_of, console, local_prefect, print_line, say, settings_of
+from gnome_lite.cli.common import (
+    CampaignFile,
+    Home,
+    config_of,
+    local_prefect,
+    print_drawn,
+    print_line,
+    say,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
@@ -73,7 +82,7 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
     hits = [c for c in store.query(Query(campaign=config.name, novel=True)) if c.stable]
     plain = sum(not c.ordering_suspect for c in hits)
     where = f" --home {home}" if home is not None else ""
-    console().print(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
+    print_drawn(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
     lines = [
         "",
         f"Found {len(hits)} surrogate-stable crystals that are not in the reference set, {plain} of them without "
