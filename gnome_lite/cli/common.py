@@ -37,6 +37,9 @@ Temperature = Annotated[
     float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
 ]
 CampaignFile = Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run the code that the campaign file names, from now on in this home.")
+]
 FORMAT = typer.Option("--format", "-f", help="Of the output.")
 PIPE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: wide enough to cut nothing."""
@@ -58,6 +61,14 @@ def config_of(campaign: Path | None) -> CampaignConfig:
     from gnome_lite.config import CampaignConfig
 
     return CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+
+
+def remember(config: CampaignConfig, settings: Settings, trust: bool) -> None:
+    """Remember in the home, if `--trust` is given, that the code which the user's campaign file names may run."""
+    from gnome_lite.assemble import remember_trust
+
+    for title in remember_trust(config, settings) if trust else ():
+        say(f"trusted from now on: {title}")
 
 
 def store_of(home: Path | None) -> SqlStore:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnome_lite.cli.common import Home, print_json, print_line, say, settings_of
+from gnome_lite.core.plain_text import file_name
 
 if TYPE_CHECKING:
     from gnome_lite.settings import Settings
@@ -74,10 +75,10 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
     from gnome_lite.verify.results_log import read_results
     from gnome_lite.verify.trajectories import Frame, read_trajectories
 
-    folder = settings.home / "trajectories" / level.replace(":", "_")
+    folder = settings.home / "trajectories" / file_name(level)
     frames = read_trajectories([folder]) if folder.is_dir() else []
     traced = {path.stem for path in folder.glob("*")}
-    computed = list(read_results(settings.home / "levels" / f"{level.replace(':', '_')}.jsonl"))
+    computed = list(read_results(settings.home / "levels" / f"{file_name(level)}.jsonl"))
     with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` computed
         computed += open_store(settings).verifications(level)
     for v in {v.candidate_id: v for v in computed if v.ok and v.candidate_id not in traced}.values():

@@ -10,10 +10,12 @@ import typer
 from gnome_lite.cli.common import (
     CampaignFile,
     Home,
+    Trust,
     config_of,
     local_prefect,
     print_drawn,
     print_line,
+    remember,
     say,
     settings_of,
 )
@@ -47,6 +49,7 @@ def run(
     context: typer.Context,
     campaign: CampaignFile = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds in total, in place of the campaign's.")] = None,
+    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Run a campaign, or continue one.
@@ -60,7 +63,8 @@ def run(
         config = config.model_copy(update={"rounds": rounds})
     settings = settings_of(home)
     # All that can be checked without a server is.
-    check_calculators(config)
+    remember(config, settings, trust)
+    check_calculators(config, settings)
     if config.sources.materials_project:
         settings.require_mp_key()
     store = open_store(settings, create=True)

@@ -11,10 +11,12 @@ import typer
 from gnome_lite.cli.common import (
     CampaignFile,
     Home,
+    Trust,
     config_of,
     local_prefect,
     print_line,
     print_lines,
+    remember,
     settings_of,
     show_progress,
 )
@@ -97,6 +99,7 @@ def build(
 def gases(
     campaign: CampaignFile = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: in the home's references.")] = None,
+    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Relax dry ice and ice with the campaign's calculator: `analyse` needs them for reactions with CO2 and H2O."""
@@ -104,10 +107,11 @@ def gases(
 
     config = config_of(campaign)
     settings = settings_of(home)
+    remember(config, settings, trust)
     for entry in make_molecules(config, settings, out):
         name = entry.source.rpartition(": ")[2]
         print_line(f"{entry.crystal.reduced_formula} ({name}): {entry.energy_ev_per_atom:.4f} eV/atom at {entry.level}")
-    print_line(f"out: {out or molecules_file(settings, level_of(config))}")
+    print_line(f"out: {out or molecules_file(settings, level_of(config, settings))}")
 
 
 def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:
