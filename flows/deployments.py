@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.local import prepare_environment
+from gnome_lite.assemble.trust import remember_trust, require_trust
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.errors import ConfigError, GnomeLiteError
+from gnome_lite.core.plain_text import printable
 from gnome_lite.settings import Settings
 
 
@@ -77,15 +79,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, metavar="SECONDS", help="or every so many seconds")
     parser.add_argument("--rounds", type=int, default=1, help="rounds that each run adds")
     parser.add_argument("--name", default="nightly", help="name of the deployment")
+    parser.add_argument("--trust", action="store_true", help="run the code that the campaign names, in this home")
     parser.add_argument("--home", type=Path, help="directory of store and models")
     given = parser.parse_args(arguments)
     settings = Settings.at(given.home)
     try:
         config = CampaignConfig.from_toml(given.campaign) if given.campaign else CampaignConfig()
+        if given.trust:
+            remember_trust(config, settings)
+        require_trust(config, settings)  # now, not at two o'clock in the night
         prepare_environment(settings, debug=True)
         serve(config, settings, given.name, given.cron, given.interval, given.rounds)
     except GnomeLiteError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     return 0
 

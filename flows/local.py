@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnome_lite.core.errors import ConfigError, GnomeLiteError
+from gnome_lite.core.processes import keys_put_away
 from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def local_server() -> Iterator[None]:
             ["/bin/sh", "-c", f"read _; kill {server.server_process.pid} 2>/dev/null"],
             stdin=subprocess.PIPE,
             start_new_session=True,
+            env={},
         )
         try:
             yield
@@ -112,7 +114,8 @@ def _server() -> SubprocessASGIServer:
             # A blocked signal stays blocked in a child, across exec, where a handler would be reset.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
-                return super()._run_uvicorn_command()
+                with keys_put_away(but_for="PREFECT_"):
+                    return super()._run_uvicorn_command()
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -14,6 +14,7 @@ from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.seed.make import collect, summary
 from gnome_lite.seed.plan import SeedPlan, plan_candidates
+from gnome_lite.settings import Settings
 from gnome_lite.sources.reference_files import write_references
 from gnome_lite.verify.results_log import relax_all
 
@@ -35,7 +36,9 @@ def seeding(out: str, results_log: str, compounds: int | None = None) -> dict[st
     plan = SeedPlan() if compounds is None else SeedPlan(compounds=compounds)
     parts = assemble_seed(config, plan.max_atoms)
     verifier = make_verifier(
-        config.model_copy(update={"verify": config.verify.model_copy(update={"deadline_s": DEADLINE_S})}), None
+        config.model_copy(update={"verify": config.verify.model_copy(update={"deadline_s": DEADLINE_S})}),
+        None,
+        Settings(),
     )
     # Figures alone pass through the engine; crystals stay here.
     candidates: list[Candidate] = []

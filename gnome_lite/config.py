@@ -200,7 +200,7 @@ class Verify(Section):
     like most optimisers; "kept": no crystal leaves the space group it starts with.
     """
 
-    calculator: str = Field("chgnet", description="or another name (docs/calculators.md), or module:factory of ASE")
+    calculator: str = Field("chgnet", description="or another name (docs/calculators.md), or module:factory (--trust)")
     calculator_kwargs: CalculatorKwargs = Field({}, description="arguments of the calculator")
     fmax_ev_per_ang: float = Field(0.05, gt=0, description="largest force when relaxed, eV/Å")
     max_steps: int = Field(200, ge=1, description="of one relaxation")

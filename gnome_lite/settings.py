@@ -17,13 +17,15 @@ class Settings(BaseSettings):
     Attributes:
         home: everything written by a campaign lies below it (default: `data/local` in a checkout's
             working directory, so that a laptop user finds it beside the project).
-        database_url: an SQLAlchemy URL; default is the file `store.sqlite` in `home`.
+        database_url: an SQLAlchemy URL, which may hold a password; default is the file `store.sqlite` in `home`.
+        trust: run whatever code campaigns name (`assemble.trust`); never set by a store, a file or a server.
     """
 
     model_config = SettingsConfigDict(env_prefix="GNOME_LITE_", extra="ignore", populate_by_name=True)
 
     home: Path = Path("data/local")
-    database_url: str | None = None
+    database_url: SecretStr | None = None
+    trust: bool = False
     mp_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("MP_API_KEY", "GNOME_LITE_MP_API_KEY")
     )
@@ -32,13 +34,15 @@ class Settings(BaseSettings):
     )
 
     @classmethod
-    def at(cls, home: Path | str | None = None) -> Settings:
-        """Return the settings of the environment, with another home if one is named."""
-        return cls(home=Path(home)) if home else cls()
+    def at(cls, home: Path | str | None = None, trust: bool = False) -> Settings:
+        """Return the settings of the environment, with another home if one is named, and trust if it is given."""
+        given = cls(home=Path(home)) if home else cls()
+        return given.model_copy(update={"trust": True}) if trust else given
 
     @property
     def store_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.home / 'store.sqlite'}"
+        """The URL of the store, its password in the open: for opening it, never for a message."""
+        return self.database_url.get_secret_value() if self.database_url else f"sqlite:///{self.home / 'store.sqlite'}"
 
     @property
     def models_dir(self) -> Path:

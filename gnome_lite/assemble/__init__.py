@@ -23,6 +23,7 @@ from gnome_lite.assemble.references import (
     open_store,
     read_stored,
 )
+from gnome_lite.assemble.trust import remember_trust
 from gnome_lite.assemble.verifiers import (
     check_calculators,
     elements_of,
@@ -68,6 +69,7 @@ __all__ = [
     "read_parents",
     "read_stored",
     "reevaluate_campaign",
+    "remember_trust",
     "require_range",
     "shipped_delta",
     "shipped_levels",
@@ -87,13 +89,14 @@ def assemble(
         store: store of the campaign; default: the store of the settings.
 
     Raises:
+        ConfigError: if the campaign names code that the user has not trusted (`assemble.trust`).
         SourceError, CalculatorError, StoreError: if a part cannot be had; nothing is written then.
     """
     from gnome_lite.campaign.acquisition import BatchAcquisition
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.stability.hull import build_hull
 
-    level = level_of(config)
+    level = level_of(config, settings)
     source = make_source(config, settings, level)
     references = source.load()
     _require_elements(config, references)

@@ -57,6 +57,7 @@ def run(
     home: Path | str | None = None,
     engine: Engine | None = None,
     progress: Progress = silent,
+    trust: bool = False,
 ) -> list[RoundReport]:
     """Run a campaign, or go on with it, in this process and without a Prefect server.
 
@@ -65,6 +66,7 @@ def run(
         home: directory of store and models; default: GNOME_LITE_HOME.
         engine: what runs steps and spreads work; default: everything here, one crystal a process when relaxing.
         progress: told how far each step is.
+        trust: run code that the campaign names (`module:factory`, `python`, checkpoints of other packages).
 
     Returns:
         The report of each round; `open_store(home).query(...)` finds the crystals.
@@ -79,7 +81,7 @@ def run(
         config = CampaignConfig()
     elif not isinstance(config, CampaignConfig):
         config = CampaignConfig.from_toml(Path(config))
-    return run_campaign(assemble(config, Settings.at(home), progress), engine)
+    return run_campaign(assemble(config, Settings.at(home, trust), progress), engine)
 
 
 def predict(
@@ -115,7 +117,7 @@ def relax(
 
     Args:
         structures: pymatgen Structures, ASE Atoms or Crystals.
-        level: name of a calculator, as `verify.calculator` in a campaign.
+        level: name of a calculator, as `verify.calculator` in a campaign. Code that this call names is run.
         home: directory of trajectories; default: GNOME_LITE_HOME.
         settings: of the `verify` section, e.g. `max_steps=100`, `symmetry="kept"`.
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gnome_lite.assemble.verifiers import level_of, make_verifier
-from gnome_lite.config import CampaignConfig, Sources, Verify, explain
+from gnome_lite.config import CampaignConfig, Sources, explain
 from gnome_lite.core.errors import CalculatorError, ConfigError, SourceError, StoreError
 from gnome_lite.core.old_settings import with_current_names
 from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.plain_text import file_name
 from gnome_lite.core.records import Phase
 from gnome_lite.pipeline import Source
 from gnome_lite.settings import Settings, bundled
@@ -49,7 +50,8 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
 def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> PhaseSet:
     """Return the reference phases of a campaign (default: the bundled seed)."""
     config = config or CampaignConfig()
-    return make_source(config, settings or Settings(), level_of(config)).load()
+    settings = settings or Settings()
+    return make_source(config, settings, level_of(config, settings)).load()
 
 
 def open_store(where: Settings | Path | str | None = None, create: bool = False) -> SqlStore:
@@ -111,20 +113,20 @@ def open_phases(
     chosen = next((c for c in reversed(campaigns) if campaign in (None, c.name)), None)
     if references is not None:
         phases = ReleaseSource(references).load()
+    elif chosen is not None:
+        # The store holds the level; its calculator is never asked, for a store may be anybody's.
+        phases = make_source(_sources_of(chosen.name, chosen.config), settings, chosen.level).load()
     else:
-        phases = load_references(None if chosen is None else _sources_of(chosen.name, chosen.config), settings)
+        phases = load_references(None, settings)
     if store is not None:
         phases = phases.add([v for v in store.verifications(phases.level) if v.ok])
     return phases.with_molecules(load_molecules(settings, phases.level))
 
 
 def _sources_of(name: str, stored: Mapping[str, Any]) -> CampaignConfig:
-    """Return sources and calculator of a stored campaign; its other settings may be of an older gnome_lite."""
+    """Return the sources of a stored campaign; its other settings may be of an older gnome_lite."""
     try:
-        return CampaignConfig(
-            sources=Sources.model_validate(stored.get("sources", {})),
-            verify=Verify.model_validate(stored.get("verify", {})),
-        )
+        return CampaignConfig(sources=Sources.model_validate(stored.get("sources", {})))
     except ValidationError as error:
         raise ConfigError(f"campaign {name!r} of the store cannot be read ({explain(error)}): name another") from error
 
@@ -141,8 +143,7 @@ def load_molecules(settings: Settings, level: str) -> list[Phase]:
 
 def molecules_file(settings: Settings, level: str) -> Path:
     """Return the file that `make_molecules` writes."""
-    name = "".join(c if c.isalnum() or c in ".-" else "_" for c in level)
-    return settings.references_dir / f"molecules-{name}.parquet"
+    return settings.references_dir / f"molecules-{file_name(level)}.parquet"
 
 
 def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None = None) -> list[Phase]:
@@ -158,7 +159,7 @@ def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None 
 
     named = {c.content_id: (name, c) for name, c in molecular_crystals()}
     made = []
-    with make_verifier(config, None) as verifier:
+    with make_verifier(config, None, settings) as verifier:
         for v in verifier.verify([Candidate(i, c, "", "", name, 0) for i, (name, c) in named.items()]):
             name = named[v.candidate_id][0]
             if not v.ok:
@@ -168,5 +169,5 @@ def make_molecules(config: CampaignConfig, settings: Settings, out: Path | None 
                 )
             entry_id = f"molecule-{v.crystal.content_id.removeprefix('gl-')}"
             made.append(Phase(entry_id, v.crystal, v.energy_ev, v.level, f"{SOURCE}: {name}", LICENCE))
-    write_references(out or molecules_file(settings, level_of(config)), made)
+    write_references(out or molecules_file(settings, level_of(config, settings)), made)
     return made

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
 
+from gnome_lite.core.processes import keys_put_away
 from gnome_lite.pipeline import Figures
 
 T = TypeVar("T")
@@ -43,7 +44,9 @@ class LocalProcesses(Direct):
         """Yield the results of whole shards as they are done."""
         fresh = multiprocessing.get_context("spawn")  # torch does not survive a fork
         with ProcessPoolExecutor(self._processes, fresh, _one_thread) as pool:
-            for done in as_completed([pool.submit(_listed, function, shard) for shard in shards]):
+            with keys_put_away():  # a process is started as work is submitted
+                submitted = [pool.submit(_listed, function, shard) for shard in shards]
+            for done in as_completed(submitted):
                 yield from done.result()
 
 

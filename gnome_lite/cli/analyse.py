@@ -15,6 +15,7 @@ from gnome_lite.cli.common import (
     phases_of,
     print_json,
     print_line,
+    print_section,
     split_list,
 )
 from gnome_lite.cli.query import Campaign
@@ -130,14 +131,14 @@ def _print(one: dict[str, Any]) -> None:
     print_line(f"{group}, {one['crystal_system'] or 'no crystal system'}")
     print_line(f"prototype {one['prototype'] or 'not found'}")
     print_line(f"bonds: {bonds} (dimensionality {dimensionality}); density {density:.2f} g/cm^3")
-    print_line("\nFormation energy, eV/atom", style="bold")
+    print_section("Formation energy, eV/atom")
     print_line(f"{one['e_form_ev_per_atom']:+.4f}  at level {one['level']}")
     dft = one["by_dft"]
     if dft is not None:
         energy = f"{dft['e_form_ev_per_atom']:+.4f} ± {dft['spread_ev_per_atom']:.4f}"
         print_line(f"{energy}  corrected to {dft['target']} by {dft['model_id']}")
         print_line(f"P(DFT-stable) {dft['p_stable']:.2f} among the known phases")
-    print_line("\nDecomposition, eV/atom (negative = downhill)", style="bold")
+    print_section("Decomposition, eV/atom (negative = downhill)")
     for name in ("decomposition", "decomposition_without_polymorphs"):
         reaction = one[name]
         if reaction is not None:
@@ -147,7 +148,7 @@ def _print(one: dict[str, Any]) -> None:
     if one["decomposition"] is None:
         print_line("no other phase of this element is known")
     at = f" at {one['temperature_k']:g} K in air" if one["temperature_k"] else ", gases as their crystals at 0 K"
-    print_line(f"\nIn excess of a gas{at}, eV a formula unit", style="bold")
+    print_section(f"In excess of a gas{at}, eV a formula unit")
     for formula, reaction in one["with_gas"].items():
         if reaction is None:
             print_line(f"{formula:<4}nothing known can be made of it")
@@ -157,7 +158,7 @@ def _print(one: dict[str, Any]) -> None:
         print_line(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")
     if not one["with_gas"]:
         print_line("no energies of gases at this level: `gnome-lite seed gases` makes them")
-    print_line("\nChemical potentials at which it is stable, eV (0 = the element)", style="bold")
+    print_section("Chemical potentials at which it is stable, eV (0 = the element)")
     region = one["chemical_potentials_ev"]
     if region is None:
         print_line("none: it is above the hull")

@@ -26,6 +26,7 @@ from gnome_lite.cli import (
     synthesis,
     train,
 )
+from gnome_lite.cli.common import print_lines
 
 app = typer.Typer(
     help="Find stable inorganic crystals: generate, predict, relax, place on a hull, keep, learn.",
@@ -45,7 +46,7 @@ def root(
 ) -> None:
     """Show the help, where no command or `--help` is given."""
     if show_help or context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        print_lines(context.get_help())
         raise typer.Exit
 
 
@@ -64,4 +65,4 @@ def version() -> None:
     """Print the version."""
     from gnome_lite import __version__
 
-    typer.echo(__version__)
+    print_lines(__version__)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, config_of, console, say, settings_of, show_progress, split_list
+from gnome_lite.cli.common import (
+    Home,
+    Trust,
+    config_of,
+    print_drawn,
+    print_line,
+    remember,
+    say,
+    settings_of,
+    show_progress,
+    split_list,
+)
 from gnome_lite.cli.rediscover import rediscover
 
 app = typer.Typer(help="Test campaigns where the answer is known.", no_args_is_help=True)
@@ -23,6 +34,7 @@ def pool(
     candidates: Annotated[int, typer.Option(min=1, help="Candidates to verify.")] = 5050,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the candidates.")] = 0,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml. Default: the default campaign.")] = None,
+    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Make a labelled pool: a campaign's candidates, all of them verified.
@@ -38,16 +50,17 @@ def pool(
 
     config = config_of(campaign)
     settings = settings_of(home)
+    remember(config, settings, trust)
     with show_progress() as progress:
         stages = assemble(config, settings, progress, SqlStore.in_memory())
         references = stages.source.load()
         planned, made = plan_pool(candidates, seed, stages)
-        with make_verifier(config, references.elemental_ev_per_atom) as verifier:
+        with make_verifier(config, references.elemental_ev_per_atom, settings) as verifier:
             outcomes = relax_all(planned, verifier, settings.home / "universe" / "ledger.jsonl", progress)
     labelled = LabelledPool.make([(c, outcomes[c.id]) for c in planned], references.id)
     write_pool(out / UNIVERSE, labelled)
     for name, figure in {"id": labelled.id, "level": labelled.level, **labelled.census(), **made, "out": out}.items():
-        typer.echo(f"{name}: {figure}")
+        print_line(f"{name}: {figure}")
 
 
 @app.command()
@@ -99,7 +112,7 @@ def replay(
     if plots is not None:
         for name, figure in replay_figures(replays).items():
             figure.savefig(plots / f"{name}.png")
-    console().print(replay_table(replays))
+    print_drawn(replay_table(replays))
     say(
         f"labelled pool {truth.labelled.id}: {len(truth)} candidates, {int(truth.stable.sum())} truly stable "
         f"({truth.stable.mean():.1%}); medians of {seeds} seeds, lowest and highest in brackets"

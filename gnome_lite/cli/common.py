@@ -1,4 +1,8 @@
-"""What several commands share: options, the store and its phases, and what is printed where."""
+"""What several commands share: options, the store and its phases, and what is printed where.
+
+Whatever a command prints goes through here: formulas, names and messages may come from stores and files of others, and
+a terminal obeys the control characters in them. They are shown escaped.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gnome_lite.core.plain_text import printable, printable_lines
+
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.phases import PhaseSet
@@ -31,6 +37,9 @@ Temperature = Annotated[
     float | None, typer.Option(metavar="K", help="Free energies of the gases in air at this temperature.")
 ]
 CampaignFile = Annotated[Path | None, typer.Argument(help="campaign.toml. Default: the bundled campaign.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Run the code that the campaign file names, from now on in this home.")
+]
 FORMAT = typer.Option("--format", "-f", help="Of the output.")
 PIPE_WIDTH = 200
 """Columns of a table that goes to a file or a pipe: wide enough to cut nothing."""
@@ -52,6 +61,14 @@ def config_of(campaign: Path | None) -> CampaignConfig:
     from gnome_lite.config import CampaignConfig
 
     return CampaignConfig.from_toml(campaign) if campaign is not None else CampaignConfig()
+
+
+def remember(config: CampaignConfig, settings: Settings, trust: bool) -> None:
+    """Remember in the home, if `--trust` is given, that the code which the user's campaign file names may run."""
+    from gnome_lite.assemble import remember_trust
+
+    for title in remember_trust(config, settings) if trust else ():
+        say(f"trusted from now on: {title}")
 
 
 def store_of(home: Path | None) -> SqlStore:
@@ -120,16 +137,25 @@ def local_prefect(settings: Settings, debug: bool) -> Iterator[None]:
             yield
 
 
-def console() -> Console:
-    """Return Rich on stdout: colours and the width of a terminal, plain and wide elsewhere."""
-    from rich.console import Console
-
-    return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
+def print_drawn(drawn: RenderableType) -> None:
+    """Print a table or tree of Rich: colours and the width of a terminal, plain and wide elsewhere."""
+    _console().print(drawn)
 
 
 def print_line(text: str, style: str | None = None) -> None:
-    """Print text on stdout as it is."""
-    console().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    """Print one line on stdout."""
+    _console().print(printable(text), style=style, soft_wrap=True)
+
+
+def print_section(title: str) -> None:
+    """Print an empty line and a title."""
+    print_line("")
+    print_line(title, style="bold")
+
+
+def print_lines(text: str) -> None:
+    """Print text of several lines on stdout: a document that the program wrote, such as CSV."""
+    print(printable_lines(text))
 
 
 def print_table(
@@ -150,13 +176,13 @@ def print_table(
         justify: Any = "right" if name in right else "left"
         table.add_column(name, justify=justify, no_wrap=name not in wrapped, overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    console().print(table)
+        table.add_row(*map(printable, row))
+    print_drawn(table)
 
 
-def print_json(value: Any) -> None:
-    """Print a value as indented JSON."""
-    print(json.dumps(value, indent=1))
+def print_json(value: Any, indent: int | None = 1) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=indent))
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -166,7 +192,8 @@ def print_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({k: "; ".join(v) if isinstance(v, list) else v for k, v in row.items()})
+        plain = {k: "; ".join(v) if isinstance(v, list) else v for k, v in row.items()}
+        writer.writerow({k: printable(v) if isinstance(v, str) else v for k, v in plain.items()})
 
 
 def counted(counts: Mapping[str, int]) -> str:
@@ -191,4 +218,12 @@ def plural(n: int) -> str:
 
 def say(text: str) -> None:
     """Print a message on stderr: for the person, not for the pipe."""
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # No markup, no emoji: "[/]" and ":x:" in a name are its own.
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, soft_wrap=False, markup=False, emoji=False, highlight=False)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from gnome_lite.cli.old_commands import with_current_commands
 from gnome_lite.core.errors import GnomeLiteError, OldNameWarning
+from gnome_lite.core.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
     import typer
@@ -79,11 +80,12 @@ def _show_warning(
 ) -> None:
     """Take the place of `warnings.showwarning`: a notice names no line of our source."""
     ours = issubclass(category, OldNameWarning)
-    print(f"notice: {message}" if ours else f"{filename}:{lineno}: {category.__name__}: {message}", file=sys.stderr)
+    said = f"notice: {message}" if ours else f"{filename}:{lineno}: {category.__name__}: {message}"
+    print(printable_lines(said), file=sys.stderr)
 
 
 def _tell(message: str, code: int, debug: bool, prefix: str = "error: ") -> int:
     if debug:
-        traceback.print_exc()
-    print(prefix + " ".join(message.split()), file=sys.stderr)
+        print(printable_lines(traceback.format_exc()), file=sys.stderr, end="")
+    print(prefix + printable(" ".join(message.split())), file=sys.stderr)
     return code

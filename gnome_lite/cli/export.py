@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from gnome_lite.cli.common import Home, plural, say, store_of
+from gnome_lite.cli.common import Home, plural, print_line, say, store_of
 from gnome_lite.cli.query import with_filters
 from gnome_lite.store.query import Query
 
@@ -31,5 +31,5 @@ def export(
     place = out if out is not None else Path(f"crystals{suffix}")
     paths = write(crystals, place, format)
     for path in paths:
-        typer.echo(path)
+        print_line(str(path))
     say(f"{plural(len(crystals))} written to {place}" if paths else "0 crystals, no file written")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, say, settings_of
+from gnome_lite.cli.common import Home, print_json, print_line, say, settings_of
+from gnome_lite.core.plain_text import file_name
 
 if TYPE_CHECKING:
     from gnome_lite.settings import Settings
@@ -51,15 +51,15 @@ def finetune(
     say(f"{len(frames)} labelled crystals, level {frames[0].level or 'not stated'}; training from CHGNet {base}")
     tuned = train(frames, out, base, epochs, learning_rate, seed=seed)
     if format == "json":
-        typer.echo(json.dumps(asdict(tuned)))
+        print_json(asdict(tuned), indent=None)
         return
-    typer.echo(f"{tuned.n_train} trained on, {tuned.n_validation} to choose by, {tuned.n_holdout} held out")
+    print_line(f"{tuned.n_train} trained on, {tuned.n_validation} to choose by, {tuned.n_holdout} held out")
     for name, errors in (("before", tuned.before), ("elements refitted", tuned.shifted), ("after", tuned.after)):
-        typer.echo(
+        print_line(
             f"{name:18s} {1000 * errors.energy_ev_per_atom:8.1f} meV/atom  "
             f"{1000 * errors.force_ev_per_ang:6.1f} meV/Å  {1000 * errors.stress_ev_per_ang3:6.2f} meV/Å^3"
         )
-    typer.echo(f"level {tuned.level}, written to {tuned.path}")
+    print_line(f"level {tuned.level}, written to {tuned.path}")
 
 
 def _of_home(settings: Settings, level: str) -> list[Frame]:
@@ -75,10 +75,10 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
     from gnome_lite.verify.results_log import read_results
     from gnome_lite.verify.trajectories import Frame, read_trajectories
 
-    folder = settings.home / "trajectories" / level.replace(":", "_")
+    folder = settings.home / "trajectories" / file_name(level)
     frames = read_trajectories([folder]) if folder.is_dir() else []
     traced = {path.stem for path in folder.glob("*")}
-    computed = list(read_results(settings.home / "levels" / f"{level.replace(':', '_')}.jsonl"))
+    computed = list(read_results(settings.home / "levels" / f"{file_name(level)}.jsonl"))
     with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` computed
         computed += open_store(settings).verifications(level)
     for v in {v.candidate_id: v for v in computed if v.ok and v.candidate_id not in traced}.values():

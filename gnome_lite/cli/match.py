@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,7 +57,7 @@ def match(
         print_json(rows)
     elif format == "ndjson":
         for row in rows:
-            print(json.dumps(row))
+            print_json(row, indent=None)
     elif rows:
         names = ("id", "formula", "space group", "above hull", "novel", "suspect", "recognised by", "made")
         print_table(names, map(_cells, rows), right=["above hull"], wrapped=names)

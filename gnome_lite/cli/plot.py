@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, References, phases_of, say, split_system
+from gnome_lite.cli.common import Home, References, phases_of, print_line, say, split_system
 from gnome_lite.cli.query import Campaign
 
 
@@ -35,5 +35,5 @@ def plot(
     found = set(phases.ids[phases.n_references :])
     figure = hull_figure(drawn, found, f"{'-'.join(elements)} at level {phases.level}")
     figure.savefig(place)
-    typer.echo(place)
+    print_line(str(place))
     say(f"{len(drawn.ids)} crystals, {int(drawn.on_hull.sum())} on the hull, {len(found & set(drawn.ids))} found here")

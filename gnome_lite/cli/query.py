@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import fields
 from functools import wraps
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gnome_lite.cli.common import FORMAT, Home, number, plural, print_table, say, store_of, yes_no
+from gnome_lite.cli.common import FORMAT, Home, number, plural, print_lines, print_table, say, store_of, yes_no
 from gnome_lite.store.query import Query
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def query(
         from gnome_lite.store import export
 
         write = {"json": export.to_json, "ndjson": export.to_ndjson, "csv": export.to_csv}[format]
-        sys.stdout.write(write(found))
+        print_lines(write(found).removesuffix("\n"))
 
 
 def _print_table(crystals: Sequence[StoredCrystal]) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, say, settings_of, show_progress, split_list
+from gnome_lite.cli.common import Home, print_drawn, say, settings_of, show_progress, split_list
+from gnome_lite.core.plain_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def rediscover(
         }
         json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     for table in (_summary(task, results), _crystals(task, results)):
-        console().print(table)
+        print_drawn(table)
 
 
 def _arms(text: str) -> list[Arm]:
@@ -138,5 +139,7 @@ def _crystals(task: Rediscovery, results: Sequence[ArmResult]) -> Table:
             shown = ", ".join("?" if e is None else f"{1000 * e:.0f}" for e in energies)
             cells.append(f"{r.rank} ({shown}) {r.generator}" if r.found else r.outcome)
         leak = " (in the seed)" if h.id in task.leaks else ""
-        table.add_row(f"{h.crystal.reduced_formula} {h.id}{leak}", str(len(h.crystal)), str(len(h.parents)), *cells)
+        table.add_row(
+            printable(f"{h.crystal.reduced_formula} {h.id}{leak}"), str(len(h.crystal)), str(len(h.parents)), *cells
+        )
     return table

@@ -10,14 +10,17 @@ import typer
 
 from gnome_lite.cli.common import (
     Home,
+    Trust,
     config_of,
     counted,
     print_table,
+    remember,
     say,
     settings_of,
     show_progress,
     split_system,
 )
+from gnome_lite.core.plain_text import file_name
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
@@ -37,6 +40,7 @@ def references(
     ] = None,
     within: Annotated[float, typer.Option(min=0, help="Phases so near the hull of the known level, eV/atom.")] = 0.03,
     single_point: Annotated[bool, typer.Option("--single-point", help="Energies as they are, not relaxed.")] = False,
+    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Compute the hull of a system at another level. A killed computation goes on when it is asked for again.
@@ -44,14 +48,20 @@ def references(
     The file can stand in `sources.files` of a campaign at that level.
     """
     from gnome_lite.assemble import load_references, make_higher_level, require_range
+    from gnome_lite.assemble.trust import programs_of
     from gnome_lite.campaign.higher_levels import competing_phases, of_system, phases_at
+    from gnome_lite.config import Verify
     from gnome_lite.core.errors import CalculatorError, MissingReferenceError
     from gnome_lite.sources.reference_files import write_references
     from gnome_lite.stability.hull import build_hull
 
     wanted = "-".join(sorted(split_system(system)))
     settings = settings_of(home)
-    config = _config(wanted, level, campaign, _arguments(set_ or []), single_point)
+    arguments = _arguments(set_ or [])
+    config = _config(wanted, level, campaign, arguments, single_point)
+    remember(config, settings, trust)
+    if programs_of(config.verify) == programs_of(Verify(calculator=level, calculator_kwargs=arguments)):
+        settings = settings.model_copy(update={"trust": True})  # all of it stands on the command line
     require_range(config)
     higher = make_higher_level(level, config, settings)
     below = load_references(config, settings)
@@ -66,7 +76,7 @@ def references(
         raise CalculatorError(
             f"an element of {wanted} has no energy at level {higher.verifier.level}: {counted(failed)}"
         )
-    path = out if out is not None else Path(f"{wanted}-{level.replace(':', '_')}.parquet")
+    path = out if out is not None else Path(f"{wanted}-{file_name(level)}.parquet")
     write_references(path, made)
     _table(made, below)
     if failed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gnome_lite.cli.common import Home, phases_of, say, show_progress, store_of
+from gnome_lite.cli.common import Home, phases_of, print_line, say, show_progress, store_of
 from gnome_lite.cli.query import Campaign
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def release(
     if check:
         from gnome_lite.sources.release_reader import check_files
 
-        typer.echo(f"{directory}: {check_files(directory)} files as they were written")
+        print_line(f"{directory}: {check_files(directory)} files as they were written")
         return
     from gnome_lite.predict.train import in_training
     from gnome_lite.report.release_writer import write_release
@@ -44,7 +44,7 @@ def release(
             other_levels=[c for level in levels for c in store.query(**wanted, level=level)],
         )  # fmt: skip
     for name in (*made.files, "SHA256SUMS"):
-        typer.echo(directory / name)
+        print_line(str(directory / name))
     say(
         f"{made.stable} crystals on hull {made.hull_id} (level {made.level}), {made.near_hull} near it; "
         f"{made.entries} entries of the hull"

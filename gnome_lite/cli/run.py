@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import CampaignFile, Home, config_of, console, local_prefect, print_line, say, settings_of
+from gnome_lite.cli.common import (
+    CampaignFile,
+    Home,
+    Trust,
+    config_of,
+    local_prefect,
+    print_drawn,
+    print_line,
+    remember,
+    say,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
@@ -38,6 +49,7 @@ def run(
     context: typer.Context,
     campaign: CampaignFile = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds in total, in place of the campaign's.")] = None,
+    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Run a campaign, or continue one.
@@ -51,7 +63,8 @@ def run(
         config = config.model_copy(update={"rounds": rounds})
     settings = settings_of(home)
     # All that can be checked without a server is.
-    check_calculators(config)
+    remember(config, settings, trust)
+    check_calculators(config, settings)
     if config.sources.materials_project:
         settings.require_mp_key()
     store = open_store(settings, create=True)
@@ -73,7 +86,7 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
     hits = [c for c in store.query(Query(campaign=config.name, novel=True)) if c.stable]
     plain = sum(not c.ordering_suspect for c in hits)
     where = f" --home {home}" if home is not None else ""
-    console().print(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
+    print_drawn(round_table(reports, title=f"Campaign {config.name} after round {len(reports)}"))
     lines = [
         "",
         f"Found {len(hits)} surrogate-stable crystals that are not in the reference set, {plain} of them without "

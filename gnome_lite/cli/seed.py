@@ -11,9 +11,12 @@ import typer
 from gnome_lite.cli.common import (
     CampaignFile,
     Home,
+    Trust,
     config_of,
     local_prefect,
     print_line,
+    print_lines,
+    remember,
     settings_of,
     show_progress,
 )
@@ -56,7 +59,7 @@ def info(
     if compare is not None:
         from gnome_lite.sources.compare import elemental_table, read_elemental_energies
 
-        print_line("\n" + elemental_table(references.elemental_ev_per_atom, read_elemental_energies(compare)))
+        print_lines("\n" + elemental_table(references.elemental_ev_per_atom, read_elemental_energies(compare)))
     if figure is not None:
         from gnome_lite.config import DEFAULT_ELEMENTS
         from gnome_lite.report.coverage import coverage_figure
@@ -89,13 +92,14 @@ def build(
         results_log = (settings.home / "seed" / "ledger.jsonl").resolve()
         made = seeding(str(out), str(results_log), compounds)
     for name, figure in made.items():
-        typer.echo(f"{name}: {figure}")
+        print_line(f"{name}: {figure}")
 
 
 @app.command()
 def gases(
     campaign: CampaignFile = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: in the home's references.")] = None,
+    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Relax dry ice and ice with the campaign's calculator: `analyse` needs them for reactions with CO2 and H2O."""
@@ -103,10 +107,11 @@ def gases(
 
     config = config_of(campaign)
     settings = settings_of(home)
+    remember(config, settings, trust)
     for entry in make_molecules(config, settings, out):
         name = entry.source.rpartition(": ")[2]
-        typer.echo(f"{entry.crystal.reduced_formula} ({name}): {entry.energy_ev_per_atom:.4f} eV/atom at {entry.level}")
-    typer.echo(f"out: {out or molecules_file(settings, level_of(config))}")
+        print_line(f"{entry.crystal.reduced_formula} ({name}): {entry.energy_ev_per_atom:.4f} eV/atom at {entry.level}")
+    print_line(f"out: {out or molecules_file(settings, level_of(config, settings))}")
 
 
 def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:
@@ -127,4 +132,4 @@ def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:
                     f"; formation energies here - there, meV/atom: mean {off.mean():+.0f}, "
                     f"median {np.median(off):+.0f}, mean absolute {np.abs(off).mean():.0f}"
                 )
-            typer.echo(said)
+            print_line(said)

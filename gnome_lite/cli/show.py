@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, console, number, print_line, settings_of, store_of, yes_no
+from gnome_lite.cli.common import Home, number, print_drawn, print_line, print_section, settings_of, store_of, yes_no
+from gnome_lite.core.plain_text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def _heading(history: CrystalHistory) -> None:
 def _standing(issued: IssuedVerdict) -> None:
     """Print the energies of a crystal at one level."""
     v = issued.verdict
-    _section(f"Energies at {v.level}, eV/atom")
+    print_section(f"Energies at {v.level}, eV/atom")
     print_line(f"formation energy      {v.e_form_ev_per_atom:+.4f}")
     print_line(f"energy above hull     {v.e_above_hull_ev_per_atom:+.4f}")
     print_line(f"decomposition energy  {v.decomposition_ev_per_atom:+.4f}  (relative to all other phases)")
@@ -99,7 +100,7 @@ def _crystals(history: CrystalHistory) -> None:
     for issued in history.verifications:
         v = issued.verification
         state = f"failed: {v.failure} ({v.detail})" if v.failure is not None else "relaxed"
-        _section(f"Verification at {v.level}, campaign {issued.campaign}, round {issued.round}: {state}")
+        print_section(f"Verification at {v.level}, campaign {issued.campaign}, round {issued.round}: {state}")
         print_line(
             f"energy {number(v.energy_ev if v.ok else None, 6)} eV, largest force {v.max_force_ev_per_ang:.4f} eV/Å, "
             f"{v.n_steps} steps, {v.seconds:.1f} s",
@@ -108,7 +109,7 @@ def _crystals(history: CrystalHistory) -> None:
             print_line(f"space group {issued.space_group} ({issued.space_group_number})")
         if v.ok:
             _cell(v.crystal)
-    _section(f"As proposed in {', '.join(f'{c} round {r}' for c, r in history.campaigns)}")
+    print_section(f"As proposed in {', '.join(f'{c} round {r}' for c, r in history.campaigns)}")
     _cell(history.candidate.crystal)
 
 
@@ -127,7 +128,7 @@ def _cell(crystal: Crystal) -> None:
 
 def _predictions(history: CrystalHistory) -> None:
     if history.predictions:
-        _section("Predictions before verification, eV/atom")
+        print_section("Predictions before verification, eV/atom")
     roles = {(s.campaign, s.round): f"{s.role}, rank {s.rank + 1}" for s in history.selections if s.own}
     last = next(iter(history.standing.values()), None)
     verified = None if last is None else last.verdict
@@ -146,7 +147,7 @@ def _predictions(history: CrystalHistory) -> None:
 
 def _verdicts(history: CrystalHistory) -> None:
     if history.verdicts:
-        _section("Verdicts, oldest first")
+        print_section("Verdicts, oldest first")
     last: dict[tuple[str, str], Verdict] = {}
     for issued in history.verdicts:
         v = issued.verdict
@@ -187,16 +188,11 @@ def _how_moved(before: Verdict, now: Verdict) -> str:
 def _lineage(history: CrystalHistory) -> None:
     from rich.tree import Tree
 
-    _section("Lineage")
+    print_section("Lineage")
     steps = list(history.lineage)[::-1]
     names = [f"{a.id} {a.formula}" if a.formula else f"{a.id} (reference set)" for a in steps]
     changes = [a.change or "" for a in steps[1:]] + [history.candidate.change]
-    root = branch = Tree(names[0] if names else "no parent", highlight=False)
+    root = branch = Tree(printable(names[0]) if names else "no parent", highlight=False)
     for name, change in zip([*names[1:], f"{history.candidate.id} {history.formula}"], changes, strict=False):
-        branch = branch.add(f"{name}  by {change}" if change else name)
-    console().print(root, markup=False)
-
-
-def _section(title: str) -> None:
-    print_line("")
-    print_line(title, style="bold")
+        branch = branch.add(printable(f"{name}  by {change}" if change else name))
+    print_drawn(root)

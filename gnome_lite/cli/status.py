@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnome_lite.cli.common import Home, counted, print_line, print_table, say, store_of
+from gnome_lite.core.plain_text import printable
 
 if TYPE_CHECKING:
     from gnome_lite.core.records import Verification
@@ -43,8 +44,9 @@ def _print_campaign(campaign: CampaignStatus) -> None:
     wanted = int(campaign.config["rounds"])
     done = sum("report" in r.steps for r in campaign.rounds)
     state = "finished" if done >= wanted else f"round {done + 1} of {wanted} under way or stopped"
+    print_line("")
+    print_line(f"campaign {campaign.name}: {done} of {wanted} rounds, {state}")
     print_line(
-        f"\ncampaign {campaign.name}: {done} of {wanted} rounds, {state}\n"
         f"  begun {campaign.begun_at}, level {campaign.level}, "
         f"reference set {campaign.reference_set_id} ({campaign.n_references} entries)"
     )
@@ -89,7 +91,7 @@ def _write(path: Path, failed: list[Verification]) -> None:
     images = []
     for v in failed:
         atoms = v.crystal.to_ase()
-        atoms.info |= {"id": v.candidate_id, "level": v.level, "failure": str(v.failure), "detail": v.detail}
+        atoms.info |= {"id": v.candidate_id, "level": v.level, "failure": str(v.failure), "detail": printable(v.detail)}
         images.append(atoms)
     write(path, images, format="extxyz")
     say(f"{len(images)} crystals written to {path}")

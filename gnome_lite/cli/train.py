@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import config_of, say, show_progress, split_system
+from gnome_lite.cli.common import config_of, print_line, say, show_progress, split_system
 
 if TYPE_CHECKING:
     from gnome_lite.core.records import TrainingSet
@@ -65,7 +65,7 @@ def train(
             model = train_base(known, of, config.predict, place, seed, progress, inputs, config.expert)
     _draw(place)
     say(f"written to {place}, with its figures")
-    typer.echo(
+    print_line(
         f"model {model.id}: {model.n_train} trained on, "
         f"{1000 * model.holdout_mae_ev_per_atom:.1f} meV/atom on {model.n_holdout} held out"
     )
@@ -91,7 +91,7 @@ def _delta(out: Path | None, labels: list[Path] | None, level: str | None, witho
     delta.write(model, place)
     card = model.card
     say(f"written to {place}")
-    typer.echo(
+    print_line(
         f"model {card.id}: {card.n_train} trained on, {1000 * card.holdout_mae_ev_per_atom:.1f} meV/atom on chemical "
         f"systems held out, {1000 * card.linear_mae_ev_per_atom:.1f} with one number an element"
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gnome_lite.core.crystals import Crystal, symbol
+from gnome_lite.core.plain_text import printable
 
 
 def extxyz_frame(crystal: Crystal, facts: Mapping[str, Any]) -> str:
@@ -29,4 +30,4 @@ def _quoted(value: Any) -> str:
         return "T" if value else "F"
     if isinstance(value, (int, float)):
         return repr(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
+    return '"' + printable(str(value)).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import resource
 import selectors
 import signal
@@ -17,8 +18,8 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 from uuid import uuid4
@@ -29,16 +30,45 @@ EXIT_GRACE_S = 1.0
 """Time for a child that has closed its pipe to end by itself."""
 LOG_BYTES = 1 << 14
 """So much of the end of what a child writes to standard error is kept, in memory."""
-SECRET_ENDINGS = ("_API_KEY", "_TOKEN", "_PASSWORD", "_SECRET", "DATABASE_URL")
+_SECRET_NAME = re.compile(
+    r"(^|_)(API_?KEY|KEY|TOKEN|SECRETS?|PASSW(OR)?D|PASSPHRASE|CREDENTIALS?|AUTH|PAT)(_|$)"
+    r"|(KEY|TOKEN|SECRET|PASSWORD|DATABASE_URL|CONNECTION_URL)$",
+    re.IGNORECASE,
+)
+_URL_WITH_PASSWORD = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.IGNORECASE)
+_LEAST_SECRET = 8
+"""Characters of a value that is looked for under other names; shorter ones, such as "1", stand anywhere."""
 
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 _MARKS = "GNOME_LITE_CHILD"
 _TELLING_CHARS = 200
 
 
+def secrets_of(environment: Mapping[str, str]) -> set[str]:
+    """Return the names of variables that hold keys: by their name, as a URL with a password, or as a copy of either."""
+    named = {k for k, v in environment.items() if _SECRET_NAME.search(k) or _URL_WITH_PASSWORD.match(v)}
+    values = {environment[k] for k in named if len(environment[k]) >= _LEAST_SECRET}
+    return named | {k for k, v in environment.items() if v in values}
+
+
 def child_environment() -> dict[str, str]:
-    """This process's environment with one thread a library and without its keys."""
-    return {k: v for k, v in os.environ.items() if not k.upper().endswith(SECRET_ENDINGS)} | _ONE_THREAD
+    """Return this process's environment with one thread a library and without its keys."""
+    secrets = secrets_of(os.environ)
+    return {k: v for k, v in os.environ.items() if k not in secrets} | _ONE_THREAD
+
+
+@contextmanager
+def keys_put_away(but_for: str = "") -> Iterator[None]:
+    """Take the keys out of this process's own environment while libraries start children that inherit it.
+
+    Args:
+        but_for: beginning of the names that the children need.
+    """
+    kept = {k: os.environ.pop(k) for k in secrets_of(os.environ) if not (but_for and k.startswith(but_for))}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 class ExitReason(NamedTuple):

@@ -115,7 +115,7 @@ def run_arm(arm: Arm, task: Rediscovery, config: CampaignConfig, progress: Progr
 
     settings = Settings(home=task.home / arm, database_url=None)
     stages = assemble(config, settings, progress)
-    store, level = stages.store, level_of(config)
+    store, level = stages.store, level_of(config, settings)
     verifier = LoggedVerifier(stages.verifier, results_log_of(task.home))
     predictor = (
         make_predictor(config, settings, level, lambda crystals: ~concealed(crystals, task.elements))

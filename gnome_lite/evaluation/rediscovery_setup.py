@@ -30,6 +30,7 @@ from gnome_lite.evaluation.rediscovery import (
     split_entries,
 )
 from gnome_lite.pipeline import Novelty, Progress, silent
+from gnome_lite.settings import Settings
 from gnome_lite.verify.results_log import relax_all
 
 MAX_SYSTEM = 6
@@ -178,7 +179,7 @@ def _relaxed(
     """Return the given phases at the campaigns' level, and those that have no energy there."""
     candidates = [Candidate(e.crystal.content_id, e.crystal, e.id, "entries", "", 0) for e in phases]
     elemental = PhaseSet.make(seed).elemental_ev_per_atom
-    with make_verifier(CampaignConfig(), elemental) as verifier:
+    with make_verifier(CampaignConfig(), elemental, Settings()) as verifier:
         outcomes = relax_all(candidates, verifier, results_log_of(home), progress)
     good = [(e, outcomes[c.id]) for e, c in zip(phases, candidates, strict=True) if outcomes[c.id].ok]
     keys = novelty.fingerprints(CrystalBatch.from_crystals(v.crystal for _, v in good))

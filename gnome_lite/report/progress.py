@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from gnome_lite.core.plain_text import printable
 from gnome_lite.pipeline import Progress
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def bar_progress(console: Console) -> Iterator[Progress]:
             bars.reset(task, description=stage, visible=True)
         line = _line(stage, done, total, note)
         count = f"{done}/{total}" if total else ""
-        bars.update(task, completed=done, total=total or None, count=count, note=escape(note), visible=True)
+        bars.update(task, completed=done, total=total or None, count=count, note=escape(printable(note)), visible=True)
 
     with bars:
         yield show
@@ -82,4 +83,4 @@ def progress_on(stream: TextIO) -> Iterator[Progress]:
 
 def _line(stage: str, done: int, total: int, note: str) -> str:
     count = f"{done}/{total}" if total else str(done) if done else ""
-    return " ".join(part for part in (f"{stage:<9}", count, note) if part).rstrip()
+    return printable(" ".join(part for part in (f"{stage:<9}", count, note) if part)).rstrip()

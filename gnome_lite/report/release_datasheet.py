@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from string import Template
 from typing import Any
 
+from gnome_lite.core.plain_text import printable_lines
+
 _SHEET = Template("""\
 # Datasheet
 
@@ -72,7 +74,7 @@ def datasheet(facts: Mapping[str, Any]) -> str:
     ]
     licences = facts["licences_of_entries"]
     mind = [n for n in licences if "NC" in n.upper().replace(" ", "-").split("-") or n == "not stated"]
-    return _SHEET.substitute(
+    sheet = _SHEET.substitute(
         level=facts["level"],
         stable=f"{1000 * facts['stable_within_ev_per_atom']:g}",
         near=f"{1000 * facts['near_hull_within_ev_per_atom']:g}",
@@ -86,3 +88,4 @@ def datasheet(facts: Mapping[str, Any]) -> str:
         sources="\n".join(f"| {source} | {licence} | {n} |" for source, licence, n in facts["sources"]),
         beware=f"\nBefore commercial use, mind the entries under: {', '.join(mind)}.\n" if mind else "",
     )
+    return printable_lines(sheet)

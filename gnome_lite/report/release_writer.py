@@ -22,6 +22,7 @@ from gnome_lite.analysis.equations import balanced
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.licences import LICENCE
 from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.plain_text import file_name
 from gnome_lite.pipeline import Hull, Progress, silent
 from gnome_lite.report.release_datasheet import datasheet
 from gnome_lite.sources.reference_files import write_references
@@ -160,6 +161,7 @@ def _decomposition(c: StoredCrystal) -> str | None:
 
 def _cifs(path: Path, names: Sequence[str], crystals: Sequence[StoredCrystal]) -> None:
     """Write an archive of CIFs; a name that several crystals have is followed by the id."""
+    names = [file_name(name) for name in names]
     count = Counter(names)
     unique = [name if count[name] == 1 else f"{name}_{c.id}" for name, c in zip(names, crystals, strict=True)]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:

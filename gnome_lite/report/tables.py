@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from gnome_lite.core.plain_text import printable
 from gnome_lite.core.records import RoundReport
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def round_table(reports: Sequence[RoundReport], title: str | None = None, last: 
     """Return a Rich table with a column for each of the last rounds, so many that it fits 80 columns."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    table = Table(title=printable(title) if title else None, title_justify="left", header_style="bold", pad_edge=False)
     table.add_column("round", no_wrap=True)
     shown = reports[-last:]
     for r in shown:
@@ -98,7 +99,7 @@ def causes(reports: Sequence[RoundReport], pick: Callable[[RoundReport], Mapping
     total: Counter[str] = Counter()
     for report in reports:
         total.update(pick(report))
-    return ", ".join(f"{cause} {n}" for cause, n in sorted(total.items(), key=lambda kv: (-kv[1], kv[0])))
+    return ", ".join(f"{printable(cause)} {n}" for cause, n in sorted(total.items(), key=lambda kv: (-kv[1], kv[0])))
 
 
 def _of_generators(figure: str) -> Callable[[RoundReport], Mapping[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from gnome_lite.core.errors import StoreError
 
 _MASK_BITS = 59
 """Two masks of 59 bits hold Z = 1..118 clear of the sign bit of a 64-bit integer."""
+
+_ID = re.compile(r"gl-[0-9a-f]{16}")
 
 _ATOM_BYTES, _LATTICE_BYTES = 2 + 3 * 8, 9 * 8
 
@@ -28,6 +31,20 @@ def encode_crystal(crystal: Crystal) -> bytes:
             np.ascontiguousarray(crystal.lattice, "<f8").tobytes(),
         )
     )
+
+
+def crystal_id(text: str) -> str:
+    """Return the id of a crystal as a store holds it: ids become names of files, and a store may be anybody's.
+
+    Raises:
+        StoreError: if it is no `Crystal.content_id`.
+    """
+    if not _ID.fullmatch(text):
+        raise StoreError(
+            f"the store holds {text[:80]!r}, which is no crystal's id (gl- and 16 hexadecimal digits): it was not "
+            "written by gnome_lite, or changed since; use another store"
+        )
+    return text
 
 
 def decode_crystal(blob: bytes) -> Crystal:

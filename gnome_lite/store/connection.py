@@ -56,8 +56,10 @@ def parse_url(url: str | Path) -> URL:
 
 
 def display_name(url: URL) -> str:
-    """The store as messages name it: the path of a file, a URL without its password."""
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    """The store as messages name it: the path of a file, a URL without its password, which may stand in its query."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 class Database:

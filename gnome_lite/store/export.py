@@ -21,6 +21,7 @@ import numpy as np
 from gnome_lite.core.crystals import Crystal, symbol
 from gnome_lite.core.errors import ConfigError, StoreError
 from gnome_lite.core.formats import extxyz_frame
+from gnome_lite.core.plain_text import file_name, printable
 from gnome_lite.store.query import COLUMNS, StoredCrystal
 from gnome_lite.store.result import relaxed_or_proposed, to_rows
 
@@ -44,9 +45,9 @@ def export(crystals: Sequence[StoredCrystal], directory_or_file: str | Path, for
         raise ConfigError(f"cannot export {format!r}: choose from {', '.join(FORMATS)}")
     try:
         if format in _ONE_FILE_EACH:
-            render, name = _ONE_FILE_EACH[format]
+            render, suffix = _ONE_FILE_EACH[format]
             place.mkdir(parents=True, exist_ok=True)
-            return [_write_text(place / name.format(c=c), render(c)) for c in crystals]
+            return [_write_text(place / f"{file_name(f'{c.id}_{c.formula}')}{suffix}", render(c)) for c in crystals]
         place.parent.mkdir(parents=True, exist_ok=True)
         if format in _ONE_TEXT:
             return [_write_text(place, _ONE_TEXT[format](crystals))]
@@ -128,8 +129,8 @@ def to_ndjson(crystals: Sequence[StoredCrystal]) -> str:
 
 
 _ONE_FILE_EACH: dict[str, tuple[Callable[[StoredCrystal], str], str]] = {
-    "cif": (to_cif, "{c.id}_{c.formula}.cif"),
-    "poscar": (to_poscar, "{c.id}_{c.formula}.vasp"),
+    "cif": (to_cif, ".cif"),
+    "poscar": (to_poscar, ".vasp"),
 }
 _ONE_TEXT: dict[str, Callable[[Sequence[StoredCrystal]], str]] = {
     "extxyz": to_extxyz,
@@ -205,7 +206,11 @@ def _facts(stored: StoredCrystal) -> dict[str, Any]:
 
 
 def _notes(stored: StoredCrystal) -> list[str]:
-    """The facts a reader of one file needs, a line each."""
+    """The facts a reader of one file needs, a line each, whatever the store's texts hold."""
+    return [printable(fact) for fact in _facts_in_words(stored)]
+
+
+def _facts_in_words(stored: StoredCrystal) -> list[str]:
     notes = [f"{stored.formula}, gnome_lite campaign {stored.campaign}, round {stored.round}"]
     if stored.e_above_hull_ev_per_atom is None or stored.e_form_ev_per_atom is None or stored.crystal is None:
         return [*notes, "as proposed: not relaxed, no verdict"]

@@ -21,7 +21,15 @@ from gnome_lite.core.records import (
     Verification,
 )
 from gnome_lite.store import schema
-from gnome_lite.store.codec import decode_crystal, element_masks, encode_crystal, finite_or_none, number_or_nan, to_json
+from gnome_lite.store.codec import (
+    crystal_id,
+    decode_crystal,
+    element_masks,
+    encode_crystal,
+    finite_or_none,
+    number_or_nan,
+    to_json,
+)
 from gnome_lite.store.relaxed_symmetry import space_group_of
 
 Named = Mapping[str, Any] | RowMapping
@@ -53,7 +61,7 @@ def candidates() -> Select[Any]:
 def to_candidate(row: Named) -> Candidate:
     """Return the candidate of a row of `candidates`."""
     return Candidate(
-        row["id"],
+        crystal_id(row["id"]),
         decode_crystal(row["content"]),
         row["parent_id"],
         row["generator"],
@@ -112,7 +120,7 @@ def verifications() -> Select[Any]:
 def to_verification(row: Named) -> Verification:
     """Return the verification of a row of `verifications`."""
     return Verification(
-        row["candidate_id"],
+        crystal_id(row["candidate_id"]),
         decode_crystal(row["content"]),
         number_or_nan(row["energy_ev"]),
         number_or_nan(row["max_force_ev_per_ang"]),
@@ -174,7 +182,7 @@ def _shape(crystal: Crystal) -> dict[str, Any]:
 def to_verdict(row: Named) -> Verdict:
     """Return the verdict of a row."""
     return Verdict(
-        row["candidate_id"],
+        crystal_id(row["candidate_id"]),
         row["e_form_ev_per_atom"],
         row["e_above_hull_ev_per_atom"],
         row["decomposition_ev_per_atom"],

@@ -34,7 +34,7 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.store import schema
-from gnome_lite.store.codec import decode_crystal, element_masks
+from gnome_lite.store.codec import crystal_id, decode_crystal, element_masks
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.query import SORTS, Query, StoredCrystal
 from gnome_lite.store.rows import to_products
@@ -242,7 +242,7 @@ def _conditions(query: Query, judged: bool | None) -> Iterator[ColumnElement[boo
 
 def _read(connection: Connection, query: Query, level: str | None, hits: Sequence[Hit]) -> Iterator[StoredCrystal]:
     """The crystals of some hits, in their order."""
-    ids, serials = [i for i, _ in hits], [serial for _, serial in hits if serial is not None]
+    ids, serials = [crystal_id(i) for i, _ in hits], [serial for _, serial in hits if serial is not None]
     campaign, round = _origin(query, None)
     source = schema.candidate.outerjoin(schema.verdict, and_(_V.candidate_id == _C.id, _V.serial.in_(serials)))
     same = and_(_F.candidate_id == _V.candidate_id, _F.level == _V.level)

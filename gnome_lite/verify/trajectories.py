@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.plain_text import file_name
 
 SUFFIXES = (".extxyz", ".parquet")
 
@@ -60,7 +61,7 @@ def write_trajectory(folder: Path, kind: str, level: str, candidate_id: str, fra
         candidate_id: id of the relaxed candidate, which names the file.
         frames: evaluations in order.
     """
-    place = folder / level.replace(":", "_").replace("/", "_")
+    place = folder / file_name(level)
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"{candidate_id}.{kind}"
     partial = place / f".{path.name}.{os.getpid()}.part"

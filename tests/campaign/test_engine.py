@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +46,18 @@ def test_processes_give_the_same_results() -> None:
     assert list(engine.map(squares, [])) == []
     with pytest.raises(ValueError, match="shard of 2"):
         list(engine.map(failing, [[1, 2]]))
+
+
+def environments(shard: Sequence[int]) -> list[str]:
+    return [Path("/proc/self/environ").read_text() for _ in shard]
+
+
+def test_processes_are_started_without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MP_API_KEY", "canary-0123456789")
+    (started_with,) = LocalProcesses(1).map(environments, [[1]])
+    assert "PATH=" in started_with
+    assert "canary" not in started_with
+    assert os.environ["MP_API_KEY"] == "canary-0123456789"
 
 
 def test_relaxations_in_shards_are_those_of_one_process() -> None:

@@ -63,7 +63,10 @@ def campaign(tmp_path: Path, text: str) -> Path:
         ),
     ],
 )
-def test_campaign_files(call: Call, tmp_path: Path, text: str, words: list[str]) -> None:
+def test_campaign_files(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, words: list[str]
+) -> None:
+    monkeypatch.setenv("GNOME_LITE_TRUST", "1")  # else no code of a campaign's own is built
     one_line(call("run", campaign(tmp_path, text)), *words)
 
 
@@ -74,6 +77,32 @@ def test_a_wrong_materials_project_key_is_named_but_not_shown(
     said = call("run", campaign(tmp_path, "[sources]\nmaterials_project = ['Li-O']"))
     one_line(said, "MP_API_KEY has 10 characters", "32")
     assert "canary" not in said.err
+
+
+def test_code_of_a_campaign_runs_after_trust_has_been_said_once(call: Call, home: Path, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    kwargs = f"calculator_kwargs = {{command = 'touch {left}'}}"
+    path = campaign(tmp_path, f"[verify]\ncalculator = 'os:system'\n{kwargs}")
+    for command in (["run", path], ["seed", "gases", path], ["benchmark", "pool", "--campaign", path]):
+        one_line(call(*command), "calculator os:system", "--trust", "GNOME_LITE_TRUST=1")
+    assert not left.exists()
+    said = call("run", path, "--trust")
+    assert said.err.startswith("trusted from now on: calculator os:system\n")
+    assert "'os:system' gives no energy" in said.err
+    assert left.exists()
+    one_line(call("run", path), "'os:system' gives no energy")
+    path.write_text(path.read_text().replace("touch", "touch "))
+    one_line(call("run", path), "--trust")
+
+
+def test_what_stands_on_the_command_line_needs_no_trust(call: Call, tmp_path: Path) -> None:
+    command = ["references", "Mg-O", "--level", "ase.build:bulk", "--set", "name=Cu"]
+    one_line(call(*command), "'ase.build:bulk' gives no energy")
+    path = campaign(
+        tmp_path, "[verify]\nlevels = ['chgnet', 'ase.build:bulk']\n"
+        "[verify.level.'ase.build:bulk']\ncalculator_kwargs = {a = 4.0}"
+    )  # fmt: skip
+    one_line(call(*command, "--campaign", path), "calculator ase.build:bulk", "--trust")
 
 
 def test_a_campaign_that_is_not_there(call: Call) -> None:

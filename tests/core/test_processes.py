@@ -11,12 +11,26 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import AliasChoices
 from samples.commanded import left
 
-from gnome_lite.core.processes import EXIT_GRACE_S, LOG_BYTES, Child, child_environment, readable
+from gnome_lite.core.processes import (
+    EXIT_GRACE_S,
+    LOG_BYTES,
+    Child,
+    child_environment,
+    keys_put_away,
+    readable,
+    secrets_of,
+)
+from gnome_lite.settings import Settings
 
 CANARY = "canary-0123456789"
-KEYS = ("MP_API_KEY", "GNOME_LITE_MP_API_KEY", "GNOME_LITE_DATABASE_URL", "HF_TOKEN", "MY_PASSWORD", "other_api_key")
+KEYS = (
+    "MP_API_KEY", "GNOME_LITE_MP_API_KEY", "GNOME_LITE_DATABASE_URL", "HF_TOKEN", "MY_PASSWORD", "other_api_key",
+    "PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PREFECT_SERVER_API_AUTH_STRING", "GITHUB_PAT",
+    "PREFECT_API_DATABASE_CONNECTION_URL", "COPY_UNDER_ANOTHER_NAME",
+)  # fmt: skip
 
 
 def child() -> Child:
@@ -32,14 +46,38 @@ def test_children_get_one_thread_a_library_and_no_keys(monkeypatch: pytest.Monke
     for name in KEYS:
         monkeypatch.setenv(name, CANARY)
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    monkeypatch.setenv("PLACE", f"https://me:{CANARY}@127.0.0.1/")
     monkeypatch.setenv("TOKENIZERS", "kept")
     one = child()
     one.send({"do": "show environment"})
     environment = one.receive()["answer"]
-    assert CANARY not in environment.values()
+    assert CANARY not in str(environment)
     assert environment["OMP_NUM_THREADS"] == "1"
     assert environment["TOKENIZERS"] == "kept"
     assert not set(KEYS) & set(child_environment())
+
+
+def test_every_secret_of_the_settings_is_kept_from_children() -> None:
+    for name, field in Settings.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            alias = field.validation_alias
+            names = alias.choices if isinstance(alias, AliasChoices) else [f"GNOME_LITE_{name.upper()}"]
+            assert secrets_of({str(n): "x" for n in names}) == set(names)
+
+
+def test_what_is_no_secret_is_kept() -> None:
+    names = ("PATH", "PWD", "KEYBOARD", "AUTHOR", "TOKENIZERS_PARALLELISM", "VASP_PP_PATH", "HF_HOME", "XDG_SESSION_ID")
+    assert secrets_of(dict.fromkeys(names, "/some/where") | {"A_KEY": "1", "SPIN": "1"}) == {"A_KEY"}
+    assert secrets_of({"MP_API_ENDPOINT": "http://127.0.0.1:80/a:b@c"}) == set()
+
+
+def test_keys_are_put_away_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MP_API_KEY", CANARY)
+    monkeypatch.setenv("PREFECT_API_KEY", "another-0123456789")
+    with keys_put_away(but_for="PREFECT_"):
+        assert "MP_API_KEY" not in os.environ
+        assert os.environ["PREFECT_API_KEY"]
+    assert os.environ["MP_API_KEY"] == CANARY
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,18 @@ def test_without_a_server_or_a_campaign_it_says_so(arguments: list[str], words: 
     assert "Traceback" not in done.stderr
 
 
+def test_code_of_a_campaign_is_not_left_to_a_scheduled_run(
+    prefect: None, restored: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "campaign.toml"
+    path.write_text("[verify]\ncalculator = 'os:system'\ncalculator_kwargs = {command = 'true'}")
+    assert main([str(path), "--cron", "often", "--home", str(tmp_path)]) == 2
+    assert "say --trust once" in capsys.readouterr().err
+    for words in (["--trust"], []):
+        assert main([str(path), "--cron", "often", "--home", str(tmp_path), *words]) == 2
+        assert "is not a cron schedule" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("schedule", [["--cron", "often"], [], ["--cron", "0 2 * * *", "--interval", "5"]])
 def test_schedules_that_cannot_be_read(
     schedule: list[str], prefect: None, restored: None, capsys: pytest.CaptureFixture[str], tmp_path: Path

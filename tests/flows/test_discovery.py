@@ -102,6 +102,7 @@ def test_each_round_publishes_a_table_and_a_picture(prefect: None) -> None:
         ({"generate": {"candidate": 5}}, "unknown key 'generate.candidate'"),
         ({"space": {"elements": ["Xx"]}}, "no element 'Xx'"),
         ("nowhere.toml", "cannot read campaign nowhere.toml"),
+        ({"verify": {"calculator": "os:system"}}, "calculator os:system: .* --trust"),
     ],
 )
 def test_bad_campaigns_leave_the_flow_as_they_are(

@@ -79,11 +79,14 @@ def test_a_killed_command_leaves_no_server_behind(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
-        env=environment | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        env=environment | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "MP_API_KEY": "canary-0123456789"},
     ) as child:
         assert child.stdout is not None
         server = int(child.stdout.readline())
         assert alive(server)
+        started_with = Path(f"/proc/{server}/environ").read_text()
+        assert "PREFECT_HOME=" in started_with
+        assert "canary" not in started_with
         child.send_signal(signal.SIGKILL)
         child.wait()
     deadline = time.monotonic() + 20
