@@ -14,7 +14,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,19 +42,16 @@ def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> IO[bytes]
         OSError: if it cannot be opened, is a pipe, a device or a folder, or is too large. Reading raises it, too: if
             more is unpacked than allowed, or the file is not whole.
     """
-    file = open(path, "rb", opener=_open)
-    try:
+    with ExitStack() as unless_returned:
+        file = unless_returned.enter_context(open(path, "rb", opener=_open))
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is no file but a pipe or a device: name a file", str(path))
         if status.st_size > most_bytes:
             raise _too_large(path, f"is larger than {most_bytes / 1e6:g} MB")
-        if unpack and file.peek(2)[:2] == b"\x1f\x8b":
-            return io.BufferedReader(_Unpacked(file, path, allowance(status.st_size, most_bytes)), _CHUNK)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        packed = unpack and file.peek(2)[:2] == b"\x1f\x8b"
+        unless_returned.pop_all()
+    return io.BufferedReader(_Unpacked(file, path, allowance(status.st_size, most_bytes)), _CHUNK) if packed else file
 
 
 def read_limited(path: Path, most_bytes: int, unpack: bool = False) -> bytes:
