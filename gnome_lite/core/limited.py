@@ -36,7 +36,7 @@ def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> IO[bytes]
     Args:
         path: file; a link to one is followed.
         most_bytes: of the file, and of what it unpacks to.
-        unpack: read what is in it, where it is gzipped (by its first bytes).
+        unpack: read what is in it, where it is gzipped (its name or its first bytes say so).
 
     Raises:
         OSError: if it cannot be opened, is a pipe, a device or a folder, or is too large. Reading raises it, too: if
@@ -49,7 +49,7 @@ def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> IO[bytes]
             raise OSError(errno.EINVAL, "it is no file but a pipe or a device: name a file", str(path))
         if status.st_size > most_bytes:
             raise _too_large(path, f"is larger than {most_bytes / 1e6:g} MB")
-        packed = unpack and file.peek(2)[:2] == b"\x1f\x8b"
+        packed = unpack and (path.suffix == ".gz" or file.peek(2)[:2] == b"\x1f\x8b")
         unless_returned.pop_all()
     return io.BufferedReader(_Unpacked(file, path, allowance(status.st_size, most_bytes)), _CHUNK) if packed else file
 
