@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gnome_lite.core.limited import allowance, read_limited
 
 if TYPE_CHECKING:
@@ -42,7 +44,6 @@ def read_parquet(path: Path, check: Callable[[pa.Schema], None] | None = None) -
         pyarrow.ArrowException: if it is damaged, or has columns of neither numbers nor texts nor lists of numbers.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     content = read_limited(path, MOST_BYTES)
@@ -57,7 +58,7 @@ def read_parquet(path: Path, check: Callable[[pa.Schema], None] | None = None) -
         source = pa.BufferReader(content)
         with pq.ParquetFile(source, metadata=metadata, read_dictionary=texts, page_checksum_verification=True) as file:
             table = file.read()
-        claimed += sum(pc.sum(_lengths(table[name])).as_py() or 0 for name in texts)
+        claimed += sum(_text_bytes(table[name]) for name in texts)
     if claimed > most:
         raise OSError(errno.EFBIG, f"it unpacks to more than {most / 1e6:g} MB: split it", str(path))
     return table.cast(schema)
@@ -69,14 +70,15 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _lengths(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the bytes of each text of a column that is kept as a dictionary."""
-    import pyarrow as pa
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Return the bytes of all texts of a column that is kept as dictionaries."""
     import pyarrow.compute as pc
 
-    return pa.chunked_array(
-        [pc.binary_length(part.dictionary).take(part.indices) for part in column.chunks], pa.int32()
-    )
+    total = 0
+    for part in column.chunks:
+        lengths = pc.call_function("binary_length", [part.dictionary]).to_numpy(zero_copy_only=False)
+        total += int(lengths[part.indices.drop_null().to_numpy()].sum(dtype=np.int64))
+    return total
 
 
 def _claimed_bytes(metadata: Any, content: bytes, texts: Sequence[str]) -> int:
