@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import ConfigError, OldNameWarning
+from gnome_lite.core.limited import read_limited
 from gnome_lite.core.old_settings import with_current_names
 
 DEFAULT_ELEMENTS = (
@@ -113,7 +114,7 @@ class Predict(Section):
     """The ensemble of graph networks."""
 
     members: int = Field(4, ge=1, le=32, description="networks in the ensemble")
-    width: int | None = Field(None, ge=8, description="of new networks; default: 256 on a CUDA GPU, else 64")
+    width: int | None = Field(None, ge=8, le=1024, description="of new networks; default: 256 on a CUDA GPU, else 64")
     epochs: int = Field(40, ge=1, description="of training from random weights")
     retrain: Literal["always", "never"] = Field("always", description='"always" (after each round) or "never"')
     retrain_from: Literal["base", "last"] = Field("base", description='or "last": whose weights to begin with')
@@ -286,12 +287,12 @@ class CampaignConfig(Section):
             ConfigError: naming the file, the key and what is allowed there.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_limited(Path(path), 1_000_000).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"cannot read campaign {path}: {error}; `gnome-lite init` writes one") from error
         try:
             return cls.model_validate(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from error
         except ValidationError as error:
             raise ConfigError(f"{path}: {explain(error)}") from error

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 MAX_Z = 118
+MAX_FORMULA_CHARS, MAX_AMOUNT = 200, 100_000
+"""Of a formula that is read: characters, and atoms of one element."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -283,12 +285,16 @@ def formula_counts(formula: str) -> NDArray[np.int64]:
     """
     from pymatgen.core import Composition
 
+    if len(formula) > MAX_FORMULA_CHARS:
+        raise ValueError(f"it has more than {MAX_FORMULA_CHARS} characters")
     try:
         amounts = Composition(formula).get_el_amt_dict()
     except Exception as error:  # its parser raises many kinds
         raise ValueError(str(error)) from error
     counts = np.zeros(MAX_Z + 1, dtype=np.int64)
     for element, amount in amounts.items():
+        if not 0 <= amount <= MAX_AMOUNT:
+            raise ValueError(f"{amount:g} of {element} is more than {MAX_AMOUNT} atoms")
         if amount != round(amount):
             raise ValueError(f"{amount:g} of {element} is no whole number")
         counts[atomic_number(element)] = round(amount)

@@ -6,8 +6,6 @@ results log, so that nothing is relaxed twice. Run again, everything goes on whe
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -34,7 +32,7 @@ from gnome_lite.settings import Settings
 from gnome_lite.verify.results_log import relax_all
 
 MAX_SYSTEM = 6
-MAX_ENTRIES_BYTES = 500_000_000
+MAX_ENTRIES_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,25 +66,17 @@ def read_entries(path: Path) -> PhaseSet:
         SourceError: if the file cannot be read, or an entry has no energy.
         ConfigError: if the entries are of too many elements for one system.
     """
-    from gnome_lite.sources.pymatgen_json import BadFileError, read_pymatgen_json
+    from gnome_lite.sources.files import read_crystals
 
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            content = file.read(MAX_ENTRIES_BYTES + 1)
-    except (OSError, EOFError) as error:
-        raise SourceError(f"cannot read {path}: {error}; give pymatgen entries as JSON, plain or .gz") from error
-    if len(content) > MAX_ENTRIES_BYTES:
-        raise SourceError(f"{path} is larger than {MAX_ENTRIES_BYTES / 1e6:g} MB: give one chemical system")
+        crystals = read_crystals(path, MAX_ENTRIES_BYTES)
+    except SourceError as error:
+        raise SourceError(f"{error}; give pymatgen entries as JSON, plain or .gz") from error
     entries: dict[str, Phase] = {}
-    try:
-        for name, crystal, energy_ev in read_pymatgen_json(content, path.stem):
-            if energy_ev is None:
-                raise SourceError(f"{path}: {name} has no energy: give entries with energies (ComputedStructureEntry)")
-            entries[name] = Phase(name, crystal, energy_ev, "DFT", path.name, "not stated")
-    except (BadFileError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SourceError(f"{path}: {error}; give pymatgen entries as JSON, plain or .gz") from error
-    if not entries:
-        raise SourceError(f"{path} holds no entries: give all DFT entries of one chemical system")
+    for name, crystal, energy_ev in crystals:
+        if energy_ev is None:
+            raise SourceError(f"{path}: {name} has no energy: give entries with energies (ComputedStructureEntry)")
+        entries[name] = Phase(name, crystal, energy_ev, "DFT", path.name, "not stated")
     dft = PhaseSet.make(list(entries.values()))
     system = chemical_system(dft.crystals.numbers)
     if not 3 <= system.count("-") + 1 <= MAX_SYSTEM:

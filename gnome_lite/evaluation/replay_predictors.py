@@ -49,7 +49,7 @@ class PooledPredictor(EnsemblePredictor):
         if -1 in rows:
             return super().predict(model_id, crystals, progress)
         if self._said[0] != model_id:
-            path = self.kept / f"{self.pool_id}-{model_id}.npz"
+            path = self.kept / f"{self.pool_id}-{model_id}.safetensors"
             said = read_cached(path, len(self.pool))
             if said is None:
                 said = super().predict(model_id, self.pool, progress)

@@ -16,23 +16,33 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError
 from torch import nn
 
-from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch
 from gnome_lite.core.errors import CheckpointError
+from gnome_lite.core.limited import read_limited
 from gnome_lite.core.records import ModelRecord, TrainingSet
+from gnome_lite.predict.composition import CompositionArchitecture
 from gnome_lite.predict.kinds import AnyArchitecture, network_of
-from gnome_lite.predict.network import Normalisation
+from gnome_lite.predict.network import Architecture, Normalisation
 
 Weights = dict[str, NDArray[np.float32]]
 """Parameters of one member by name."""
 
 MANIFEST, CARD, HOLDOUT, HISTORY = "SHA256SUMS", "model.json", "holdout.safetensors", "history.json"
-MAX_BYTES = 1 << 30
+MAX_BYTES, MAX_TEXT_BYTES = 1 << 30, 1 << 24
+"""Of all files of a checkpoint together, and of a text among them."""
 _LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]*)")
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _kind_of(architecture: object) -> str:
+    """Tell the two kinds of architecture apart, so that a complaint is about the one that is meant."""
+    fields = architecture if isinstance(architecture, dict) else vars(type(architecture))
+    return "composition" if "kind" in fields else "structure"
 
 
 class ModelCard(BaseModel):
@@ -56,8 +66,10 @@ class ModelCard(BaseModel):
     id: Annotated[str, Field(pattern=r"^gnn-[0-9a-f]{16}$")]
     level: str
     members: Annotated[int, Field(ge=1, le=64)]
-    # Of compositions first, and only where the card says so: a structural one has no kind.
-    architecture: Annotated[AnyArchitecture, Field(union_mode="left_to_right")]
+    architecture: Annotated[
+        Annotated[CompositionArchitecture, Tag("composition")] | Annotated[Architecture, Tag("structure")],
+        Discriminator(_kind_of),
+    ]
     normalisation: Normalisation
     seed: int
     epochs: int
@@ -179,16 +191,16 @@ def read(path: Path) -> Checkpoint:
     listed = sorted(name for name in files if name.startswith("member-"))
     if listed != names:
         raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {REMEDY}")
-    network = network_of(card.architecture, card.normalisation)
+    with torch.device("meta"):  # its shapes, without memory, until the weights are known to have them
+        network = network_of(card.architecture, card.normalisation)
     weights = tuple(parse_weights(path, name, files[name], network) for name in names)
     if model_id(card.architecture, card.normalisation, weights) != card.id:
         raise CheckpointError(f"model {path} has other weights than its id {card.id} says: {REMEDY}")
-    history = json.loads(files[HISTORY]) if HISTORY in files else []
     return Checkpoint(
         card,
         weights,
         _holdout(path, files[HOLDOUT]) if HOLDOUT in files else None,
-        tuple(tuple((float(loss), float(error)) for loss, error in member) for member in history),
+        _history(path, files[HISTORY]) if HISTORY in files else (),
     )
 
 
@@ -198,20 +210,22 @@ REMEDY = "delete the directory (a model that is missing is trained again) or res
 def verified_files(path: Path) -> dict[str, bytes]:
     """Contents of the files the manifest lists, hashed as read: what is checked is what is parsed."""
     try:
-        lines = (path / MANIFEST).read_text(encoding="ascii").splitlines()
+        lines = read_limited(path / MANIFEST, MAX_TEXT_BYTES).decode("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is no model: its {MANIFEST} cannot be read ({error}); {REMEDY}") from error
     files: dict[str, bytes] = {}
+    left = MAX_BYTES
     for line in lines:
         match = _LINE.fullmatch(line)
         if match is None or match[2] in files:
             raise CheckpointError(f"{path / MANIFEST} is damaged: {REMEDY}")
         try:
-            if (path / match[2]).stat().st_size > MAX_BYTES:
-                raise CheckpointError(f"{path / match[2]} is larger than {MAX_BYTES} bytes: {REMEDY}")
-            content = (path / match[2]).read_bytes()
-        except OSError as error:
+            content = read_limited(path / match[2], min(left, MAX_TEXT_BYTES) if match[2].endswith(".json") else left)
+        except FileNotFoundError as error:
             raise CheckpointError(f"model {path} lacks {match[2]} ({error}): {REMEDY}") from error
+        except OSError as error:
+            raise CheckpointError(f"cannot read {path / match[2]} ({error.strerror}): {REMEDY}") from error
+        left -= len(content)
         if sha256(content).hexdigest() != match[1]:
             raise CheckpointError(f"{path / match[2]} is not the file that was written (SHA-256 differs): {REMEDY}")
         files[match[2]] = content
@@ -236,7 +250,7 @@ def parse(path: Path, name: str, content: bytes) -> Weights:
 
     try:
         return load(content)
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path / name} is no safetensors file ({error}): {REMEDY}") from error
 
 
@@ -255,6 +269,13 @@ def parse_weights(path: Path, name: str, content: bytes, network: nn.Module) -> 
     return weights
 
 
+def _history(path: Path, content: bytes) -> tuple[tuple[tuple[float, float], ...], ...]:
+    try:
+        return TypeAdapter(tuple[tuple[tuple[float, float], ...], ...]).validate_json(content)
+    except ValidationError as error:
+        raise CheckpointError(f"{path / HISTORY} holds no pairs of numbers: {REMEDY}") from error
+
+
 def _holdout(path: Path, content: bytes) -> TrainingSet:
     a = parse(path, HOLDOUT, content)
     try:
@@ -270,6 +291,10 @@ def _holdout(path: Path, content: bytes) -> TrainingSet:
         crystals.lattices.shape == (n, 3, 3)
         and crystals.frac_coords.shape == (n_atoms, 3)
         and crystals.offsets.shape == (n + 1,)
+        and crystals.numbers.shape == (n_atoms,)
+        and e_form.shape == (n,)
+        and bool((crystals.numbers >= 1).all() and (crystals.numbers <= MAX_Z).all())
+        and bool(np.isfinite(crystals.lattices).all() and np.isfinite(crystals.frac_coords).all())
         and crystals.offsets[0] == 0
         and crystals.offsets[-1] == n_atoms
         and bool((np.diff(crystals.offsets) > 0).all())

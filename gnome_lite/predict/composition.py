@@ -9,16 +9,17 @@ dense; what is padded has fraction 0 and hence no weight.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 from torch import Tensor, nn
 
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict.graph import MAX_NETWORK_Z
-from gnome_lite.predict.network import Atoms, Normalisation, Swish
+from gnome_lite.predict.network import MAX_STEPS, MAX_WIDTH, Atoms, Normalisation, Swish
 
 SMALLEST_FRACTION = 1e-3
 """Below it the logarithm of a fraction says no more."""
@@ -35,8 +36,8 @@ class CompositionArchitecture:
     """
 
     kind: Literal["composition"]
-    width: int = 32
-    steps: int = 3
+    width: Annotated[int, Field(ge=1, le=MAX_WIDTH)] = 32
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)

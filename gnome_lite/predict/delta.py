@@ -221,8 +221,9 @@ def read(path: Path) -> DeltaModel:
         raise CheckpointError(f"{path / SCALING} holds numbers that are not finite: {checkpoint.REMEDY}")
     networks = []
     for i, member in enumerate(members):
-        network = DeltaNetwork(card.features, card.width)
-        weights = checkpoint.parse_weights(path, f"member-{i:02d}.safetensors", member, network)
-        networks.append(load_weights(network, weights))
+        with torch.device("meta"):  # its shapes, without memory, until the weights are known to have them
+            empty = DeltaNetwork(card.features, card.width)
+        weights = checkpoint.parse_weights(path, f"member-{i:02d}.safetensors", member, empty)
+        networks.append(load_weights(DeltaNetwork(card.features, card.width), weights))
     scaling = Scaling(**{name: value.astype(np.float64) for name, value in numbers.items()})
     return DeltaModel(card, scaling, tuple(networks))

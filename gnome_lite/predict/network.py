@@ -9,10 +9,11 @@ zero at the cutoff (cosine), which makes the energy a continuous function of the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch_geometric.utils import scatter
 
@@ -22,6 +23,8 @@ from gnome_lite.predict.graph import MAX_NETWORK_Z, GraphSet
 N_GAUSSIANS = 30
 GAUSSIAN_WIDTH_ANG = 0.5
 GAUSSIAN_FIRST_ANG = 0.05
+MAX_WIDTH, MAX_STEPS, MAX_CUTOFF_ANG = 1024, 16, 12.0
+"""Of architectures that a model card may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,13 @@ class Architecture:
             give as the energy. Cards and hashes of networks hold them.
     """
 
-    width: int = 64
-    steps: int = 3
-    cutoff_ang: float = 4.0
+    width: Annotated[int, Field(ge=1, le=MAX_WIDTH)] = 64
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = 3
+    cutoff_ang: Annotated[float, Field(gt=0, le=MAX_CUTOFF_ANG)] = 4.0
     residual: bool = True
     descriptors: bool = True
     layer_norm: bool = True
-    angular: int = 8
+    angular: Annotated[int, Field(ge=0, le=MAX_WIDTH)] = 8
     volume_feature: Literal[False] = False
     readout: Literal["atoms"] = "atoms"
 
@@ -60,9 +63,9 @@ class Normalisation:
         average_adjacency: mean number of neighbours of an atom in the training crystals.
     """
 
-    scale_ev_per_atom: float
-    shift_ev_per_atom: float
-    average_adjacency: float
+    scale_ev_per_atom: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    shift_ev_per_atom: Annotated[float, Field(allow_inf_nan=False)]
+    average_adjacency: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from gnome_lite.core.limited import read_limited
+
+NAMES = ("e_form_ev_per_atom", "spread_ev_per_atom")
+BYTES, MAX_HEADER_BYTES = 8, 4096
+"""Of a number, and of what says how many there are."""
 
 CachedPrediction = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Formation energy and spread, eV/atom, [n] each."""
@@ -17,11 +24,12 @@ CachedPrediction = tuple[NDArray[np.float64], NDArray[np.float64]]
 def read_cached(path: Path, n: int) -> CachedPrediction | None:
     """Return the prediction of n crystals that is kept, None where none or no sound one is."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            e_form, spread = file["e_form_ev_per_atom"], file["spread_ev_per_atom"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        arrays = load(read_limited(path, 2 * n * BYTES + MAX_HEADER_BYTES))
+        e_form, spread = (arrays[name] for name in NAMES)
+    except (OSError, KeyError, SafetensorError):
         return None
-    return (e_form, spread) if len(e_form) == len(spread) == n else None
+    fits = e_form.shape == spread.shape == (n,) and e_form.dtype == spread.dtype == np.float64
+    return (e_form, spread) if fits else None
 
 
 def keep_cached(path: Path, said: CachedPrediction) -> None:
@@ -30,5 +38,5 @@ def keep_cached(path: Path, said: CachedPrediction) -> None:
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            np.savez(file, e_form_ev_per_atom=said[0], spread_ev_per_atom=said[1])
+            file.write(save(dict(zip(NAMES, map(np.ascontiguousarray, said), strict=True))))
         os.replace(partial, path)

@@ -194,7 +194,7 @@ class EnsemblePredictor:
                 return np.empty((3, 0))
             # Relaxed crystals are asked for as they are: their volumes are no guesses.
             scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
-            path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.npz"
+            path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.safetensors"
             said = read_cached(path, len(base.holdout))
             if said is None:
                 said = ensemble.predict(base.holdout.crystals, scan, self._threads)

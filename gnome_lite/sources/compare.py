@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +11,9 @@ import numpy as np
 
 from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.limited import read_limited
+
+MAX_BYTES = 5_000_000
 
 
 def read_elemental_energies(path: Path) -> dict[str, float]:
@@ -23,14 +26,20 @@ def read_elemental_energies(path: Path) -> dict[str, float]:
         SourceError: if the file is not of that form.
     """
     try:
-        content = Path(path).read_bytes()
-        records = json.loads(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
-        return {
+        records = json.loads(read_limited(path, MAX_BYTES, unpack=True))
+        energies = {
             symbol: (float(e["energy"]) + float(e.get("correction") or 0.0)) / sum(e["composition"].values())
             for symbol, e in records.items()
+            if atomic_number(symbol)
         }
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SourceError(f"{path} holds no elemental entries ({type(error).__name__}: {error})") from error
+    bad = [symbol for symbol, energy in energies.items() if not math.isfinite(energy)]
+    if bad:
+        raise SourceError(f"{path} has no finite energy of {bad[0]}: correct it")
+    return energies
 
 
 def elemental_table(here: Mapping[str, float], other: Mapping[str, float]) -> str:

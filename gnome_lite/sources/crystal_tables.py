@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.core.crystals import MAX_Z, CrystalBatch
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.limited_parquet import read_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,20 +89,22 @@ def read_whole(path: Path, schema: pa.Schema, mark: bytes, what: str, remedy: st
         SourceError: naming the file if it is missing, damaged or foreign.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    def check(here: pa.Schema) -> None:
+        if (here.metadata or {}).get(mark) != schema.metadata[mark]:
+            raise SourceError(f"{path} is not a {what} of this version of gnome_lite: rebuild it")
+        if not here.equals(schema):
+            raise SourceError(f"{path} has other columns than a {what}: rebuild it")
 
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            if (file.schema_arrow.metadata or {}).get(mark) != schema.metadata[mark]:
-                raise SourceError(f"{path} is not a {what} of this version of gnome_lite: rebuild it")
-            if not file.schema_arrow.equals(schema):
-                raise SourceError(f"{path} has other columns than a {what}: rebuild it")
-            return file.read()
+        return read_parquet(path, check)
     except FileNotFoundError as error:
         raise SourceError(f"there is no {what} {path}: {remedy}") from error
-    except (OSError, pa.ArrowException) as error:
+    except pa.ArrowException as error:
         said = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise SourceError(f"{what} {path} is damaged ({said}): restore or rebuild it") from error
+    except OSError as error:
+        raise SourceError(f"cannot read {what} {path}: {error.strerror or error}") from error
 
 
 def refusing(ids: Sequence[str], path: Path) -> Refuse:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.limited import read_limited
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.processes import Child, child_environment
 from gnome_lite.core.records import Phase
@@ -38,18 +39,22 @@ class NamedCrystal(NamedTuple):
     energy_ev: float | None
 
 
-def read_crystals(path: Path) -> list[NamedCrystal]:
-    """Read all crystals of one file.
+def read_crystals(path: Path, most_bytes: int = MAX_BYTES) -> list[NamedCrystal]:
+    """Read all crystals of one file; what a name that ends in .gz says is unpacked.
+
+    Args:
+        path: file.
+        most_bytes: of the file, and of what it unpacks to.
 
     Raises:
         SourceError: naming the file and what is wrong with it, whatever the file is.
     """
     path = Path(path)
-    kind, content = _kind(path), _content(path)
+    kind, content = _kind(path), _content(path, most_bytes)
     # Only what Python needs to start: the parsers get no keys and no user's start-up files.
     environment = {k: v for k, v in child_environment().items() if k in _NEEDED}
     environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-B", "-P", "-s", "-m", "gnome_lite.sources.reader", kind, path.stem or path.name]
+    command = [sys.executable, "-B", "-P", "-s", "-m", "gnome_lite.sources.reader", kind, _plain(path).stem]
     child = Child(command, environment)
     try:
         answer, _ = child.process.communicate(content, timeout=DEADLINE_S)
@@ -70,22 +75,23 @@ def read_crystals(path: Path) -> list[NamedCrystal]:
 
 def _kind(path: Path) -> str:
     vasp = path.name.lower().startswith(("poscar", "contcar"))
-    kind = KINDS.get(path.suffix.lower(), "poscar" if vasp else None)
+    kind = KINDS.get(_plain(path).suffix.lower(), "poscar" if vasp else None)
     if kind is None:
         raise SourceError(f"{path} has no suffix that is read: use {', '.join(KINDS)}, POSCAR or CONTCAR")
     return kind
 
 
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise SourceError(f"there is no file {path}: check the path")
+def _plain(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == ".gz" else path
+
+
+def _content(path: Path, most_bytes: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_limited(path, most_bytes, unpack=path.suffix == ".gz")
+    except FileNotFoundError as error:
+        raise SourceError(f"there is no file {path}: check the path") from error
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror or error}") from error
-    if len(content) > MAX_BYTES:
-        raise SourceError(f"{path} is larger than {MAX_BYTES / 1e6:g} MB: split it")
     if not content.strip():
         raise SourceError(f"{path} is empty")
     return content

@@ -8,9 +8,7 @@ parser is slow, and must not be trusted with other people's files outside a limi
 from __future__ import annotations
 
 import csv
-import gzip
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +17,13 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.limited import open_table
 from gnome_lite.core.records import TrainingSet
 
 CIF, ENERGY, NAME = "cif", "formation_energy_per_atom", "material_id"
 MAX_CIF_CHARACTERS = 1_000_000
+MAX_BYTES = 2_000_000_000
+"""Of a table, plain: a million crystals."""
 _SITE = "_atom_site_"
 
 
@@ -43,8 +44,9 @@ def read_labelled(path: Path) -> TrainingSet:
             except ValueError as error:
                 name = f" ({row[NAME]})" if row.get(NAME) else ""
                 raise SourceError(f"{path}, line {number}{name}: {error}") from error
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"cannot read {path}: {error}; give a CSV table, plain or .gz") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SourceError(f"cannot read {path}: {why}; give a CSV table, plain or .gz") from error
     if not crystals:
         raise SourceError(f"{path} holds no crystals: give a table with columns {CIF} and {ENERGY}")
     return TrainingSet(CrystalBatch.from_crystals(crystals), np.array(energies))
@@ -95,10 +97,7 @@ def crystal_from_p1_cif(text: str) -> Crystal:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    csv.field_size_limit(min(sys.maxsize, MAX_CIF_CHARACTERS))
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", newline="") as file:
-        table = csv.DictReader(file)
+    with open_table(path, MAX_BYTES, MAX_CIF_CHARACTERS) as table:
         missing = {CIF, ENERGY} - set(table.fieldnames or ())
         if missing:
             raise SourceError(f"{path} has no column {', '.join(sorted(missing))}")

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.formats import read_extxyz_frames
 from gnome_lite.sources import pymatgen_json
 from gnome_lite.sources.pymatgen_json import BadFileError, Found, as_text, element_number, finite_energy, numbered
 
@@ -85,11 +86,7 @@ def read_poscar(content: bytes, stem: str) -> Iterator[Found]:
 
 def read_extxyz(content: bytes, stem: str) -> Iterator[Found]:
     """Yield every frame with the energy of its comment line; its cell must be periodic in three directions."""
-    from io import StringIO
-
-    from ase.io.extxyz import read_xyz
-
-    frames = list(read_xyz(StringIO(as_text(content)), index=slice(None)))
+    frames = list(read_extxyz_frames(as_text(content)))
     for i, atoms in enumerate(frames):
         if not (atoms.pbc.all() and atoms.cell.rank == 3):
             raise BadFileError(f'frame {i} is not periodic in three directions: give Lattice="..." and pbc="T T T"')

@@ -6,11 +6,13 @@ from hashlib import file_digest
 from pathlib import Path
 
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.limited import open_limited, read_limited
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.sources.reference_files import read_references
 
 ENTRIES = "hull_entries.parquet"
 SUMS = "SHA256SUMS"
+MAX_BYTES, MAX_SUMS_BYTES = 4_000_000_000, 1_000_000
 
 
 class ReleaseSource:
@@ -36,11 +38,14 @@ def check_files(directory: Path, only: str | None = None) -> int:
         SourceError: naming the first file that is missing or not as it was written.
     """
     try:
-        listed = (directory / SUMS).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        listed = read_limited(directory / SUMS, MAX_SUMS_BYTES).decode()
+    except FileNotFoundError as error:
         raise SourceError(
             f"{directory} is no release: it has no {SUMS} (`gnome-lite release DIR` writes one)"
         ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SourceError(f"{directory} is no release: cannot read its {SUMS} ({why}); restore it") from error
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in listed.splitlines())}
     names = [only] if only is not None else sorted(sums)
     for name in names:
@@ -58,5 +63,5 @@ def check_files(directory: Path, only: str | None = None) -> int:
 
 def file_sum(path: Path) -> str:
     """Return the SHA-256 of a file, as `sha256sum` prints it."""
-    with path.open("rb") as file:
+    with open_limited(path, MAX_BYTES) as file:
         return file_digest(file, "sha256").hexdigest()

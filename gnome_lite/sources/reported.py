@@ -10,8 +10,10 @@ from pathlib import Path
 from gnome_lite.chemistry.space_groups import number_of
 from gnome_lite.core.crystals import Crystal, formula_counts, reduced_formula
 from gnome_lite.core.errors import ConfigError, SourceError
+from gnome_lite.core.limited import open_table
 from gnome_lite.sources.files import KINDS, read_crystals
 
+MAX_BYTES, MAX_ROW_CHARACTERS = 200_000_000, 100_000
 FORMULA = ("formula", "reduced formula", "composition", "formula_pretty")
 GROUP = ("space_group", "space group", "space group number", "space_group_number", "spacegroup", "sg")
 NAME = ("id", "name", "materialid", "code", "collectioncode")
@@ -54,8 +56,7 @@ def _table(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
     found: list[ReportedCompound] = []
     skipped: Counter[str] = Counter()
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
+        with open_table(path, MAX_BYTES, MAX_ROW_CHARACTERS) as table:
             columns = {name.strip().lower(): name for name in table.fieldnames or () if name}
             which = [next((columns[c] for c in names if c in columns), None) for names in (FORMULA, GROUP, NAME)]
             if which[0] is None:
@@ -72,7 +73,8 @@ def _table(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
                 else:
                     found.append(ReportedCompound(name or f"line {number}", reduced, space_group, None))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"cannot read {path}: {error}; give a CSV table in UTF-8") from error
+        why = getattr(error, "strerror", None) or error
+        raise SourceError(f"cannot read {path}: {why}; give a CSV table in UTF-8") from error
     return found, skipped
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.limited import open_limited
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Kwargs = Mapping[str, str | int | float | bool]
 
 DEBIAN_PYTHON = "/usr/bin/python3"
+MAX_CHECKPOINT_BYTES = 8_000_000_000
 """Interpreter of Debian's packages, GPAW among them."""
 
 
@@ -174,9 +176,12 @@ def out_of_memory(error: BaseException) -> bool:
 
 def _content_hash(path: str) -> str:
     try:
-        return sha256(Path(path).read_bytes()).hexdigest()[:8]
+        with open_limited(Path(path), MAX_CHECKPOINT_BYTES) as file:
+            return file_digest(file, "sha256").hexdigest()[:8]
+    except FileNotFoundError as error:
+        raise CalculatorError(f"there is no checkpoint {path}: check the path") from error
     except OSError as error:
-        raise CalculatorError(f"there is no checkpoint {path} ({error.strerror}): check the path") from error
+        raise CalculatorError(f"cannot read checkpoint {path}: {error.strerror}") from error
 
 
 def _version_of(module: str) -> str:

@@ -18,9 +18,14 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.formats import read_extxyz_frames
+from gnome_lite.core.limited import read_limited
+from gnome_lite.core.limited_parquet import read_parquet
 from gnome_lite.core.plain_text import file_name
 
 SUFFIXES = (".extxyz", ".parquet")
+MAX_BYTES = 500_000_000
+"""Of a file of extended XYZ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +96,8 @@ def read_trajectories(paths: Iterable[Path]) -> list[Frame]:
                 found = _read_extxyz(file) if file.suffix == ".extxyz" else _read_parquet(file)
             except FileNotFoundError as error:
                 raise SourceError(f"there is no file {file}: check the path") from error
+            except OSError as error:
+                raise SourceError(f"cannot read {file}: {error.strerror or error}") from error
             except Exception as error:  # parsers raise many kinds, each of them the file's fault
                 raise SourceError(f"{file} cannot be read ({' '.join(str(error).split())[:120]})") from error
             frames += found
@@ -113,14 +120,14 @@ def _write_extxyz(path: Path, level: str, candidate_id: str, frames: Sequence[Fr
 
 
 def _read_extxyz(path: Path) -> list[Frame]:
-    from ase.io import iread
-
     found = []
-    for atoms in iread(path, index=":", format="extxyz"):
+    for atoms in read_extxyz_frames(read_limited(path, MAX_BYTES).decode()):
         results = atoms.calc.results if atoms.calc is not None else {}
         if "energy" not in results or not np.isfinite(results["energy"]):
             raise ValueError("a frame has no energy")
         forces = results.get("forces", np.full((len(atoms), 3), np.nan))
+        if forces.shape != (len(atoms), 3):
+            raise ValueError("a frame has forces that do not fit its atoms")
         stress = atoms.get_stress(voigt=False) if "stress" in results else np.full((3, 3), np.nan)
         level = str(atoms.info.get("level", ""))
         found.append(Frame(Crystal.from_ase(atoms), float(results["energy"]), forces, stress, level))
@@ -149,10 +156,8 @@ def _write_parquet(path: Path, level: str, candidate_id: str, frames: Sequence[F
 
 
 def _read_parquet(path: Path) -> list[Frame]:
-    import pyarrow.parquet as pq
-
     found = []
-    for row in pq.ParquetFile(path).read().to_pylist():
+    for row in read_parquet(path).to_pylist():
         crystal = Crystal.make(row["numbers"], row["frac_coords"], np.reshape(row["lattice"], (3, 3)))
         forces, stress = np.reshape(row["forces"], (-1, 3)), np.reshape(row["stress"], (3, 3))
         if forces.shape != (len(crystal), 3) or not np.isfinite(row["energy_ev"]):

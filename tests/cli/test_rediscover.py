@@ -26,7 +26,7 @@ def write(path: Path, **elements: float) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--entries", "absent.json"], "cannot read absent.json"),
+        (["--entries", "absent.json"], "there is no file absent.json: check the path"),
         (["--entries", "two.json"], "has entries of Fe-Li: give one chemical system of 3 to 6 elements"),
         (["--entries", "elements.json"], "no stable compound of three and more elements"),
         (["--entries", "elements.json", "--arms", "luck"], "no arm luck: choose from campaign, ion_exchange, random"),

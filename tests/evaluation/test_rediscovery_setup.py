@@ -61,7 +61,7 @@ def test_entries_carry_their_corrections(entries: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[]", "holds no entries"),
+        ("[]", "holds no crystals; give pymatgen entries"),
         ("{", "pymatgen entries"),
         ('[{"@module": "os", "@import": 1}]', "not part of a structure"),
         ("[1]", "no structure"),
@@ -78,7 +78,7 @@ def test_entries_of_no_system_or_without_energy(tmp_path: Path) -> None:
         read_entries(write_entries(tmp_path / "a.json", {"SrO": (smallest("SrO"), None)}))
     with pytest.raises(ConfigError, match="3 to 6 elements"):
         read_entries(write_entries(tmp_path / "b.json", {"SrO": (smallest("SrO"), -3.0)}))
-    with pytest.raises(SourceError, match="cannot read"):
+    with pytest.raises(SourceError, match="there is no file"):
         read_entries(tmp_path / "absent.json.gz")
     (tmp_path / "torn.json.gz").write_bytes(b"\x1f\x8b\x08 torn")
     with pytest.raises(SourceError, match="cannot read"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import torch
 from ase.build import bulk
 from safetensors.numpy import load_file, save_file
+from samples.measured import cheaply
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError
@@ -125,6 +127,47 @@ def test_foreign_weights_are_refused_even_with_a_fitting_manifest(path: Path) ->
         sign(path)
         with pytest.raises(CheckpointError):
             checkpoint.read(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("width", 1_000_000), ("width", 1024), ("steps", 10**9), ("steps", 16), ("cutoff_ang", 1e9), ("angular", 10**9)],
+)
+def test_an_architecture_is_bounded_and_costs_nothing_before_its_weights_are_there(
+    path: Path, key: str, value: float
+) -> None:
+    card = json.loads((path / CARD).read_text())
+    card["architecture"][key] = value
+    (path / CARD).write_text(json.dumps(card))
+    sign(path)
+    with cheaply(), pytest.raises(CheckpointError, match=rf"{key}: Input should be less|does not fit") as raised:
+        checkpoint.read(path)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["member-00.safetensors", CARD, MANIFEST])
+def test_members_that_are_no_files(path: Path, name: str) -> None:
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with cheaply(), pytest.raises(CheckpointError, match=name):
+        checkpoint.read(path)
+    (path / name).unlink()
+    (path / name).symlink_to("/dev/zero")
+    with cheaply(), pytest.raises(CheckpointError, match=name):
+        checkpoint.read(path)
+    (path / name).unlink()
+    with open(path / name, "wb") as file:
+        file.truncate(1 << 40)
+    with cheaply(), pytest.raises(CheckpointError, match="larger than"):
+        checkpoint.read(path)
+
+
+@pytest.mark.parametrize("content", ["[1]", "[" * 100_000, "{}", '[[["a", 1]]]', ""])
+def test_a_history_that_is_none(path: Path, content: str) -> None:
+    (path / "history.json").write_text(content)
+    sign(path)
+    with pytest.raises(CheckpointError, match=r"history\.json"):
+        checkpoint.read(path)
 
 
 def test_a_pickle_in_a_members_place_runs_nothing(path: Path, tmp_path: Path) -> None:

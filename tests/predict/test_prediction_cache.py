@@ -13,29 +13,29 @@ SAID = np.array([-1.0, np.nan, 0.25]), np.array([0.1, np.nan, 0.0])
 
 
 def test_what_is_kept_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "answers" / "a.npz"
+    path = tmp_path / "answers" / "a.safetensors"
     keep_cached(path, SAID)
     read = read_cached(path, 3)
     assert read is not None
     for mine, theirs in zip(SAID, read, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-    assert [p.name for p in path.parent.iterdir()] == ["a.npz"]  # no part left over
+    assert [p.name for p in path.parent.iterdir()] == ["a.safetensors"]  # no part left over
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 torn", b"no archive at all"])
 def test_a_damaged_file_is_none(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "a.npz"
+    path = tmp_path / "a.safetensors"
     path.write_bytes(damage)
     assert read_cached(path, 3) is None
 
 
 def test_answers_of_other_crystals_are_none(tmp_path: Path) -> None:
-    keep_cached(tmp_path / "a.npz", SAID)
-    assert read_cached(tmp_path / "a.npz", 4) is None
-    assert read_cached(tmp_path / "b.npz", 3) is None
+    keep_cached(tmp_path / "a.safetensors", SAID)
+    assert read_cached(tmp_path / "a.safetensors", 4) is None
+    assert read_cached(tmp_path / "b.safetensors", 3) is None
 
 
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    keep_cached(tmp_path / "file" / "a.npz", SAID)
-    assert read_cached(tmp_path / "file" / "a.npz", 3) is None
+    keep_cached(tmp_path / "file" / "a.safetensors", SAID)
+    assert read_cached(tmp_path / "file" / "a.safetensors", 3) is None

@@ -14,8 +14,10 @@ from typing import Any
 from chgnet.model.model import CHGNet
 
 from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.limited import open_limited
 
 FORMAT = "gnome_lite.chgnet.1"
+MAX_BYTES = 100_000_000
 
 
 def save_tuned(path: Path, model: CHGNet, base: str, card: Mapping[str, Any]) -> None:
@@ -55,7 +57,8 @@ def load_tuned(path: Path) -> CHGNet:
             f"there is no CHGNet {path}: choose from {', '.join(CHECKPOINTS)}, or name a file of `gnome-lite finetune`"
         )
     try:
-        with safe_open(path, framework="pt") as file:
+        # The library maps the file: what it is and its size are made sure of first.
+        with open_limited(path, MAX_BYTES), safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
         if about.get("format") != FORMAT or about.get("base") not in CHECKPOINTS:
             raise CalculatorError(f"{path} holds no CHGNet of this version of gnome_lite: fine-tune it again")
