@@ -84,9 +84,11 @@ def fill(path: Path, references: PhaseSet, n: int) -> None:
         )  # fmt: skip
         store.add_candidates(name, pool, fingerprints[some], {})
         store.add_selection(name, round, ids[some], [], {})
-        outcomes = zip(ids[some], batch, energies[some].tolist(), strict=True)
+        outcomes = zip(ids[some], batch, energies[some].tolist(), fingerprints[some], strict=True)
         store.add_verifications(
-            name, round, [Verification(i, c, e, 0.01, 20, True, references.level, 1.0) for i, c, e in outcomes]
+            name,
+            round,
+            [Verification(i, c, e, 0.01, 20, True, references.level, 1.0, None, "", f) for i, c, e, f in outcomes],
         )
 
 

@@ -6,6 +6,7 @@ that a round costs the same however much the store holds.
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,9 @@ from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, Credibility, Verification, VerifiedBatch
 from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Verifier, in_shards
+
+PARENTS_AT_MOST = 20_000
+"""So many are planned in seconds; a store of many campaigns holds more."""
 
 
 class Seen(NamedTuple):
@@ -84,16 +88,20 @@ class Context:
         self._in_hull = len(phases)
         return self._hull
 
-    def parents(self) -> tuple[CrystalBatch, list[str]]:
+    def parents(self, round: int) -> tuple[CrystalBatch, list[str]]:
         """Return parents of candidates with their ids: small phases near the hull, and further crystals without energy.
 
-        In the order of references, verified crystals by id, further crystals: whatever order these were read in.
+        In the order of references, verified crystals by id, further crystals: whatever order these were read in. Of
+        more phases than PARENTS_AT_MOST each round draws its own.
         """
         stages, generate = self.stages, self.stages.config.generate
         phases = self.phases()
         distances = self.hull().distances(phases.counts, phases.e_form_ev_per_atom)
         near = phases.near_hull(distances, generate.parents_e_above_hull_max, generate.max_atoms)
         found = list(range(near.n_references)) + sorted(range(near.n_references, len(near)), key=near.ids.__getitem__)
+        if len(found) > PARENTS_AT_MOST:
+            rng = np.random.default_rng((stages.config.seed, round, zlib.crc32(b"parents")))
+            found = [found[i] for i in np.sort(rng.choice(len(found), PARENTS_AT_MOST, replace=False))]
         further = stages.further_parents
         small = np.flatnonzero(further.crystals.n_atoms <= generate.max_atoms)
         return (

@@ -50,7 +50,7 @@ def prepare(context: Context) -> dict[str, Any]:
 def generate(context: Context, round: int) -> dict[str, Any]:
     """Make the candidates of this round: those that pass the gate and equal no known crystal."""
     stages, config = context.stages, context.stages.config
-    parents, parent_ids = context.parents()
+    parents, parent_ids = context.parents(round)
     index, looked_up = context.index(), set[str]()
 
     def compare(pool: CandidatePool) -> Sequence[str | None]:

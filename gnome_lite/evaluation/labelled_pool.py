@@ -91,7 +91,7 @@ def plan_pool(n: int, seed: int, stages: Stages) -> tuple[list[Candidate], Count
         ConfigError: if the generators end before.
     """
     context, tally = Context(stages), Tally()
-    parents, ids = context.parents()
+    parents, ids = context.parents(round=0)
     index, planned = context.index(), list[Candidate]()
     stream = stages.candidates.stream(parents, ids, 0, (seed, 0, zlib.crc32(b"universe")))
     for part in sift(stream, stages.gate, lambda pool: index.admit(pool.crystals.content_ids, pool.crystals), tally, n):

@@ -56,9 +56,23 @@ def test_grown_it_is_what_it_would_be_at_once() -> None:
     for a, b in zip(grown.hull().verdicts(ids), once.hull().verdicts(ids), strict=True):
         assert a.decomposition_ev_per_atom == pytest.approx(b.decomposition_ev_per_atom, abs=1e-12)
         assert a.hull_id == b.hull_id
-    (crystals, names), (others, other_names) = grown.parents(), once.parents()
+    (crystals, names), (others, other_names) = grown.parents(1), once.parents(1)
     assert names == other_names
     assert [c.content_id for c in crystals] == [c.content_id for c in others]
+
+
+def test_of_many_parents_each_round_draws_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = a_store()
+    for crystal in CRYSTALS:
+        store.add_verification("first", 1, outcome(crystal, -3.0))
+    every = context_of(store).parents(1)[1]
+    monkeypatch.setattr("gnome_lite.campaign.context.PARENTS_AT_MOST", len(every) - 1)
+    drawn = [context_of(store).parents(round)[1] for round in (1, 1, 2, 3, 4)]
+    assert drawn[0] == drawn[1], "the same again after a kill"
+    assert len({tuple(names) for names in drawn}) > 1
+    for names in drawn:
+        assert len(names) == len(every) - 1
+        assert names == [name for name in every if name in names]
 
 
 def test_what_a_crystal_equals_does_not_depend_on_the_order_of_reading() -> None:
