@@ -42,7 +42,7 @@ class SteppedClock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[SteppedClock]:
     stepped = SteppedClock(random.Random(0))
     monkeypatch.setattr(writes, "clock", stepped)
-    yield stepped
+    return stepped
 
 
 def play_schedule(store: SqlStore, other: SqlStore, clock: SteppedClock, campaign: str) -> None:

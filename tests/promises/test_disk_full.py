@@ -6,7 +6,6 @@ beyond some pages.
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import signal
@@ -17,12 +16,12 @@ from typing import Any
 
 import pytest
 from samples.checkpoints import made
+from samples.forked import Tell, told
 from samples.small_campaign import CRYSTALS, LEVEL, begin, play_round, pool, prediction, report, verdict, verification
 from soak import counted
 from sqlalchemy import Engine, event
 
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.errors import GnomeLiteError
 from gnome_lite.predict import checkpoint
 from gnome_lite.store.database import SqlStore
 
@@ -84,25 +83,6 @@ def no_more_pages(path: Path, n_bytes: int) -> None:
     event.listen(Engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages}"))
 
 
-def told(work: Callable[[Callable[[str], None]], None]) -> list[str]:
-    """Do something in a forked process, which tells what it has done; the error of a user ends it, told last."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            work(lambda line: os.write(write, f"{line}\n".encode()) and None)
-        except GnomeLiteError as error:
-            os.write(write, f"error: {error}".encode())
-        except BaseException as error:
-            os.write(write, f"not ours: {error!r}".encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as lines:
-        said = lines.read().splitlines()
-    os.waitpid(pid, 0)
-    return said
-
-
 @counted(6, 2 * SIZES, "sizes", parts=2)
 def test_the_store_is_whole_and_goes_on(
     template: Path, whole: tuple[int, tuple[Any, ...]], tmp_path: Path, trials: range
@@ -112,10 +92,10 @@ def test_the_store_is_whole_and_goes_on(
     refused = 0
     for trial in trials:
         path = Path(shutil.copy(template, tmp_path / f"{trial}.sqlite"))
-        way, size = divmod(trial, SIZES) if len(trials) > 10 else (trial % 2, 17 * trial)
+        way, size = trial % 2, 37 * (trial // 2) % SIZES
         limit = path.stat().st_size + growth * size // SIZES
 
-        def play(tell: Callable[[str], None], path: Path = path, way: int = way, limit: int = limit) -> None:
+        def play(tell: Tell, path: Path = path, way: int = way, limit: int = limit) -> None:
             if way == 0:
                 no_larger(limit)
             else:
@@ -125,7 +105,7 @@ def test_the_store_is_whole_and_goes_on(
                 step(store)
                 tell(name)
 
-        said = told(play)
+        _, said = told(play)
         if said and said[-1].startswith("error: "):
             refused += 1
             assert str(path) in said[-1]
@@ -153,11 +133,11 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, trials: ran
         limit, path = largest * (trial * SIZES // trials.stop) // SIZES, tmp_path / f"model-{trial}"
         checkpoint.write(made(seed=1), path)
 
-        def write(tell: Callable[[str], None], path: Path = path, limit: int = limit) -> None:
+        def write(tell: Tell, path: Path = path, limit: int = limit) -> None:
             no_larger(limit)
             checkpoint.write(made(), path)
 
-        (said,) = told(write)
+        _, (said,) = told(write)
         assert said.startswith("error: cannot write model"), said
         assert checkpoint.read(path).card == made(seed=1).card
         assert [p.name for p in tmp_path.iterdir() if p.name.startswith((".", path.name))] == [path.name]

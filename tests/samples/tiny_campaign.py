@@ -1,7 +1,7 @@
 """A whole campaign of a second: alloys by EMT, relaxed and learnt from in one process; the rest is as shipped.
 
-`python -m samples.tiny_campaign` imports everything once and then forks a process for each campaign it is asked for:
-a kill and the restart after it cost what the campaign itself does (`samples.fork_server` asks).
+`samples.fork_server` imports this once and then forks a process for each campaign: a kill and the restart after it
+cost what the campaign itself does.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase.calculators.emt import EMT
+from pymatgen.util import provenance
 from sqlalchemy import Engine, event
 
 from gnome_lite.assemble import make_gate, make_mix, make_novelty, open_store
@@ -38,7 +38,9 @@ from gnome_lite.predict.kinds import Inputs, load_weights, network_of
 from gnome_lite.predict.predictor import EnsemblePredictor
 from gnome_lite.predict.train import Member, Plan
 from gnome_lite.settings import Settings
+from gnome_lite.sources.reference_files import write_references
 from gnome_lite.stability.hull import build_hull
+from gnome_lite.store.database import SqlStore
 from gnome_lite.verify.relax import relax
 
 METALS = (13, 28, 29, 46, 47, 79)
@@ -62,8 +64,7 @@ WRITES = (
 )  # fmt: skip
 """Every method of the store by which a campaign changes it."""
 CHECKPOINT = "checkpoint"
-FAULT_POINTS = [f"{when} {name}" for name in (*WRITES, CHECKPOINT) for when in ("before", "inside", "after")]
-"""Where a process can be killed: before a write, in its transaction (of a checkpoint: before its rename), after it."""
+RENAMED = ("os.rename", CHECKPOINT)
 
 
 def cubic(numbers: Sequence[int], a: float) -> Crystal:
@@ -86,6 +87,12 @@ def references() -> PhaseSet:
             if r.failure is None
         ]
     )
+
+
+def note(home: Path, what: str, name: str) -> None:
+    """Write a line into the ledger of a home, outside its store."""
+    with home.with_suffix(".ledger").open("a") as file:
+        file.write(f"{what} {name}\n")
 
 
 class References:
@@ -132,13 +139,8 @@ def trained_here(
 
 
 def make_stages(home: Path, config: CampaignConfig = CONFIG) -> Stages:
-    """The campaign of a home; what is begun and what is acknowledged goes to `home.ledger`, outside the store."""
-    settings, path = Settings(home=home), home.with_suffix(".ledger")
-
-    def ledger(what: str, name: str) -> None:
-        with path.open("a") as file:
-            file.write(f"{what} {name}\n")
-
+    """The campaign of a home; what is begun and what is acknowledged is noted in `home.ledger`."""
+    settings, ledger = Settings(home=home), partial(note, home)
     stages = Stages(
         config=config,
         source=References(),
@@ -167,10 +169,11 @@ def die() -> None:
 
 
 class FaultPoint:
-    """Kills this process the n-th time that it comes to a point of `FAULT_POINTS`; counts how often it comes to each.
+    """Kills this process the n-th time that it comes to a point; counts how often it comes to each.
 
     Args:
-        point: one of `FAULT_POINTS`, or "" for none.
+        point: "before", "inside" (its transaction; of a checkpoint, before its rename) or "after", and what is written;
+            "" for none.
     """
 
     def __init__(self, point: str, n: int) -> None:
@@ -200,46 +203,41 @@ class FaultPoint:
             self.wrap(stages.store, name, name)
         self.wrap(checkpoint, CHECKPOINT, "write")
         event.listen(Engine, "commit", lambda _: die() if self.inside and self.name != CHECKPOINT else None)
-        sys.addaudithook(lambda what, _: die() if self.inside and (what, self.name) == ("os.rename", CHECKPOINT) else None)
+        sys.addaudithook(lambda what, _: die() if self.inside and (what, self.name) == RENAMED else None)
 
 
-def run(home: Path, point: str, n: int) -> None:
-    """One process of the campaign, from where the one before was killed; in the end it says what it has passed."""
-    stages = make_stages(home)
+def run(home: Path, name: str = "tiny", seed: int = 0, point: str = "", n: int = 1) -> None:
+    """One process of a campaign, from where the one before was killed; in the end it says what it has passed."""
+    stages = make_stages(home, CONFIG.model_copy(update={"name": name, "seed": seed}))
     faults = FaultPoint(point, n)
     faults.set(stages)
     run_campaign(stages)
     home.with_suffix(".passed").write_text(json.dumps(faults.met))
 
 
-def ended(pid: int, killed_after_s: float | None) -> int:
-    """Wait for a child, and kill it where it is not through by then; return its wait status."""
-    if killed_after_s is None:
-        return os.waitpid(pid, 0)[1]
-    time.sleep(killed_after_s)
-    os.kill(pid, signal.SIGKILL)  # one that has ended is a zombie, and no other process has its pid
-    return os.waitpid(pid, 0)[1]
+def run_flow(home: Path) -> None:
+    """The same campaign as a Prefect flow: references from a file, relaxed in child processes."""
+    from flows.discovery import discovery
+
+    file = home.with_suffix(".parquet")
+    if not file.exists():
+        write_references(file, references())
+    sources = CONFIG.sources.model_copy(update={"seed": False, "files": (file,)})
+    add_verification = SqlStore.add_verification
+
+    def add_and_tell(store: SqlStore, campaign: str, round: int, verification: Verification, **more: Any) -> None:
+        add_verification(store, campaign, round, verification, **more)
+        note(home, "acknowledged", verification.candidate_id)
+
+    SqlStore.add_verification = add_and_tell  # type: ignore[method-assign]
+    discovery(CONFIG.model_copy(update={"sources": sources}).model_dump(mode="json"), str(home))
 
 
-def main() -> None:
-    """Fork a process for each order {"home", "point", "n", "killed_after_s"}; say how each has ended."""
+def warm_up() -> None:
+    """Import what is imported late, and train in this process: for good, so in a process of its own only."""
     build.train_members = trained_here  # type: ignore[assignment]
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as home:  # what is imported late is imported by then
+    # Whether the references of AFLOW's prototypes are sound BibTeX takes half a minute, and is not what is tested.
+    provenance.is_valid_bibtex = lambda reference: True  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory() as home:
         run_campaign(make_stages(Path(home) / "home"))
-    print("ready", flush=True)
-    for line in sys.stdin:
-        order = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            try:
-                run(Path(order["home"]), order["point"], order["n"])
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-                os._exit(1)
-            os._exit(0)
-        print(os.waitstatus_to_exitcode(ended(pid, order["killed_after_s"])), flush=True)
-
-
-if __name__ == "__main__":
-    main()
