@@ -58,11 +58,12 @@ class Collector:
         self.items = session.items
 
 
-def collected() -> list[pytest.Item]:
-    """Return all tests that name a promise, of small and of full counts."""
+def collected(where: Path, plugins: Sequence[object] = ()) -> list[pytest.Item]:
+    """Return all tests of a file or folder that name a promise, of small and of full counts."""
     collector = Collector()
     with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "-m", "soak or not soak", "tests"], [collector])
+        options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-m", "soak or not soak"]
+        pytest.main([*options, str(where)], [collector, *plugins])
     return [item for item in collector.items if promise_of(item) is not None]
 
 
@@ -107,5 +108,5 @@ def page(items: Iterable[pytest.Item], results: Sequence[dict[str, Any]]) -> str
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    PAGE.write_text(page(collected(), list(finished())), encoding="utf-8")
+    PAGE.write_text(page(collected(ROOT / "tests"), list(finished())), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")

@@ -24,9 +24,9 @@ def released_within(url: str | Path, trials: range) -> float:
     begin(SqlStore.open(url))
 
     def hold(tell: Tell) -> None:
-        held = SqlStore.open(url).exclusive("first")
-        held.__enter__()
-        tell("held")
+        with SqlStore.open(url).exclusive("first"):
+            tell("held")
+            time.sleep(1000)
 
     for _ in trials:
         store = SqlStore.open(url)

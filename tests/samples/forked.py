@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -39,12 +38,7 @@ def told(work: Callable[[Tell], object]) -> tuple[int, list[str]]:
 @contextmanager
 def living(work: Callable[[Tell], object]) -> Iterator[int]:
     """Pid of a forked process that has told one line and goes on; it is killed in the end."""
-
-    def stay(tell: Tell) -> None:
-        work(tell)
-        time.sleep(1000)
-
-    pid, read = _fork(stay)
+    pid, read = _fork(work)
     assert os.read(read, 1000)
     try:
         yield pid

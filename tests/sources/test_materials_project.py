@@ -240,7 +240,7 @@ def test_no_server_at_all(canned: list[dict[str, Any]]) -> None:
 FAULTS = (
     "401", "403", "429", "500", "503", "slow", "reset", "truncated", "cut gzip", "wrong json", "for people", "short",
 )  # fmt: skip
-CALLS = 5
+CALLS = 6
 """What one load of two pages asks for."""
 
 
