@@ -79,9 +79,11 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Record a part that has run; with several processes, in the first of them only."""
     facts = dict(report.user_properties).get("soak")
-    if report.when != "call" or report.skipped or facts is None or "PYTEST_XDIST_WORKER" in os.environ:
+    known_to_fall = report.skipped and hasattr(report, "wasxfail")
+    not_run = report.when != "call" or (report.skipped and not known_to_fall)
+    if not_run or facts is None or "PYTEST_XDIST_WORKER" in os.environ:
         return
-    ran = {"outcome": report.outcome, "seconds": round(report.duration, 1)}
+    ran = {"outcome": "failed" if known_to_fall else report.outcome, "seconds": round(report.duration, 1)}
     where = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), "version": version()}
     with RESULTS.open("a", encoding="utf-8") as file:
         file.write(json.dumps(facts | ran | where, ensure_ascii=False, separators=(",", ":")) + "\n")

@@ -60,10 +60,11 @@ class Collector:
 
 def collected(where: Path, plugins: Sequence[object] = ()) -> list[pytest.Item]:
     """Return all tests of a file or folder that name a promise, of small and of full counts."""
+    files = [where] if where.is_file() else [f for f in where.rglob("test_*.py") if "Promise " in f.read_text("utf-8")]
     collector = Collector()
     with contextlib.redirect_stdout(io.StringIO()):
         options = ["--collect-only", "-q", "-p", "no:cacheprovider", "-m", "soak or not soak"]
-        pytest.main([*options, str(where)], [collector, *plugins])
+        pytest.main([*options, *map(str, sorted(files))], [collector, *plugins])
     return [item for item in collector.items if promise_of(item) is not None]
 
 
@@ -75,28 +76,33 @@ def table(items: Iterable[pytest.Item], results: Sequence[dict[str, Any]]) -> st
     lines = []
     for number, promise in PROMISES.items():
         mine = sorted(test for test in tests if test[0] == number)
-        lines += [row(number, promise, test, tests[number, test], results) for _, test in mine]
+        lines += [
+            row(f"{number}. {promise}" if test == mine[0] else f"{number}.", test[1], tests[test], results)
+            for test in mine
+        ]
         if not mine:
             lines.append(f"| {number}. {promise} | {WITHOUT.get(number, 'no test names it yet')} | - | - | - | - |")
     return "\n".join(lines)
 
 
-def row(number: int, promise: str, test: str, items: Sequence[pytest.Item], results: Sequence[dict[str, Any]]) -> str:
+def row(promise: str, test: str, items: Sequence[pytest.Item], results: Sequence[dict[str, Any]]) -> str:
     """Return the row of one test, all parts of its full count together."""
-    says = (promise_of(items[0]) or (0, ""))[1]
-    name = f"{says}: [{Path(test.partition('::')[0]).stem}](../{test.partition('::')[0]})"
+    says, file = (promise_of(items[0]) or (0, ""))[1], test.partition("::")[0]
+    name = f"{says}: [{Path(file).stem}](../{file})"
+    known = items[0].get_closest_marker("xfail")
+    falls = "" if known is None else f"**{known.kwargs['reason']}**"
     parts = [facts_of(item) for item in items if item.get_closest_marker("soak") is not None]
     if not parts:
-        return f"| {number}. {promise} | {name} | on every run | - | - | - |"
+        return f"| {promise} | {name} | on every run | {falls or 'held'} | - | - |"
     wanted = {(part["test"], part["count"]) for part in parts}
     ran = [r for r in results if (r["test"], r["count"]) in wanted]
     done, full = sum(r["count"] for r in ran), sum(part["count"] for part in parts)
-    fell = [r for r in ran if r["outcome"] != "passed"]
-    result = "**fell**" if fell else "held" if done == full else "held so far" if ran else "not run"
+    fell = falls or "**fell**" if any(r["outcome"] != "passed" for r in ran) else ""
+    result = fell or ("held" if done == full else "held so far" if ran else falls or "not run")
     minutes = f"{sum(r['seconds'] for r in ran) / 60:.1f} min" if ran else "-"
     when = ", ".join(sorted({f"{r['date']}, {r['version']}" for r in ran})) or "-"
     count = f"{done:,} of {full:,} {parts[0]['what']}"
-    return f"| {number}. {promise} | {name} | {count} | {result} | {minutes} | {when} |"
+    return f"| {promise} | {name} | {count} | {result} | {minutes} | {when} |"
 
 
 def page(items: Iterable[pytest.Item], results: Sequence[dict[str, Any]]) -> str:
