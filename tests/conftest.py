@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from soak import pytest_collection_modifyitems, pytest_runtest_logreport  # noqa: F401 (hooks)
 
 from gnome_lite.core.crystals import Crystal
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,9 @@ from sqlalchemy.dialects import sqlite
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
 from gnome_lite.store.codec import to_json
+
+clock: Callable[[], float] = time.time
+"""Seconds since 1970. Times are told to people; which row is later, or who holds a campaign, must not rest on them."""
 
 
 def of(table: Table, campaign: str, round: int) -> tuple[Any, Any]:
@@ -89,4 +93,4 @@ def mark(connection: Connection, campaign: str, round: int, stage: str, figures:
 
 def now() -> str:
     """UTC, ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")

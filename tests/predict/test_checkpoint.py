@@ -12,47 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from ase.build import bulk
 from safetensors.numpy import load_file, save_file
+from samples.checkpoints import ARCHITECTURE, NORMALISATION, made, sign
 from samples.measured import cheaply
 
-from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.predict import checkpoint
-from gnome_lite.predict.checkpoint import CARD, MANIFEST, Checkpoint, ModelCard, model_id
-from gnome_lite.predict.network import Architecture, Normalisation, StructuralNetwork
-
-ARCHITECTURE, NORMALISATION = Architecture(width=8, steps=1), Normalisation(1.0, 0.0, 10.0)
-
-
-def made(seed: int = 0) -> Checkpoint:
-    torch.manual_seed(seed)
-    weights = tuple(
-        {k: v.numpy().copy() for k, v in StructuralNetwork(ARCHITECTURE, NORMALISATION).state_dict().items()}
-        for _ in range(2)
-    )
-    card = ModelCard(
-        id=model_id(ARCHITECTURE, NORMALISATION, weights), level="test", members=2, architecture=ARCHITECTURE,
-        normalisation=NORMALISATION, seed=seed, epochs=1, learning_rate=0.1, batch_size=4, n_train=3, n_holdout=1,
-        train_mae_ev_per_atom=0.1, holdout_mae_ev_per_atom=0.2, recipe="r", data_hash="d",
-    )  # fmt: skip
-    crystals = CrystalBatch.from_crystals([Crystal.from_ase(bulk("NaCl", "rocksalt", a=5.6))])
-    return Checkpoint(card, weights, TrainingSet(crystals, np.array([-2.0])))
+from gnome_lite.predict.checkpoint import CARD, MANIFEST, model_id
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     checkpoint.write(made(), tmp_path / "model")
     return tmp_path / "model"
-
-
-def sign(path: Path) -> None:
-    """A manifest that fits whatever lies there, as someone who means harm would write."""
-    names = sorted(p.name for p in path.iterdir() if p.name != MANIFEST)
-    lines = [f"{sha256((path / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-    (path / MANIFEST).write_text("".join(lines))
 
 
 def test_what_is_read_is_what_was_written(path: Path) -> None:

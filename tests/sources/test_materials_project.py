@@ -6,6 +6,8 @@ import copy
 import gzip
 import json
 import os
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from soak import counted
 
 from gnome_lite.core.errors import SourceError
 from gnome_lite.settings import Settings
@@ -29,7 +32,10 @@ DATA = Path(os.environ.get("GNOME_LITE_BENCHMARK_DATA") or Path(__file__).parent
 
 
 class Server(ThreadingHTTPServer):
-    """Serves thermo documents as the real API does; `fault` says what goes wrong with the documents' address."""
+    """Serves thermo documents as the real API does; `fault` says what goes wrong with the documents' address.
+
+    With `at` only the call of that number goes wrong, whatever it asks for.
+    """
 
     daemon_threads = True
 
@@ -37,6 +43,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.documents: list[dict[str, Any]] = []
         self.fault = ""
+        self.calls, self.at = 0, 0
         self.asked: list[dict[str, str]] = []
 
     @property
@@ -50,10 +57,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         asked = {k: v[0] for k, v in parse_qs(address.query).items()}
-        fault = self.server.fault
+        self.server.calls += 1
+        fault = self.server.fault if self.server.at in (0, self.server.calls) else ""
+        if fault == "slow":
+            time.sleep(2)
+        if fault == "reset":  # what is closed without a wait is reset
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            return
         if address.path == "/heartbeat":
-            if fault == "slow":
-                time.sleep(2)
+            if self.server.at and fault.isdigit():
+                self.answer(int(fault), {"detail": "refused"})
+                return
             if fault == "heartbeat 503":
                 self.answer(503, {"message": "no server"})
                 return
@@ -67,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault in ("403", "500", "429"):
             self.answer(int(fault), {"detail": f"refused {self.headers['x-api-key']}"})
         else:
-            self.answer(200, self.page(asked, fault), cut=fault == "truncated")
+            self.answer(200, self.page(asked, fault), cut=fault == "truncated", zipped=fault == "cut gzip")
 
     def page(self, asked: dict[str, str], fault: str) -> Any:
         systems, kinds = asked["chemsys"].split(","), asked["thermo_types"].split(",")
@@ -85,12 +100,17 @@ class Handler(BaseHTTPRequestHandler):
         fields = asked.get("_fields", "material_id").split(",")
         if fault == "wrong json":
             return ["nothing"]
+        if fault == "for people":
+            return "<html>back soon</html>"
         return {"data": [{f: d.get(f) for f in fields} for d in found], "meta": {"total_doc": total}}
 
-    def answer(self, code: int, body: Any, cut: bool = False) -> None:
-        content = json.dumps(body).encode()
+    def answer(self, code: int, body: Any, cut: bool = False, zipped: bool = False) -> None:
+        content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
+        if zipped:  # whole as HTTP has it, cut as gzip has it
+            content = gzip.compress(content)[:-20]
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(content) // 2 if cut else len(content)))
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if cut else content)
@@ -215,6 +235,37 @@ def test_no_server_at_all(canned: list[dict[str, Any]]) -> None:
         settings = gone.settings
     with pytest.raises(SourceError, match="cannot be reached"):
         MaterialsProjectSource(["Li-O"], settings).load()
+
+
+FAULTS = (
+    "401", "403", "429", "500", "503", "slow", "reset", "truncated", "cut gzip", "wrong json", "for people", "short",
+)  # fmt: skip
+CALLS = 6
+"""What one load of two pages asks for."""
+
+
+@counted(6, len(FAULTS) * CALLS, "faults")
+def test_a_loss_at_any_call_gives_everything_or_nothing(
+    server: Server, canned: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, trials: range
+) -> None:
+    """Promise 10: twelve faults of the network at each call of a load: an error, or all that there is."""
+    monkeypatch.setattr(materials_project, "TIMEOUT_S", 0.5)
+    oxide = next(d for d in canned if d["chemsys"] == "Li-O")
+    server.documents = canned + [oxide | {"material_id": f"mp-{i}"} for i in range(1000, 2100)]
+    MaterialsProjectSource(["Li-O"], server.settings).load()
+    assert server.calls == CALLS
+    each = [(fault, (i + j) % CALLS + 1) for j in range(CALLS) for i, fault in enumerate(FAULTS)]
+    for fault, call in each[trials.start : trials.stop]:
+        server.fault, server.calls, server.at = fault, 0, call
+        said, found = "", 1103
+        try:
+            found = len(MaterialsProjectSource(["Li-O"], server.settings).load())
+        except SourceError as error:
+            said = str(error)
+        # All of it also where the client has asked again, or does not use what was asked for.
+        assert found == 1103, (fault, call)
+        assert "\n" not in said
+        assert KEY not in said
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_formation_energy_is_judged_only_where_all_elements_have_a_reference() -
 @pytest.mark.skipif(not (DATA / "mp20_val.csv.gz").exists(), reason="benchmark data not here")
 @pytest.mark.parametrize("every", [60, pytest.param(1, marks=pytest.mark.soak)])
 def test_known_stable_crystals_are_not_refused(every: int) -> None:
+    """Promise 8: at most 0.1 % of known stable crystals are refused."""
     from pymatgen.core import Structure
 
     with gzip.open(DATA / "mp20_val.csv.gz", "rt") as file:

@@ -62,6 +62,7 @@ def gone(pid: int, within_s: float = 3.0) -> bool:
 
 
 def test_every_fault_costs_one_candidate(tmp_path: Path) -> None:
+    """Promise 9: every class of a worker's death, tried twice, stopped by its deadline and a second."""
     bad = {
         "Kr": Failure.TIMEOUT,
         "Xe": Failure.CRASHED,
