@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemy
 from sqlalchemy.pool import NullPool, StaticPool
 
 from gnome_lite.core.errors import StoreError
+from gnome_lite.store.fencing import require_newest
 
 BUSY_TIMEOUT_S = 30
 T = TypeVar("T")
@@ -66,6 +67,7 @@ class Database:
     Attributes:
         path: of the SQLite file; None on a server or in memory.
         on_server: PostgreSQL.
+        held: the fencing number of each campaign whose lock this object holds.
     """
 
     def __init__(self, url: URL) -> None:
@@ -74,6 +76,7 @@ class Database:
         self.path = None if self.on_server or url == MEMORY else Path(str(url.database))
         # What lies in memory has one connection, which threads take turns with.
         self._turn: AbstractContextManager[Any] = threading.RLock() if url == MEMORY else nullcontext()
+        self.held: dict[str, int] = {}
         self.engine = self._engine(url)
 
     @contextmanager
@@ -83,8 +86,13 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Committed on leaving without an exception, else rolled back."""
+        """Committed on leaving without an exception, else rolled back.
+
+        Raises:
+            StoreError: if another process has taken over a campaign whose lock this object held.
+        """
         with self._transaction(writes=True) as connection:
+            require_newest(connection, self.held)
             yield connection
 
     @contextmanager

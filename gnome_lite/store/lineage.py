@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, RowMapping, Select, Table, select
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.core.records import Candidate, Prediction, Verdict, Verification
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import lost, require_sound
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,64 +113,81 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
         StoreError: if there is none, or more than one.
     """
     candidate_id = _resolve(connection, prefix, store)
-    table, link, predicted = schema.candidate, schema.campaign_candidate, schema.prediction
-    query = rows.candidates().add_columns(table.c.formula, table.c.chemical_system, table.c.fingerprint)
-    row = connection.execute(query.where(table.c.id == candidate_id)).mappings().one()
+    table, link = schema.candidate, schema.campaign_candidate.c
+    row = connection.execute(rows.candidates().where(table.c.id == candidate_id)).mappings().one()
     candidate = rows.to_candidate(row)
-    links = select(link.c.campaign, link.c.round).where(link.c.candidate_id == candidate_id)
-    predictions = select(predicted).where(predicted.c.candidate_id == candidate_id)
-    selected, verdict, judgement, campaign = schema.selection, schema.verdict, schema.judgement, schema.campaign
-    selections = (
-        select(selected, (campaign.c.level == selected.c.level).label("own"))
-        .join(campaign, campaign.c.name == selected.c.campaign)
-        .where(selected.c.candidate_id == candidate_id)
-    )
-    verifications = rows.verifications().where(schema.verification.c.candidate_id == candidate_id)
-    same = campaign.c.reference_set_id == judgement.c.reference_set_id
-    verdicts = (
-        select(
-            *(verdict, judgement.c.cause, judgement.c.issued_at, judgement.c.reference_set_id),
-            *(case((same, campaign.c.n_references)).label("n"), (campaign.c.level == verdict.c.level).label("own")),
+    links = select(link.campaign, link.round).where(link.candidate_id == candidate_id)
+    campaigns = {row["name"]: row for row in _sound(connection, schema.campaign, select(schema.campaign))}
+    predictions, selections, verdicts, verifications = (
+        _of_candidate(connection, of, candidate_id, *order)
+        for of, order in (
+            (schema.prediction, ("campaign", "round")),
+            (schema.selection, ("campaign", "round")),
+            (schema.verdict, ("serial",)),
+            (schema.verification, ("level",)),
         )
-        .join(judgement, judgement.c.serial == verdict.c.judgement)
-        .join(campaign, campaign.c.name == verdict.c.campaign)
-        .where(verdict.c.candidate_id == candidate_id)
     )
     return CrystalHistory(
         candidate,
         row["formula"],
         row["chemical_system"],
         row["fingerprint"],
-        tuple((r.campaign, r.round) for r in connection.execute(links.order_by(link.c.campaign, link.c.round))),
+        tuple((r.campaign, r.round) for r in connection.execute(links.order_by(link.campaign, link.round))),
+        tuple(IssuedPrediction(r["campaign"], r["round"], rows.to_prediction(r)) for r in predictions),
         tuple(
-            IssuedPrediction(r["campaign"], r["round"], rows.to_prediction(r))
-            for r in connection.execute(predictions.order_by(predicted.c.campaign, predicted.c.round)).mappings()
-        ),
-        tuple(
-            IssuedSelection(r.campaign, r.round, r.role, r.rank, r.level, r.own)
-            for r in connection.execute(selections.order_by(selected.c.campaign, selected.c.round))
+            IssuedSelection(
+                r["campaign"], r["round"], r["role"], r["rank"], r["level"],
+                campaigns[r["campaign"]]["level"] == r["level"],
+            )
+            for r in selections
         ),
         tuple(
             IssuedVerification(
                 r["campaign"], r["round"], rows.to_verification(r), r["space_group_number"], r["space_group"]
             )
-            for r in connection.execute(verifications.order_by(schema.verification.c.level)).mappings()
+            for r in verifications
         ),
-        tuple(
-            IssuedVerdict(
-                r["campaign"],
-                r["round"],
-                rows.to_verdict(r),
-                r["cause"],
-                r["issued_at"],
-                r["reference_set_id"],
-                r["n"],
-                r["own"],
-            )
-            for r in connection.execute(verdicts.order_by(verdict.c.serial)).mappings()
-        ),
+        tuple(_issued(connection, verdicts, campaigns)),
         _lineage(connection, candidate),
-    )
+    )  # fmt: skip
+
+
+def _sound(connection: Connection, table: Table, query: Select[Any]) -> list[RowMapping]:
+    found = list(connection.execute(query).mappings())
+    for row in found:
+        require_sound(table, row)
+    return found
+
+
+def _of_candidate(connection: Connection, table: Table, candidate_id: str, *order: str) -> list[RowMapping]:
+    """Return the rows of one candidate in a table, in order; a verification with its crystal."""
+    query = rows.verifications() if table is schema.verification else select(table)
+    query = query.where(table.c.candidate_id == candidate_id).order_by(*(table.c[name] for name in order))
+    return _sound(connection, table, query)
+
+
+def _issued(
+    connection: Connection, verdicts: Sequence[RowMapping], campaigns: Mapping[str, RowMapping]
+) -> Iterator[IssuedVerdict]:
+    """Return verdicts with what their judgements tell."""
+    table = schema.judgement
+    query = select(table).where(table.c.serial.in_({row["judgement"] for row in verdicts}))
+    judgements = {row["serial"]: row for row in (_sound(connection, table, query) if verdicts else ())}
+    for row in verdicts:
+        if row["judgement"] not in judgements:
+            raise lost(table, row["judgement"])
+        judgement, campaign = judgements[row["judgement"]], campaigns[row["campaign"]]
+        same = campaign["reference_set_id"] == judgement["reference_set_id"]
+        yield IssuedVerdict(
+            row["campaign"],
+            row["round"],
+            rows.to_verdict(row),
+            judgement["cause"],
+            judgement["issued_at"],
+            judgement["reference_set_id"],
+            campaign["n_references"] if same else None,
+            campaign["level"] == row["level"],
+        )
 
 
 def _resolve(connection: Connection, prefix: str, store: str) -> str:
@@ -195,10 +215,11 @@ def _lineage(connection: Connection, candidate: Candidate) -> tuple[Ancestor, ..
     parent_id, seen = candidate.parent_id, {candidate.id}
     while parent_id and parent_id not in seen:
         seen.add(parent_id)
-        row = connection.execute(select(table).where(table.c.id == parent_id)).one_or_none()
-        if row is None:
+        parents = _sound(connection, table, select(table).where(table.c.id == parent_id))
+        if not parents:
             steps.append(Ancestor(parent_id, None, None, None, None))
             break
-        steps.append(Ancestor(row.id, row.formula, row.generator, row.change, row.round))
-        parent_id = row.parent_id
+        (row,) = parents
+        steps.append(Ancestor(row["id"], row["formula"], row["generator"], row["change"], row["round"]))
+        parent_id = row["parent_id"]
     return tuple(steps)

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, insert, inspect, select, text
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
+from gnome_lite.store.checksums import seal_all
 from gnome_lite.store.connection import Database
 
 _ONE_AT_A_TIME = threading.Lock()
@@ -108,6 +109,7 @@ def migrate(connection: Connection, version: int) -> None:
     config.attributes["connection"] = connection
     with _ONE_AT_A_TIME:
         command.upgrade(config, "head")
+    seal_all(connection)
 
 
 def back_up(path: Path, version: int) -> Path:

@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -41,6 +41,11 @@ _Serial = BigInteger().with_variant(Integer, "sqlite")
 
 def _within(column: str, low: float, high: float) -> CheckConstraint:
     return CheckConstraint(f"{column} IS NULL OR ({column} >= {low!r} AND {column} <= {high!r})")
+
+
+def _checksum() -> Column[int]:
+    """Of what never changes in a row; `checksums` writes and compares it."""
+    return Column("checksum", BigInteger, nullable=False, server_default=text("0"))
 
 
 def _last(flag: str, *of: str) -> Index:
@@ -63,6 +68,15 @@ campaign = Table(
     Column("reference_set_id", Text, nullable=False),
     Column("n_references", Integer, nullable=False),
     Column("begun_at", Text, nullable=False),
+    _checksum(),
+)
+
+# How many times a campaign's lock was taken: `fencing`.
+fence = Table(
+    "fence",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 stage = Table(
@@ -73,6 +87,7 @@ stage = Table(
     Column("name", Text, primary_key=True),
     Column("figures", Text, nullable=False),
     Column("finished_at", Text, nullable=False),
+    _checksum(),
 )
 
 candidate = Table(
@@ -92,6 +107,7 @@ candidate = Table(
     Column("multiplicity", Integer, nullable=False, server_default=text("1")),
     Column("campaign", ForeignKey("campaign.name"), nullable=False),
     Column("round", Integer, nullable=False),
+    _checksum(),
     Index("ix_candidate_fingerprint", "fingerprint"),
     Index("ix_candidate_chemical_system", "chemical_system"),
     Index("ix_candidate_formula", "formula", "id"),
@@ -105,6 +121,7 @@ crystal = Table(
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
     Column("level", String(128), primary_key=True),
     Column("content", LargeBinary, nullable=False),
+    _checksum(),
 )
 
 campaign_candidate = Table(
@@ -128,6 +145,7 @@ prediction = Table(
     Column("p_stable", Float, nullable=False),
     Column("model_id", Text, nullable=False),
     Column("expected_improvement_ev_per_atom", Float),
+    _checksum(),
     Index("ix_prediction_candidate", "candidate_id", "campaign", "round"),
     Index("ix_prediction_p_stable", "p_stable", "candidate_id"),
     Index("ix_prediction_e_above_hull", "e_above_hull_ev_per_atom", "candidate_id"),
@@ -146,6 +164,7 @@ selection = Table(
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
     Column("rank", Integer, nullable=False),
     Column("role", String(16), CheckConstraint("role IN ('chosen', 'control')"), nullable=False),
+    _checksum(),
     # What a campaign has selected once at a level is verified there and never selected again.
     Index("uq_selection", "candidate_id", "campaign", "level", unique=True),
 )
@@ -169,6 +188,7 @@ verification = Table(
     Column("space_group_number", Integer),
     Column("space_group", Text),
     Column("fingerprint", Text, nullable=False, server_default=text("''")),
+    _checksum(),
     ForeignKeyConstraint(["candidate_id", "level"], ["crystal.candidate_id", "crystal.level"]),
     Index("ix_verification_campaign", "campaign", "level", "round", "failure"),
     Index("ix_verification_level", "level", "candidate_id", "failure"),
@@ -196,6 +216,7 @@ judgement = Table(
     Column("figures", Text, nullable=False),
     Column("issued_at", Text, nullable=False),
     Column("level", String(128), nullable=False, server_default=text("''")),
+    _checksum(),
     Index("ix_judgement_campaign", "campaign", "level", "round"),
 )
 
@@ -226,6 +247,7 @@ verdict = Table(
     Column("latest", Boolean, nullable=False),
     Column("judgement", _Serial, ForeignKey("judgement.serial")),
     Column("latest_at_level", Boolean, nullable=False, server_default=text("false")),
+    _checksum(),
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
     Index("uq_verdict", "judgement", "candidate_id", unique=True),
     Index("ix_verdict_campaign", "campaign", "level", "round"),
@@ -250,6 +272,7 @@ model = Table(
     Column("n_holdout", Integer, nullable=False),
     Column("holdout_mae_ev_per_atom", Float),
     Column("promoted", Boolean, nullable=False),
+    _checksum(),
     _within("holdout_mae_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
 )
 
@@ -259,4 +282,5 @@ report = Table(
     Column("campaign", ForeignKey("campaign.name"), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("body", Text, nullable=False),
+    _checksum(),
 )

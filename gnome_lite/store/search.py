@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Join,
+    Row,
     Select,
     and_,
     exists,
@@ -34,10 +35,11 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.store import schema
-from gnome_lite.store.codec import decode_crystal, element_masks
+from gnome_lite.store.checksums import lost, require_sound
+from gnome_lite.store.codec import element_masks
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.query import SORTS, Query, StoredCrystal
-from gnome_lite.store.rows import to_products
+from gnome_lite.store.rows import to_crystal, to_products
 
 Hit = tuple[str, int | None]
 """A candidate's id, and the serial of its verdict."""
@@ -51,6 +53,7 @@ def _columns(table: str) -> dict[str, Column[Any]]:
 
 _SELECTED = _columns("candidate") | _columns("verdict") | _columns("verification")
 _PREDICTED = _columns("prediction")
+_READ = (*schema.candidate.c, *schema.verdict.c, *schema.verification.c)
 _C, _V, _F, _P, _S = (
     schema.candidate.c,
     schema.verdict.c,
@@ -250,34 +253,61 @@ def _read(connection: Connection, query: Query, level: str | None, hits: Sequenc
     if query.campaign is not None:
         mine = and_(_S.candidate_id == _C.id, _S.campaign == query.campaign, _S.level == level)
         source = source.outerjoin(schema.selection, mine)
-    columns = [column.label(name) for name, column in _SELECTED.items()]
-    statement = select(*columns, campaign.label("campaign"), round.label("round")).select_from(source)
-    found = {row["id"]: row for row in connection.execute(statement.where(_C.id.in_(ids))).mappings()}
+    statement = select(*_READ, campaign, round).select_from(source).where(_C.id.in_(ids))
+    found = {row[0]: row for row in connection.execute(statement)}
     crystals, predictions = _crystals(connection, ids), _predictions(connection, ids)
     nothing = dict.fromkeys(_PREDICTED)
-    for row in (found[i] for i in ids):
-        products, flags = row["products"], row["flags"]
+    for i, serial in hits:
+        if i not in found:
+            raise lost(schema.candidate, i)
+        fields = _to_fields(found[i], serial is not None)
+        of_level = fields["level"]
+        for key in {schema.PROPOSED, of_level or schema.PROPOSED}:
+            if (i, key) not in crystals:
+                raise lost(schema.crystal, i, key)
         yield StoredCrystal(
-            **{name: value for name, value in row.items() if name not in ("products", "flags")},
-            **predictions.get((row["id"], row["campaign"]), nothing),
-            flags=tuple(json.loads(flags)) if flags is not None else (),
-            products=to_products(products) if products is not None else (),
-            crystal=crystals[row["id"], row["level"]] if row["level"] is not None else None,
-            input_crystal=crystals[row["id"], schema.PROPOSED],
+            **fields,
+            **predictions.get((i, fields["campaign"]), nothing),
+            crystal=None if of_level is None else crystals[i, of_level],
+            input_crystal=crystals[i, schema.PROPOSED],
         )
+
+
+def _to_fields(row: Row[Any], judged: bool) -> dict[str, Any]:
+    """Return what a row of `_read` tells of a crystal, by the names of `StoredCrystal`.
+
+    Raises:
+        StoreError: if a part of it is not there or not as it was written.
+    """
+    values, parts = iter(row), {}
+    for table in (schema.candidate, schema.verdict, schema.verification):
+        part = parts[table] = dict(zip(table.c.keys(), values, strict=False))
+        if table is schema.candidate or judged:
+            if part["checksum"] is None:
+                raise lost(table, row[0])
+            require_sound(table, part)
+    found = {name: parts[column.table][column.name] for name, column in _SELECTED.items()}
+    products, flags = found["products"], found["flags"]
+    found["products"] = to_products(products) if products is not None else ()
+    found["flags"] = tuple(json.loads(flags)) if flags is not None else ()
+    found["campaign"], found["round"] = values
+    return found
 
 
 def _predictions(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """The last prediction of each candidate in each campaign, by (id, campaign), under the names of the fields."""
     query = select(schema.prediction).where(_P.candidate_id.in_(ids)).order_by(_P.round)
-    return {
-        (row["candidate_id"], row["campaign"]): {name: row[column.name] for name, column in _PREDICTED.items()}
-        for row in connection.execute(query).mappings()
-    }
+    names, found = schema.prediction.c.keys(), {}
+    for values in connection.execute(query):
+        row = dict(zip(names, values, strict=True))
+        require_sound(schema.prediction, row)
+        found[row["candidate_id"], row["campaign"]] = {name: row[c.name] for name, c in _PREDICTED.items()}
+    return found
 
 
 def _crystals(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], Crystal]:
     """Crystals by candidate id and level."""
-    table = schema.crystal
-    query = select(table.c.candidate_id, table.c.level, table.c.content).where(table.c.candidate_id.in_(ids))
-    return {(row[0], row[1]): decode_crystal(row[2]) for row in connection.execute(query)}
+    columns = schema.crystal.c
+    query = select(columns.candidate_id, columns.level, columns.content, columns.checksum)
+    found = connection.execute(query.where(columns.candidate_id.in_(ids)))
+    return {(row[0], row[1]): to_crystal(*row) for row in found}
