@@ -7,26 +7,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from samples.small_campaign import CRYSTALS, LEVEL, begin, pool, verification
+from samples.store_processes import spawn
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store.database import SqlStore
-
-TESTS = Path(__file__).parents[1]
-
-
-def spawn(code: str, *arguments: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
-    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
 
 HOLD = """
     import sys, time
