@@ -111,12 +111,15 @@ def test_nobody_takes_over_in_the_middle_of_a_write(postgres: str) -> None:
     """The writer's transaction holds the number until it has ended; whoever takes the lock waits for that."""
     SqlStore.open(postgres)
     database, other = Database(parse_url(postgres)), Database(parse_url(postgres))
-    with exclusive(database, "second"), database.writing():
-        with pytest.raises(StoreError, match="lock timeout"), other.writing() as connection:
+
+    def take() -> int:
+        with other.writing() as connection:
             connection.execute(text("SET LOCAL lock_timeout = '200ms'"))
-            take_over(connection, "second")
-    with other.writing() as connection:
-        assert take_over(connection, "second") == 2
+            return take_over(connection, "second")
+
+    with exclusive(database, "second"), database.writing(), pytest.raises(StoreError, match="lock timeout"):
+        take()
+    assert take() == 2
 
 
 def test_who_holds_no_lock_writes_as_ever(store: SqlStore) -> None:
