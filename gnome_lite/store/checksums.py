@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 from zlib import crc32
 
-from sqlalchemy import Boolean, Connection, Float, Integer, LargeBinary, RowMapping, Table, bindparam, select
+from sqlalchemy import Boolean, Connection, Float, Integer, LargeBinary, RowMapping, Select, Table, bindparam, select
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
@@ -66,6 +66,20 @@ def require_sound(table: Table, row: Named) -> None:
     """
     if not is_sound(table, row):
         raise damaged(table, row)
+
+
+def read_sound(
+    connection: Connection, table: Table, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> Sequence[RowMapping]:
+    """Return whole rows of a table, each as it was written.
+
+    Raises:
+        StoreError: naming the first that is not.
+    """
+    found = connection.execute(query, values).mappings().all()
+    for row in found:
+        require_sound(table, row)
+    return found
 
 
 def damaged(table: Table, row: Named, how: str = "is not as it was written") -> StoreError:

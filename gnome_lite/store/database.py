@@ -29,7 +29,7 @@ from gnome_lite.core.records import (
 from gnome_lite.store import locks, opening, outcomes, rows, schema
 from gnome_lite.store.campaigns import begin_campaign, read_model
 from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
-from gnome_lite.store.checksums import require_sound
+from gnome_lite.store.checksums import read_sound
 from gnome_lite.store.connection import MEMORY, Database, parse_url
 from gnome_lite.store.lineage import CrystalHistory, read_history
 from gnome_lite.store.query import Query
@@ -174,9 +174,7 @@ class SqlStore:
         table = schema.selection
         query = select(table).where(*at(table, campaign, level), table.c.round == round)
         with self._database.reading() as connection:
-            found = connection.execute(query.order_by(table.c.rank)).mappings().all()
-            for row in found:
-                require_sound(table, row)
+            found = read_sound(connection, table, query.order_by(table.c.rank))
             candidates = read_candidates(connection, [row["candidate_id"] for row in found])
         return [(c, row["role"]) for c, row in zip(candidates, found, strict=True)]
 

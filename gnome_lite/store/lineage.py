@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, Table, select
+from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, select
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.core.records import Candidate, Prediction, Verdict, Verification
 from gnome_lite.store import rows, schema
-from gnome_lite.store.checksums import lost, require_sound
+from gnome_lite.store.checksums import lost, read_sound
+
+_ID = schema.candidate.c.id
+_BETWEEN = select(_ID).where(bindparam("first") <= _ID, bindparam("last") >= _ID).order_by(_ID).limit(4)
+"""Unlike LIKE, a range goes by the key's index."""
+_PARENT = select(schema.candidate).where(bindparam("of") == _ID)
+_CAMPAIGNS = select(schema.campaign)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,11 +120,12 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
         StoreError: if there is none, or more than one.
     """
     candidate_id = _resolve(connection, prefix, store)
-    table, link = schema.candidate, schema.campaign_candidate.c
-    row = connection.execute(rows.candidates().where(table.c.id == candidate_id)).mappings().one()
+    (row,) = _of_candidate(connection, schema.candidate, candidate_id)
     candidate = rows.to_candidate(row)
-    links = select(link.campaign, link.round).where(link.candidate_id == candidate_id)
-    campaigns = {row["name"]: row for row in _sound(connection, schema.campaign, select(schema.campaign))}
+    campaigns = {row["name"]: row for row in read_sound(connection, schema.campaign, _CAMPAIGNS)}
+    links = connection.execute(
+        _rows_of_candidate(schema.campaign_candidate, ("campaign", "round")), {"of": candidate_id}
+    )
     predictions, selections, verdicts, verifications = (
         _of_candidate(connection, of, candidate_id, *order)
         for of, order in (
@@ -132,7 +140,7 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
         row["formula"],
         row["chemical_system"],
         row["fingerprint"],
-        tuple((r.campaign, r.round) for r in connection.execute(links.order_by(link.campaign, link.round))),
+        tuple((r.campaign, r.round) for r in links),
         tuple(IssuedPrediction(r["campaign"], r["round"], rows.to_prediction(r)) for r in predictions),
         tuple(
             IssuedSelection(
@@ -152,18 +160,18 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
     )  # fmt: skip
 
 
-def _sound(connection: Connection, table: Table, query: Select[Any]) -> list[RowMapping]:
-    found = list(connection.execute(query).mappings())
-    for row in found:
-        require_sound(table, row)
-    return found
+def _of_candidate(connection: Connection, table: Table, candidate_id: str, *order: str) -> Sequence[RowMapping]:
+    """Return the rows of one candidate in a table, in order; itself and a verification with the crystal."""
+    return read_sound(connection, table, _rows_of_candidate(table, order), {"of": candidate_id})
 
 
-def _of_candidate(connection: Connection, table: Table, candidate_id: str, *order: str) -> list[RowMapping]:
-    """Return the rows of one candidate in a table, in order; a verification with its crystal."""
-    query = rows.verifications() if table is schema.verification else select(table)
-    query = query.where(table.c.candidate_id == candidate_id).order_by(*(table.c[name] for name in order))
-    return _sound(connection, table, query)
+@cache
+def _rows_of_candidate(table: Table, order: tuple[str, ...]) -> Select[Any]:
+    """Return what is made ready once: putting a statement together takes longer than the store does to answer."""
+    with_crystal = {schema.candidate: rows.candidates, schema.verification: rows.verifications}
+    query = with_crystal[table]() if table in with_crystal else select(table)
+    its = table.c.id if table is schema.candidate else table.c.candidate_id
+    return query.where(its == bindparam("of")).order_by(*(table.c[name] for name in order))
 
 
 def _issued(
@@ -172,7 +180,7 @@ def _issued(
     """Return verdicts with what their judgements tell."""
     table = schema.judgement
     query = select(table).where(table.c.serial.in_({row["judgement"] for row in verdicts}))
-    judgements = {row["serial"]: row for row in (_sound(connection, table, query) if verdicts else ())}
+    judgements = {row["serial"]: row for row in (read_sound(connection, table, query) if verdicts else ())}
     for row in verdicts:
         if row["judgement"] not in judgements:
             raise lost(table, row["judgement"])
@@ -191,14 +199,9 @@ def _issued(
 
 
 def _resolve(connection: Connection, prefix: str, store: str) -> str:
-    column = schema.candidate.c.id
-    # A range, unlike LIKE, uses the key's index; "~" sorts after every character of an id.
-    found = list(
-        connection.execute(
-            select(column).where(column >= prefix, column <= prefix + "~").order_by(column).limit(4)
-        ).scalars()
-    )
-    found = [i for i in found if i.startswith(prefix)]
+    # "~" sorts after every character of an id.
+    between = connection.execute(_BETWEEN, {"first": prefix, "last": prefix + "~"}).scalars()
+    found = [i for i in between if i.startswith(prefix)]
     if prefix in found:
         return prefix
     if not prefix or not found:
@@ -215,7 +218,7 @@ def _lineage(connection: Connection, candidate: Candidate) -> tuple[Ancestor, ..
     parent_id, seen = candidate.parent_id, {candidate.id}
     while parent_id and parent_id not in seen:
         seen.add(parent_id)
-        parents = _sound(connection, table, select(table).where(table.c.id == parent_id))
+        parents = read_sound(connection, table, _PARENT, {"of": parent_id})
         if not parents:
             steps.append(Ancestor(parent_id, None, None, None, None))
             break

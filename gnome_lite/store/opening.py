@@ -111,6 +111,8 @@ def migrate(connection: Connection, version: int) -> None:
     from alembic import command
     from alembic.config import Config
 
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA cache_spill = ON")  # all that is rewritten may be more than memory holds
     # A store older than Alembic here tells its version in `meta` alone; schema 1 is where Alembic's history begins.
     schema.alembic_version.create(connection, checkfirst=True)
     if version > 1 and connection.execute(select(schema.alembic_version)).first() is None:

@@ -56,11 +56,15 @@ def _checksum() -> Column[int]:
     return Column("checksum", BigInteger, nullable=False, server_default=text("0"))
 
 
-def _last(flag: str, *of: str) -> Index:
-    """Verdicts that stand, by distance above the hull, with all that queries sort by: no row need be looked up."""
-    energies = ("e_form_ev_per_atom", "decomposition_ev_per_atom")
-    columns = (*of, "e_above_hull_ev_per_atom", "candidate_id", *energies, flag)
-    return Index(f"ix_verdict_{flag}", *columns, sqlite_where=text(f"{flag} = 1"), postgresql_where=text(flag))
+def _last(flag: str, *of: str) -> tuple[Index, ...]:
+    """Verdicts that stand, in the order of each energy that queries sort by; the first has all of them."""
+    above, e_form, decomposition = "e_above_hull_ev_per_atom", "e_form_ev_per_atom", "decomposition_ev_per_atom"
+    where = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
+    return (
+        Index(f"ix_verdict_{flag}", *of, above, "candidate_id", e_form, decomposition, flag, **where),
+        Index(f"ix_verdict_{flag}_e_form", *of, e_form, "candidate_id", above, flag, **where),
+        Index(f"ix_verdict_{flag}_decomposition", *of, decomposition, "candidate_id", above, flag, **where),
+    )
 
 
 meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
@@ -120,6 +124,9 @@ candidate = Table(
     Index("ix_candidate_chemical_system", "chemical_system"),
     Index("ix_candidate_formula", "formula", "id"),
     Index("ix_candidate_n_sites", "n_sites", "id"),
+    Index("ix_candidate_round", "round", "id"),
+    # Few enough bytes to go through whole: which candidates have some elements is told without their rows.
+    Index("ix_candidate_elements", "elements_low", "elements_high", "n_sites", "id"),
     _within("probability", 0.0, 1.0),
 )
 
@@ -261,9 +268,9 @@ verdict = Table(
     Index("ix_verdict_campaign", "campaign", "level", "round"),
     Index("ix_verdict_candidate", "candidate_id", "level", "campaign"),
     Index("ix_verdict_prototype", "prototype"),
-    _last("latest"),
-    _last("latest_at_level", "level"),
-    _last("latest_of_campaign", "campaign", "level"),
+    *_last("latest"),
+    *_last("latest_at_level", "level"),
+    *_last("latest_of_campaign", "campaign", "level"),
     _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
     _within("e_above_hull_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
     _within("decomposition_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),

@@ -1,7 +1,7 @@
 """Answering a `Query`: first the ids of the hits in their order, then what the store holds of these alone.
 
-Ids come straight from an index on the sort key, so that a first page of a large store takes milliseconds. Elements are
-compared as two bit masks a row, so that "has Li and O but no F" is arithmetic on integers.
+Ids come straight from an index on the sort key, so that a first page of a large store takes milliseconds: where many
+crystals have the elements and the size asked for, those of the page are soon met; where few have, these are sorted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -36,8 +38,8 @@ from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.store import schema
 from gnome_lite.store.checksums import lost, require_sound
-from gnome_lite.store.codec import element_masks
 from gnome_lite.store.connection import chunks
+from gnome_lite.store.contents import few_with, of_contents
 from gnome_lite.store.query import SORTS, Query, StoredCrystal
 from gnome_lite.store.rows import to_crystal, to_products
 
@@ -69,13 +71,26 @@ def run_query(connection: Connection, query: Query) -> list[StoredCrystal]:
     Raises:
         ConfigError: if the store has no such campaign, or no such level or more than one that begins so.
     """
-    level = _level(connection, query)
+    level, few = _level(connection, query), few_with(connection, query)
     found: list[Hit] = []
-    for statement in _statements(query, level):
-        left = None if query.limit is None else query.limit - len(found)
-        if left != 0:
-            found += [(row[0], row[1]) for row in connection.execute(statement.limit(left))]
+    if query.sort == "round" and query.include_unverified and query.campaign is None:
+        found = _by_round(connection, query, level, few)
+    else:
+        for statement in _statements(query, level, few):
+            left = None if query.limit is None else query.limit - len(found)
+            if left != 0:
+                found += [(row[0], row[1]) for row in connection.execute(statement.limit(left))]
     return [crystal for chunk in chunks(found) for crystal in _read(connection, query, level, chunk)]
+
+
+def _by_round(connection: Connection, query: Query, level: str | None, few: Sequence[str] | None) -> list[Hit]:
+    """Hits with and without a verdict in the order of their rounds, which two tables have, each with an index."""
+    judged = connection.execute(_hits(query, level, judged=True, few=few).limit(query.limit)).all()
+    others = _hits(query, level, judged=False, few=few)
+    if judged and len(judged) == query.limit:
+        others = others.where(_C.round <= judged[-1][2])
+    merged = merge(judged, connection.execute(others.limit(query.limit)), key=lambda row: (row[2], row[0]))
+    return [(row[0], row[1]) for row in islice(merged, query.limit)]
 
 
 def _level(connection: Connection, query: Query) -> str | None:
@@ -94,20 +109,26 @@ def _level(connection: Connection, query: Query) -> str | None:
     return fit[0]
 
 
-def _statements(query: Query, level: str | None) -> Iterator[Select[Any]]:
+def _statements(query: Query, level: str | None, few: Sequence[str] | None) -> Iterator[Select[Any]]:
     """Hits in order; where some lack what is sorted by, these come in a statement of their own, the last."""
     judged = None if query.include_unverified else True
     if SORTS[query.sort] in _PREDICTED:
-        yield _hits(query, level, judged, predicted=True)
-        yield _hits(query, level, judged, predicted=False)
+        yield _hits(query, level, judged, predicted=True, few=few)
+        yield _hits(query, level, judged, predicted=False, few=few)
     elif judged is None and SORTS[query.sort] in _columns("verdict"):
-        yield _hits(query, level, judged=True)
-        yield _hits(query, level, judged=False)
+        yield _hits(query, level, judged=True, few=few)
+        yield _hits(query, level, judged=False, few=few)
     else:
-        yield _hits(query, level, judged)
+        yield _hits(query, level, judged, few=few)
 
 
-def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool | None = None) -> Select[Any]:
+def _hits(
+    query: Query,
+    level: str | None,
+    judged: bool | None,
+    predicted: bool | None = None,
+    few: Sequence[str] | None = None,
+) -> Select[Any]:
     """Return ids and verdict serials of the hits with (True), without (False), or whichever (None) a verdict.
 
     Likewise a prediction.
@@ -115,11 +136,13 @@ def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool 
     key = _V.candidate_id if judged else _C.id
     campaign, round = _origin(query, judged)
     by, tie = _order(query, judged, predicted, round)
+    if few is not None:
+        by = _hidden(by, by)  # these are looked up one by one, not met in the order of an index
     source: FromClause = tie.table
     led = source is not schema.verdict
     stands = _stands(query, level, led)
     same_level = (_hidden(_F.level) if led else _F.level) == _V.level
-    conditions = [*_conditions(query, judged)]
+    conditions = [*_conditions(query, judged), *([] if few is None else [tie.in_(few)])]
     if query.round is not None:
         conditions.append(round == query.round)
     if judged is not None:
@@ -147,7 +170,9 @@ def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool 
             conditions.append(on)
         else:  # nothing is spent on a table that no condition asks of
             source = source.outerjoin(table, on)
-    return select(key, _V.serial).select_from(source).where(*conditions).order_by(by, tie)
+    columns = (key, _V.serial, *((round,) if query.sort == "round" else ()))
+    order = by.desc() if query.sort == "p_stable" and predicted else by
+    return select(*columns).select_from(source).where(*conditions).order_by(order, tie)
 
 
 def _hidden(column: Column[Any], otherwise: Any = "") -> ColumnElement[Any]:
@@ -199,27 +224,15 @@ def _order(
         return round, _C.id if not judged else _F.candidate_id if query.campaign is None else _S.candidate_id
     by = (_SELECTED | _PREDICTED)[name]
     tie = {schema.verdict: _V.candidate_id, schema.candidate: _C.id, schema.prediction: _P.candidate_id}[by.table]
-    return by.desc() if query.sort == "p_stable" else by, tie
+    return by, tie
 
 
 def _conditions(query: Query, judged: bool | None) -> Iterator[ColumnElement[bool]]:
-    for name, satisfied in (
-        ("elements", lambda column, mask: column.bitwise_and(mask) == mask),
-        ("only", lambda column, mask: column.bitwise_and(mask) == column),
-        ("exclude", lambda column, mask: column.bitwise_and(mask) == 0),
-    ):
-        if numbers := query.numbers(name):
-            for column, mask in zip((_C.elements_low, _C.elements_high), element_masks(numbers), strict=True):
-                yield satisfied(column, mask)
+    yield from of_contents(query, _C.n_sites if query.sort == "n_sites" else _hidden(_C.n_sites, 0))
     if query.chemical_system is not None:
         yield _C.chemical_system == query.reduced_system()
     if query.formula is not None:
         yield _C.formula == query.reduced_formula()
-    low, high = query.site_range()
-    if low is not None:
-        yield _C.n_sites >= low
-    if high is not None:
-        yield _C.n_sites <= high
     if query.campaign is not None and judged is not True:
         link = schema.campaign_candidate.c
         yield exists().where(link.candidate_id == _C.id, link.campaign == query.campaign)

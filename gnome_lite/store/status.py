@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, selec
 
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord
 from gnome_lite.store import rows, schema
-from gnome_lite.store.checksums import require_sound
+from gnome_lite.store.checksums import read_sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,7 @@ class StoreStatus:
 
 def read_status(connection: Connection, name: str) -> StoreStatus:
     """Count everything."""
-    campaigns = connection.execute(select(schema.campaign).order_by(schema.campaign.c.name)).mappings().all()
-    for row in campaigns:
-        require_sound(schema.campaign, row)
+    campaigns = read_sound(connection, schema.campaign, select(schema.campaign).order_by(schema.campaign.c.name))
     version = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
     return StoreStatus(
         name,
