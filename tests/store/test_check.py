@@ -79,7 +79,7 @@ READS: dict[str, Callable[[SqlStore], object]] = {
         ("UPDATE selection SET rank = rank + 1", "selection", f"'first' '{LEVEL}' 1 {IDS[0]!r}", ["show", "selected"]),
         ("UPDATE judgement SET cause = 'jugded'", "judgement", "1", ["show"]),
         ("UPDATE campaign SET n_references = 7", "campaign", "'first'", ["show", "status"]),
-        ("UPDATE stage SET figures = '{}' WHERE name = 'generate'", "stage", "'first' 1 'generate'", ["done", "status"]),
+        ("UPDATE stage SET figures = '{}'", "stage", "'first' 1 'generate'", ["done", "status"]),
         ("UPDATE model SET n_train = 91", "model", "'first' 0", ["model", "status"]),
         ("UPDATE report SET body = replace(body, '100', '101')", "report", "'first' 1", ["reports"]),
     ],

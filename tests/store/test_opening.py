@@ -161,7 +161,7 @@ def test_killed_while_migrating_it_is_of_one_schema_or_the_other(tmp_path: Path)
     """Killed before each of some of its statements, from the first to one of the last."""
     untouched = store_of_schema(1, tmp_path)
     before = untouched.read_bytes()
-    for after in (0, 12, 45):
+    for after in (0, 12, 45, 95):
         path = tmp_path / f"killed-{after}.sqlite"
         shutil.copy(untouched, path)
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(after)], check=False)
