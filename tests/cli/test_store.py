@@ -3,9 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from cli.conftest import Call
+from samples.judged import LIO, judged
+
+
+def test_verdicts_are_looked_up_in_their_hulls_again(call: Call, tmp_path: Path) -> None:
+    store, lio = judged(tmp_path / "oxides"), LIO.content_id
+    assert call("store", "check", "--hulls", "--home", tmp_path / "oxides").code == 0
+    (verdict,) = store.verdicts("oxides").values()
+    wrong = replace(verdict, e_form_ev_per_atom=verdict.e_form_ev_per_atom - 0.01)
+    store.add_verdicts("oxides", 1, [wrong], {"hull": wrong.hull_id})
+    assert call("store", "check", "--home", tmp_path / "oxides").code == 0  # written as it is
+    said = call("store", "check", "--hulls", "--home", tmp_path / "oxides")
+    assert said.code == 2
+    assert f"{lio}  is not what hull {wrong.hull_id} gives" in said.out
+
+
+def test_campaigns_without_references_are_passed_over(call: Call) -> None:
+    said = call("store", "check", "--hulls")
+    assert said.code == 0
+    assert "campaign first: verdicts not looked up again" in said.err
 
 
 def test_check_and_backup(call: Call, home: Path) -> None:
