@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "stability": ("stability_hull", "stability_store", "stability_uncertainty", "stability_analyses"),
+    "store": ("store_reading",),
     "campaign": ("campaign_scale",),
     "verification": (
         "verification_relaxation",

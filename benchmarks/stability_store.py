@@ -34,9 +34,9 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
 
     n_stored, n_added, n_checked = (size(f"stability_store.{what}", effort) for what in ("stored", "added", "checked"))
     counts, e_form = compounds(n_stored + n_added, seed=2)
-    crystals = [_crystal(row, seed) for seed, row in enumerate(counts)]
-    outcomes = [_outcome(c, float(e * len(c))) for c, e in zip(crystals, e_form, strict=True)]
-    references = _elements()
+    crystals = [made_crystal(row, seed) for seed, row in enumerate(counts)]
+    outcomes = [outcome_of(c, float(e * len(c))) for c, e in zip(crystals, e_form, strict=True)]
+    references = pure_elements()
     with tempfile.TemporaryDirectory() as directory:
         store = _fill(Path(directory) / "store.sqlite", references, crystals, outcomes, n_stored)
         hull = build_hull(references.add(outcomes[:n_stored]))
@@ -90,7 +90,7 @@ def _fill(
     store.begin(CampaignConfig(name=CAMPAIGN), references)
     ids = [o.candidate_id for o in outcomes]
     for round, part in ((1, slice(0, n_stored)), (2, slice(n_stored, None))):
-        pool = _pool(crystals[part], round)
+        pool = pool_of(crystals[part], round)
         store.add_candidates(CAMPAIGN, pool, pool.crystals.reduced_formulas(), {})
         store.add_selection(CAMPAIGN, round, ids[part], [], {})
     stored = outcomes[:n_stored]
@@ -99,7 +99,7 @@ def _fill(
     verdicts = [
         Verdict(
             i, v.e_form_ev_per_atom, v.e_above_hull_ev_per_atom, v.decomposition_ev_per_atom, v.products, v.hull_id,
-            LEVEL, *_unseen(),
+            LEVEL, *unseen(),
         )
         for i, v in zip(ids, hull.verdicts(ids[:n_stored]), strict=False)
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def _difference(standing: dict[str, Verdict], references: PhaseSet, outcomes: Se
     return float(worst)
 
 
-def _elements() -> PhaseSet:
+def pure_elements() -> PhaseSet:
     from gnome_lite.config import DEFAULT_ELEMENTS
     from gnome_lite.core.crystals import Crystal, atomic_number
     from gnome_lite.core.phases import Phase, PhaseSet
@@ -144,7 +144,7 @@ def _elements() -> PhaseSet:
     )
 
 
-def _crystal(counts: NDArray[np.int64], seed: int) -> Crystal:
+def made_crystal(counts: NDArray[np.int64], seed: int) -> Crystal:
     from gnome_lite.core.crystals import Crystal
 
     numbers = np.repeat(np.arange(len(counts)), counts)
@@ -152,13 +152,13 @@ def _crystal(counts: NDArray[np.int64], seed: int) -> Crystal:
     return Crystal.make(numbers, positions, np.cbrt(VOLUME_PER_ATOM_ANG3 * len(numbers)) * np.eye(3))
 
 
-def _outcome(crystal: Crystal, energy_ev: float) -> Verification:
+def outcome_of(crystal: Crystal, energy_ev: float) -> Verification:
     from gnome_lite.core.records import Verification
 
     return Verification(crystal.content_id, crystal, energy_ev, 0.01, 20, True, LEVEL, 1.0)
 
 
-def _pool(crystals: Sequence[Crystal], round: int) -> CandidatePool:
+def pool_of(crystals: Sequence[Crystal], round: int) -> CandidatePool:
     from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.core.records import CandidatePool
 
@@ -170,7 +170,7 @@ def _pool(crystals: Sequence[Crystal], round: int) -> CandidatePool:
     )  # fmt: skip
 
 
-def _unseen() -> tuple[bool, str | None, str, Credibility]:
+def unseen() -> tuple[bool, str | None, str, Credibility]:
     """Novelty and credibility are not what is measured."""
     from gnome_lite.core.records import Credibility
 

@@ -41,6 +41,7 @@ from gnome_lite.settings import Settings
 
 if TYPE_CHECKING:
     from gnome_lite.campaign.reevaluate import Reevaluation
+    from gnome_lite.core.records import Verdict
     from gnome_lite.seed.plan import SeedParts
     from gnome_lite.store.database import SqlStore
 
@@ -48,6 +49,7 @@ __all__ = [
     "assemble",
     "assemble_seed",
     "check_calculators",
+    "contradicted_verdicts",
     "dft_correction",
     "level_of",
     "load_molecules",
@@ -158,14 +160,33 @@ def reevaluate_campaign(
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.stability.hull import build_hull
 
+    references, known_as = _references_now(name, store, settings)
+    return reevaluate(store, name, known_as, references, build_hull, CrystalNovelty(), progress)
+
+
+def contradicted_verdicts(name: str, store: SqlStore, settings: Settings | None = None) -> list[Verdict]:
+    """Return standing verdicts of a stored campaign that the hull of its sources and verified crystals contradicts.
+
+    Raises:
+        StoreError: if the store has no such campaign.
+        SourceError, LevelMismatchError, MissingReferenceError: if its sources cannot serve any more.
+    """
+    from gnome_lite.campaign.reevaluate import contradicted
+    from gnome_lite.stability.hull import build_hull
+
+    references, _ = _references_now(name, store, settings)
+    return contradicted(store, name, references, build_hull)
+
+
+def _references_now(name: str, store: SqlStore, settings: Settings | None) -> tuple[PhaseSet, str]:
+    """Return the references of a stored campaign's sources as they are now, and the id that it knows them by."""
     campaigns = {c.name: c for c in store.status().campaigns}
     if name not in campaigns:
         some = ", ".join(campaigns) or "none yet: `gnome-lite run` makes one"
         raise StoreError(f"store {store.name} has no campaign {name!r}: it has {some}")
     config = read_stored(campaigns[name].config)
     references = make_source(config, settings or Settings(), campaigns[name].level).load()
-    known_as = campaigns[name].reference_set_id
-    return reevaluate(store, name, known_as, references, build_hull, CrystalNovelty(), progress)
+    return references, campaigns[name].reference_set_id
 
 
 def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:

@@ -132,6 +132,23 @@ def reevaluate(
     return Reevaluation(campaign, references.level, cause, references.id, hull.id, len(ids), len(again), changed)
 
 
+def contradicted(store: SqlStore, campaign: str, references: PhaseSet, build_hull: BuildHull) -> list[Verdict]:
+    """Return the standing verdicts that their hull contradicts: it has the id they carry, and gives other energies.
+
+    Verdicts that rest on another hull than today's are passed over: `reevaluate` is for these.
+
+    Raises:
+        LevelMismatchError: if the references are of another level than what the campaign verified.
+        MissingReferenceError: if a crystal's element has no reference any more.
+    """
+    standing = store.verdicts(campaign)
+    hull = build_hull(references.add([v for v in store.verifications(references.level) if v.ok]))
+    ids = sorted(standing)
+    same = [i for i, hull_id in zip(ids, hull.hull_ids(ids), strict=True) if standing[i].hull_id == hull_id]
+    places = zip(same, hull.verdicts(same), strict=True)
+    return [standing[i] for i, place in places if moved(standing[i], place) is not standing[i]]
+
+
 def _seen_again(
     novelty: Novelty, references: PhaseSet, verified: Mapping[str, Verification], verdicts: Mapping[str, Verdict]
 ) -> dict[str, Verdict]:

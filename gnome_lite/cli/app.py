@@ -23,6 +23,7 @@ from gnome_lite.cli import (
     seed,
     show,
     status,
+    store,
     synthesis,
     train,
 )
@@ -58,6 +59,7 @@ for command in (
     app.command()(command)
 app.add_typer(seed.app, name="seed")
 app.add_typer(benchmark.app, name="benchmark")
+app.add_typer(store.app, name="store")
 
 
 @app.command()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import ModelRecord
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import require_sound
 from gnome_lite.store.codec import to_json
 from gnome_lite.store.settings_check import require_same
-from gnome_lite.store.writes import insert, now
+from gnome_lite.store.writes import change_campaign, insert, now
 
 if TYPE_CHECKING:  # queries begin without pydantic's models
     from gnome_lite.config import CampaignConfig
@@ -32,13 +33,14 @@ def begin_campaign(connection: Connection, config: CampaignConfig, references: P
         row = {"name": config.name, "config": to_json(wanted), "begun_at": now(), "level": references.level}
         insert(connection, table, [row | {"reference_set_id": references.id, "n_references": len(references)}])
         return
+    require_sound(table, found)
     require_same(config.name, json.loads(found["config"]), wanted)
     if (found["level"], found["reference_set_id"]) != (references.level, references.id):
         raise ConfigError(
             f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
             f"{found['level']}, not {references.id} of {references.level}: give the campaign another name"
         )
-    connection.execute(update(table).where(table.c.name == config.name).values(config=to_json(wanted)))
+    change_campaign(connection, config.name, config=to_json(wanted))
 
 
 def read_model(connection: Connection, campaign: str, round: int) -> ModelRecord | None:

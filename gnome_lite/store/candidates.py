@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Select, delete, exists, func, select
 
 from gnome_lite.core.records import Candidate, CandidatePool
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import lost
 from gnome_lite.store.codec import encode_crystal
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.writes import insert, of
@@ -35,11 +36,17 @@ def write_candidates(connection: Connection, campaign: str, pool: CandidatePool,
 
 
 def read_candidates(connection: Connection, ids: Sequence[str]) -> list[Candidate]:
-    """Candidates in the order of their ids."""
+    """Candidates in the order of their ids.
+
+    Raises:
+        StoreError: if one is not there or not as it was written.
+    """
     found: dict[str, Candidate] = {}
     for chunk in chunks(ids):
         for row in connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings():
             found[row["id"]] = rows.to_candidate(row)
+    if gone := [i for i in ids if i not in found]:
+        raise lost(schema.candidate, gone[0])
     return [found[i] for i in ids]
 
 
@@ -47,7 +54,7 @@ def read_by_formula(connection: Connection, formulas: Iterable[str]) -> dict[str
     """Candidates of any campaign by reduced formula; one without any is absent."""
     column, found = schema.candidate.c.formula, dict[str, list[Candidate]]()
     for chunk in chunks(sorted(set(formulas))):
-        query = rows.candidates().add_columns(column).where(column.in_(chunk)).order_by(schema.candidate.c.id)
+        query = rows.candidates().where(column.in_(chunk)).order_by(schema.candidate.c.id)
         for row in connection.execute(query).mappings():
             found.setdefault(row["formula"], []).append(rows.to_candidate(row))
     return found

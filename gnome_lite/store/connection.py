@@ -2,26 +2,34 @@
 
 SQLite runs with a rollback journal, not WAL: the SQLite 3.40 of many Pythons can corrupt a WAL store that has
 several writers. Writers take their lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes
-later fails as soon as two processes do so.
+later fails as soon as two processes do so. Readers look every millisecond whether a writer has let go of the file:
+SQLite itself waits ever longer between its looks, and meets the next writer. Writers keep what they have changed in
+memory until they commit: written out before, it would shut out readers until then. A connection is kept for the next
+transaction as long as nobody else touches the file; a changed or exchanged one is opened anew.
 """
 
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from gnome_lite.core.errors import StoreError
+from gnome_lite.store.fencing import require_newest
 
 BUSY_TIMEOUT_S = 30
+_LOOK_EVERY_S = 0.001
 T = TypeVar("T")
 _WRITES = "gnome_lite_writes"
 MEMORY = URL.create("sqlite", database=":memory:")
@@ -68,6 +76,7 @@ class Database:
     Attributes:
         path: of the SQLite file; None on a server or in memory.
         on_server: PostgreSQL.
+        held: the fencing number of each campaign whose lock this object holds.
     """
 
     def __init__(self, url: URL) -> None:
@@ -76,6 +85,7 @@ class Database:
         self.path = None if self.on_server or url == MEMORY else Path(str(url.database))
         # What lies in memory has one connection, which threads take turns with.
         self._turn: AbstractContextManager[Any] = threading.RLock() if url == MEMORY else nullcontext()
+        self.held: dict[str, int] = {}
         self.engine = self._engine(url)
 
     @contextmanager
@@ -85,8 +95,13 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Committed on leaving without an exception, else rolled back."""
+        """Committed on leaving without an exception, else rolled back.
+
+        Raises:
+            StoreError: if another process has taken over a campaign whose lock this object held.
+        """
         with self._transaction(writes=True) as connection:
+            require_newest(connection, self.held)
             yield connection
 
     @contextmanager
@@ -107,6 +122,8 @@ class Database:
             raise StoreError(f"store {self.name}: {_first_line(error)}{_remedy(str(error.orig))}") from error
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.name}: {_first_line(error)}") from error
+        except UnicodeDecodeError as error:  # the driver cannot even say what is wrong with the file
+            raise StoreError(f"store {self.name} holds no text where there was some{_remedy('malformed')}") from error
 
     def _engine(self, url: URL) -> Engine:
         try:
@@ -114,8 +131,13 @@ class Database:
                 # The process is told by name, so that whoever waits for its lock can be told too.
                 arguments: dict[str, Any] = {"application_name": f"gnome_lite pid {os.getpid()}"}
                 return create_engine(url, poolclass=NullPool, connect_args=arguments)
-            arguments = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": self.path is not None}
-            engine = create_engine(url, poolclass=NullPool if self.path else StaticPool, connect_args=arguments)
+            arguments = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+            if self.path is None:
+                engine = create_engine(url, poolclass=StaticPool, connect_args=arguments)
+            else:
+                engine = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=-1, connect_args=arguments)
+                event.listen(engine, "checkin", partial(_remember, self.path))
+                event.listen(engine, "checkout", partial(_require_untouched, self.path))
         except ModuleNotFoundError as error:
             raise StoreError(f"{error.name} is missing: pip install 'gnome-lite[postgres]'") from error
         event.listen(engine, "connect", _set_up_sqlite)
@@ -125,13 +147,47 @@ class Database:
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy's BEGIN below, not the driver's own
-    for pragma in (f"busy_timeout = {BUSY_TIMEOUT_S * 1000}", "foreign_keys = ON", "synchronous = FULL"):
+    for pragma in ("foreign_keys = ON", "synchronous = FULL", "cache_spill = OFF", "automatic_index = OFF"):
         connection.execute(f"PRAGMA {pragma}")
 
 
+def _state(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does, or when another one takes its place, or this process is a forked one."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (os.getpid(),)
+    return os.getpid(), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _remember(path: Path, connection: Any, record: Any) -> None:
+    record.info["left"] = _state(path)
+
+
+def _require_untouched(path: Path, connection: Any, record: Any, fairy: Any) -> None:
+    if record.info.get("left", _state(path)) != _state(path):
+        raise DisconnectionError  # the pool makes another one
+
+
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    source = connection.connection.driver_connection
+    assert isinstance(source, sqlite3.Connection)
+    if connection.get_execution_options().get(_WRITES, False):
+        source.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000}")
+        source.execute("BEGIN IMMEDIATE")
+        return
+    source.execute("PRAGMA busy_timeout = 0")
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            source.execute("BEGIN")
+            source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # from here on no writer is in the way
+            return
+        except sqlite3.OperationalError as error:
+            source.rollback()
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _first_line(error: SQLAlchemyError) -> str:

@@ -8,7 +8,6 @@ takes a level of theory, None is the campaign's own; a step at another level is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -30,6 +29,7 @@ from gnome_lite.core.records import (
 from gnome_lite.store import locks, opening, outcomes, rows, schema
 from gnome_lite.store.campaigns import begin_campaign, read_model
 from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
+from gnome_lite.store.checksums import read_sound
 from gnome_lite.store.connection import MEMORY, Database, parse_url
 from gnome_lite.store.lineage import CrystalHistory, read_history
 from gnome_lite.store.query import Query
@@ -95,10 +95,10 @@ class SqlStore:
     def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
         """Figures of a finished step, None if it is not finished."""
         table = schema.stage
-        query = select(table.c.figures).where(*of(table, campaign, round), table.c.name == stage)
+        query = select(table).where(*of(table, campaign, round), table.c.name == stage)
         with self._database.reading() as connection:
-            figures = connection.execute(query).scalar_one_or_none()
-        return None if figures is None else dict(json.loads(figures))
+            row = connection.execute(query).mappings().one_or_none()
+            return None if row is None else rows.to_figures(row)
 
     def finish(self, campaign: str, round: int, stage: str, figures: Mapping[str, Any]) -> None:
         """Mark a step as done, with its final figures."""
@@ -172,11 +172,11 @@ class SqlStore:
     def selected(self, campaign: str, round: int, level: str | None = None) -> list[tuple[Candidate, str]]:
         """The selection of a round at a level in rank order, with its role, "chosen" or "control"."""
         table = schema.selection
-        query = select(table.c.candidate_id, table.c.role).where(*at(table, campaign, level), table.c.round == round)
+        query = select(table).where(*at(table, campaign, level), table.c.round == round)
         with self._database.reading() as connection:
-            found = connection.execute(query.order_by(table.c.rank)).all()
-            candidates = read_candidates(connection, [row.candidate_id for row in found])
-        return [(c, row.role) for c, row in zip(candidates, found, strict=True)]
+            found = read_sound(connection, table, query.order_by(table.c.rank))
+            candidates = read_candidates(connection, [row["candidate_id"] for row in found])
+        return [(c, row["role"]) for c, row in zip(candidates, found, strict=True)]
 
     # Verifications and verdicts
 
@@ -318,9 +318,9 @@ class SqlStore:
     def reports(self, campaign: str) -> list[RoundReport]:
         """Reports of a campaign by round."""
         table = schema.report
-        query = select(table.c.body).where(table.c.campaign == campaign).order_by(table.c.round)
+        query = select(table).where(table.c.campaign == campaign).order_by(table.c.round)
         with self._database.reading() as connection:
-            return [rows.to_report(body) for body in connection.execute(query).scalars()]
+            return [rows.to_report(row) for row in connection.execute(query).mappings()]
 
     # Reading for people
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, select
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.core.records import Candidate, Prediction, Verdict, Verification
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import lost, read_sound
+
+_ID = schema.candidate.c.id
+_BETWEEN = select(_ID).where(bindparam("first") <= _ID, bindparam("last") >= _ID).order_by(_ID).limit(4)
+"""Unlike LIKE, a range goes by the key's index."""
+_PARENT = select(schema.candidate).where(bindparam("of") == _ID)
+_CAMPAIGNS = select(schema.campaign)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,75 +120,88 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
         StoreError: if there is none, or more than one.
     """
     candidate_id = _resolve(connection, prefix, store)
-    table, link, predicted = schema.candidate, schema.campaign_candidate, schema.prediction
-    query = rows.candidates().add_columns(table.c.formula, table.c.chemical_system, table.c.fingerprint)
-    row = connection.execute(query.where(table.c.id == candidate_id)).mappings().one()
+    (row,) = _of_candidate(connection, schema.candidate, candidate_id)
     candidate = rows.to_candidate(row)
-    links = select(link.c.campaign, link.c.round).where(link.c.candidate_id == candidate_id)
-    predictions = select(predicted).where(predicted.c.candidate_id == candidate_id)
-    selected, verdict, judgement, campaign = schema.selection, schema.verdict, schema.judgement, schema.campaign
-    selections = (
-        select(selected, (campaign.c.level == selected.c.level).label("own"))
-        .join(campaign, campaign.c.name == selected.c.campaign)
-        .where(selected.c.candidate_id == candidate_id)
+    campaigns = {row["name"]: row for row in read_sound(connection, schema.campaign, _CAMPAIGNS)}
+    links = connection.execute(
+        _rows_of_candidate(schema.campaign_candidate, ("campaign", "round")), {"of": candidate_id}
     )
-    verifications = rows.verifications().where(schema.verification.c.candidate_id == candidate_id)
-    same = campaign.c.reference_set_id == judgement.c.reference_set_id
-    verdicts = (
-        select(
-            *(verdict, judgement.c.cause, judgement.c.issued_at, judgement.c.reference_set_id),
-            *(case((same, campaign.c.n_references)).label("n"), (campaign.c.level == verdict.c.level).label("own")),
+    predictions, selections, verdicts, verifications = (
+        _of_candidate(connection, of, candidate_id, *order)
+        for of, order in (
+            (schema.prediction, ("campaign", "round")),
+            (schema.selection, ("campaign", "round")),
+            (schema.verdict, ("serial",)),
+            (schema.verification, ("level",)),
         )
-        .join(judgement, judgement.c.serial == verdict.c.judgement)
-        .join(campaign, campaign.c.name == verdict.c.campaign)
-        .where(verdict.c.candidate_id == candidate_id)
     )
     return CrystalHistory(
         candidate,
         row["formula"],
         row["chemical_system"],
         row["fingerprint"],
-        tuple((r.campaign, r.round) for r in connection.execute(links.order_by(link.c.campaign, link.c.round))),
+        tuple((r.campaign, r.round) for r in links),
+        tuple(IssuedPrediction(r["campaign"], r["round"], rows.to_prediction(r)) for r in predictions),
         tuple(
-            IssuedPrediction(r["campaign"], r["round"], rows.to_prediction(r))
-            for r in connection.execute(predictions.order_by(predicted.c.campaign, predicted.c.round)).mappings()
-        ),
-        tuple(
-            IssuedSelection(r.campaign, r.round, r.role, r.rank, r.level, r.own)
-            for r in connection.execute(selections.order_by(selected.c.campaign, selected.c.round))
+            IssuedSelection(
+                r["campaign"], r["round"], r["role"], r["rank"], r["level"],
+                campaigns[r["campaign"]]["level"] == r["level"],
+            )
+            for r in selections
         ),
         tuple(
             IssuedVerification(
                 r["campaign"], r["round"], rows.to_verification(r), r["space_group_number"], r["space_group"]
             )
-            for r in connection.execute(verifications.order_by(schema.verification.c.level)).mappings()
+            for r in verifications
         ),
-        tuple(
-            IssuedVerdict(
-                r["campaign"],
-                r["round"],
-                rows.to_verdict(r),
-                r["cause"],
-                r["issued_at"],
-                r["reference_set_id"],
-                r["n"],
-                r["own"],
-            )
-            for r in connection.execute(verdicts.order_by(verdict.c.serial)).mappings()
-        ),
+        tuple(_issued(connection, verdicts, campaigns)),
         _lineage(connection, candidate),
-    )
+    )  # fmt: skip
+
+
+def _of_candidate(connection: Connection, table: Table, candidate_id: str, *order: str) -> Sequence[RowMapping]:
+    """Return the rows of one candidate in a table, in order; itself and a verification with the crystal."""
+    return read_sound(connection, table, _rows_of_candidate(table, order), {"of": candidate_id})
+
+
+@cache
+def _rows_of_candidate(table: Table, order: tuple[str, ...]) -> Select[Any]:
+    """Return what is made ready once: putting a statement together takes longer than the store does to answer."""
+    with_crystal = {schema.candidate: rows.candidates, schema.verification: rows.verifications}
+    query = with_crystal[table]() if table in with_crystal else select(table)
+    its = table.c.id if table is schema.candidate else table.c.candidate_id
+    return query.where(its == bindparam("of")).order_by(*(table.c[name] for name in order))
+
+
+def _issued(
+    connection: Connection, verdicts: Sequence[RowMapping], campaigns: Mapping[str, RowMapping]
+) -> Iterator[IssuedVerdict]:
+    """Return verdicts with what their judgements tell."""
+    table = schema.judgement
+    query = select(table).where(table.c.serial.in_({row["judgement"] for row in verdicts}))
+    judgements = {row["serial"]: row for row in (read_sound(connection, table, query) if verdicts else ())}
+    for row in verdicts:
+        if row["judgement"] not in judgements:
+            raise lost(table, row["judgement"])
+        judgement, campaign = judgements[row["judgement"]], campaigns[row["campaign"]]
+        same = campaign["reference_set_id"] == judgement["reference_set_id"]
+        yield IssuedVerdict(
+            row["campaign"],
+            row["round"],
+            rows.to_verdict(row),
+            judgement["cause"],
+            judgement["issued_at"],
+            judgement["reference_set_id"],
+            campaign["n_references"] if same else None,
+            campaign["level"] == row["level"],
+        )
 
 
 def _resolve(connection: Connection, prefix: str, store: str) -> str:
-    column = schema.candidate.c.id
-    # A range, unlike LIKE, uses the key's index; "~" sorts after every character of an id.
-    found = list(
-        connection.execute(
-            select(column).where(column >= prefix, column <= prefix + "~").order_by(column).limit(4)
-        ).scalars()
-    )
-    found = [i for i in found if i.startswith(prefix)]
+    # "~" sorts after every character of an id.
+    between = connection.execute(_BETWEEN, {"first": prefix, "last": prefix + "~"}).scalars()
+    found = [i for i in between if i.startswith(prefix)]
     if prefix in found:
         return prefix
     if not prefix or not found:
@@ -195,10 +218,11 @@ def _lineage(connection: Connection, candidate: Candidate) -> tuple[Ancestor, ..
     parent_id, seen = candidate.parent_id, {candidate.id}
     while parent_id and parent_id not in seen:
         seen.add(parent_id)
-        row = connection.execute(select(table).where(table.c.id == parent_id)).one_or_none()
-        if row is None:
+        parents = read_sound(connection, table, _PARENT, {"of": parent_id})
+        if not parents:
             steps.append(Ancestor(parent_id, None, None, None, None))
             break
-        steps.append(Ancestor(row.id, row.formula, row.generator, row.change, row.round))
-        parent_id = row.parent_id
+        (row,) = parents
+        steps.append(Ancestor(row["id"], row["formula"], row["generator"], row["change"], row["round"]))
+        parent_id = row["parent_id"]
     return tuple(steps)

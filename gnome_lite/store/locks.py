@@ -1,7 +1,8 @@
 """One process a campaign: a lock that its holder's death frees.
 
 On one host (SQLite) the kernel's flock on a file beside the store; on PostgreSQL an advisory lock of a
-connection, which the server frees when the connection goes.
+connection, which the server frees when the connection goes. Whoever lost it unawares is refused by the `fencing`
+number.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import blake2b
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sqlalchemy import text
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store.connection import Database
+from gnome_lite.store.fencing import take_over
 
 _held: set[int] = set()
 _fork_hook: list[bool] = []
@@ -29,14 +31,22 @@ def exclusive(database: Database, campaign: str) -> Iterator[None]:
     Raises:
         StoreError: naming the process that runs the campaign.
     """
+    with _lock(database, campaign):
+        with database.writing() as connection:
+            number = take_over(connection, campaign)
+        database.held[campaign] = number
+        try:
+            yield
+        finally:
+            database.held.pop(campaign, None)
+
+
+def _lock(database: Database, campaign: str) -> AbstractContextManager[None]:
     if database.on_server:
-        with _advisory(database, campaign):
-            yield
-    elif database.path is not None:
-        with _flock(database.path.with_name(f"{database.path.name}.{campaign}.lock"), campaign):
-            yield
-    else:
-        yield
+        return _advisory(database, campaign)
+    if database.path is not None:
+        return _flock(database.path.with_name(f"{database.path.name}.{campaign}.lock"), campaign)
+    return nullcontext()
 
 
 @contextmanager

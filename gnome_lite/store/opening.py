@@ -10,26 +10,30 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, insert, inspect, select, text
+from sqlalchemy import URL, Connection, func, insert, inspect, literal, select, text
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
+from gnome_lite.store.checksums import seal_all
 from gnome_lite.store.connection import Database
+from gnome_lite.store.wholeness import describe, require_whole
 
 _ONE_AT_A_TIME = threading.Lock()
 """Alembic keeps the migration that it runs in a global of its own."""
 
 
-def open_database(url: URL, create: bool) -> Database:
+def open_database(url: URL, create: bool, whole: bool = True) -> Database:
     """Return a database at the present schema.
 
     Args:
         url: of `connection.parse_url`.
         create: make the store (and its directory) where it does not exist.
+        whole: refuse one that is visibly damaged.
 
     Raises:
-        StoreError: if it cannot be opened, does not exist, is newer, or is no store.
+        StoreError: if it cannot be opened, does not exist, is newer, is no store, or is damaged.
     """
     database = Database(url)
     path = database.path
@@ -45,6 +49,8 @@ def open_database(url: URL, create: bool) -> Database:
             ) from error
     with database.reading() as connection:
         version = version_of(connection, database.name)
+        if version == schema.SCHEMA_VERSION and whole:
+            require_whole(connection, database)
     if version == schema.SCHEMA_VERSION:
         return database
     if version is None and not create:
@@ -73,16 +79,21 @@ def version_of(connection: Connection, name: str) -> int | None:
         return None
     if "meta" not in tables or "campaign_candidate" not in tables:
         raise StoreError(f"{name} is a database of another program: name another store in GNOME_LITE_DATABASE_URL")
-    value = connection.execute(
-        select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
-    ).scalar_one_or_none()
-    if value is None or not value.isdigit():
+    of_alembic: Any = literal(None)
+    if schema.alembic_version.name in tables:
+        of_alembic = select(func.max(schema.alembic_version.c.version_num)).scalar_subquery()
+    # One statement for both: another process may migrate the store this moment.
+    told = select(schema.meta.c.value, of_alembic).where(schema.meta.c.key == "schema_version")
+    value, again = connection.execute(told).tuples().one_or_none() or (None, None)
+    if value is None or not value.isdecimal():
         raise StoreError(f"store {name} does not tell its schema version: restore its backup")
     version = int(value)
     if version > schema.SCHEMA_VERSION:
         raise StoreError(
             f"store {name} is of schema {version}, this gnome_lite knows {schema.SCHEMA_VERSION}: upgrade gnome_lite"
         )
+    if again not in (None, value):
+        raise StoreError(f"store {name} is damaged (of schema {value} and of {again}): restore a backup")
     return version
 
 
@@ -92,6 +103,7 @@ def create_tables(connection: Connection) -> None:
     version = str(schema.SCHEMA_VERSION)
     connection.execute(insert(schema.meta).values(key="schema_version", value=version))
     connection.execute(insert(schema.alembic_version).values(version_num=version))
+    describe(connection)
 
 
 def migrate(connection: Connection, version: int) -> None:
@@ -99,6 +111,8 @@ def migrate(connection: Connection, version: int) -> None:
     from alembic import command
     from alembic.config import Config
 
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA cache_spill = ON")  # all that is rewritten may be more than memory holds
     # A store older than Alembic here tells its version in `meta` alone; schema 1 is where Alembic's history begins.
     schema.alembic_version.create(connection, checkfirst=True)
     if version > 1 and connection.execute(select(schema.alembic_version)).first() is None:
@@ -108,6 +122,8 @@ def migrate(connection: Connection, version: int) -> None:
     config.attributes["connection"] = connection
     with _ONE_AT_A_TIME:
         command.upgrade(config, "head")
+    seal_all(connection)
+    describe(connection)
 
 
 def back_up(path: Path, version: int) -> Path:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, func, select, update
 
 from gnome_lite.core.records import Candidate, Prediction, Verification, VerifiedBatch
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import lost, require_sound
 from gnome_lite.store.codec import decode_crystals
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.writes import at
@@ -47,26 +48,40 @@ def verified_ids(level: str) -> Select[tuple[str]]:
 def read_batch(connection: Connection, level: str, ids: Sequence[str] | None) -> VerifiedBatch:
     """What is verified at a level without failure as arrays: some ids in their order, or all ordered by id."""
     table, crystal = schema.verification.c, schema.crystal.c
-    facts = select(table.candidate_id, table.energy_ev, table.fingerprint).where(table.failure.is_(None))
-    blobs = select(crystal.candidate_id, crystal.content).where(crystal.level == level)
+    facts = select(schema.verification).where(table.failure.is_(None))
+    blobs = select(schema.crystal).where(crystal.level == level)
     if ids is None:
         # Row after row as they lie: four times as fast as one by one in the order of an index.
         at_level = facts.where(func.coalesce(table.level, "") == level)
-        found = {row[0]: row for row in connection.execute(at_level).all()}
+        found = _sound(connection, schema.verification, [at_level])
         ids = sorted(found)
     else:
         by_id = (facts.where(table.level == level, table.candidate_id.in_(part)) for part in chunks(set(ids)))
-        found = {row[0]: row for query in by_id for row in connection.execute(query).all()}
+        found = _sound(connection, schema.verification, by_id)
         ids = [i for i in ids if i in found]
     parts = (blobs.where(crystal.candidate_id.in_(part)) for part in chunks(ids))
     queries = [blobs] if len(ids) > READ_THROUGH else parts
-    content: dict[str, bytes] = {row[0]: row[1] for query in queries for row in connection.execute(query).all()}
+    crystals = _sound(connection, schema.crystal, queries)
+    if gone := [i for i in ids if i not in crystals]:
+        raise lost(schema.crystal, gone[0], level)
     return VerifiedBatch(
         tuple(ids),
-        decode_crystals([content[i] for i in ids]),
-        np.array([found[i][1] for i in ids], dtype=np.float64),
-        tuple(found[i][2] for i in ids),
+        decode_crystals([crystals[i]["content"] for i in ids]),
+        np.array([found[i]["energy_ev"] for i in ids], dtype=np.float64),
+        tuple(found[i]["fingerprint"] for i in ids),
     )
+
+
+def _sound(connection: Connection, table: Table, queries: Iterable[Select[Any]]) -> dict[str, dict[str, Any]]:
+    """Return rows of a table by candidate id, each as it was written."""
+    names = table.c.keys()
+    found = {}
+    for query in queries:
+        for values in connection.execute(query):
+            row = dict(zip(names, values, strict=True))
+            require_sound(table, row)
+            found[row["candidate_id"]] = row
+    return found
 
 
 def outcomes(campaign: str, round: int, level: str | None) -> Select[Any]:
@@ -85,9 +100,8 @@ def predicted_and_verified(campaign: str, before_round: int) -> Select[Any]:
     """Selections of earlier rounds with their prediction then and their outcome since, by round and rank."""
     c, v, p, s = schema.candidate, schema.verification, schema.prediction, schema.selection
     proposed, relaxed = schema.crystal.alias("proposed"), schema.crystal.alias("relaxed")
-    of_candidate = [proposed.c.content if column.name == "content" else column for column in rows.CANDIDATE_COLUMNS]
     return (
-        select(*of_candidate, *(p.c[name] for name in rows.PREDICTION_FIELDS), *v.c, relaxed.c.content)
+        select(*rows.with_crystal(c, proposed), *p.c, *rows.with_crystal(v, relaxed))
         .select_from(s)
         .join(p, and_(p.c.campaign == s.c.campaign, p.c.round == s.c.round, p.c.candidate_id == s.c.candidate_id))
         .join(v, and_(v.c.candidate_id == s.c.candidate_id, v.c.level == s.c.level))
@@ -101,14 +115,13 @@ def predicted_and_verified(campaign: str, before_round: int) -> Select[Any]:
 
 def to_triple(row: Row[Any]) -> tuple[Candidate, Prediction, Verification]:
     """The records of one row of `predicted_and_verified`."""
-    names = [column.name for column in rows.CANDIDATE_COLUMNS]
-    n, m = len(names), len(names) + len(rows.PREDICTION_FIELDS)
-    outcome: Mapping[str, Any] = dict(zip([*schema.verification.c.keys(), "content"], row[m:], strict=True))
-    return (
-        rows.to_candidate(dict(zip(names, row[:n], strict=True))),
-        Prediction(*row[n:m]),
-        rows.to_verification(outcome),
-    )
+    parts, left = [], tuple(row)
+    for table in (schema.candidate, schema.prediction, schema.verification):
+        names = [*table.c.keys(), *(() if table is schema.prediction else ("content", "crystal"))]
+        parts.append(dict(zip(names, left, strict=False)))
+        left = left[len(names) :]
+    candidate, prediction, outcome = parts
+    return rows.to_candidate(candidate), rows.to_prediction(prediction), rows.to_verification(outcome)
 
 
 def write_fingerprints(connection: Connection, fingerprints: Mapping[str, str], level: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import RowMapping, Select, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, select
 
 from gnome_lite.core.crystals import Crystal, symbol
 from gnome_lite.core.records import (
@@ -21,6 +21,7 @@ from gnome_lite.core.records import (
     Verification,
 )
 from gnome_lite.store import schema
+from gnome_lite.store.checksums import Named, damaged, lost, require_sound
 from gnome_lite.store.codec import (
     crystal_id,
     decode_crystal,
@@ -32,37 +33,49 @@ from gnome_lite.store.codec import (
 )
 from gnome_lite.store.relaxed_symmetry import space_group_of
 
-Named = Mapping[str, Any] | RowMapping
-"""A row by the names of its columns."""
-
 AMU_PER_ANG3_IN_G_PER_CM3 = 1.66053906660
 
 SHAPE_COLUMNS = ("volume_per_atom", "density", "space_group_number", "space_group")
 
-CANDIDATE_COLUMNS = (
-    schema.candidate.c.id,
-    schema.candidate.c.parent_id,
-    schema.candidate.c.generator,
-    schema.candidate.c.change,
-    schema.candidate.c.probability,
-    schema.candidate.c.multiplicity,
-    schema.candidate.c.round,
-    schema.crystal.c.content,
-)
+
+def with_crystal(table: Table, crystal: FromClause = schema.crystal) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of a table, and of a crystal beside it: its content, and its checksum as "crystal"."""
+    return *table.c, crystal.c.content, crystal.c.checksum.label("crystal")
 
 
 def candidates() -> Select[Any]:
     """Every candidate with its crystal as proposed."""
     table, crystal = schema.candidate, schema.crystal
-    joined = table.join(crystal, (crystal.c.candidate_id == table.c.id) & (crystal.c.level == schema.PROPOSED))
-    return select(*CANDIDATE_COLUMNS).select_from(joined)
+    joined = table.outerjoin(crystal, (crystal.c.candidate_id == table.c.id) & (crystal.c.level == schema.PROPOSED))
+    return select(*with_crystal(table)).select_from(joined)
+
+
+def to_crystal(candidate_id: str, level: str, content: bytes | None, checksum: int) -> Crystal:
+    """Return a crystal of the table `crystal`.
+
+    Raises:
+        StoreError: if it is not there or not as it was written, or another than a candidate's id tells.
+    """
+    if content is None:
+        raise lost(schema.crystal, candidate_id, level)
+    row = {"candidate_id": candidate_id, "level": level, "content": content, "checksum": checksum}
+    require_sound(schema.crystal, row)
+    crystal = decode_crystal(content)
+    if level == schema.PROPOSED and crystal.content_id != candidate_id:
+        raise damaged(schema.crystal, row)
+    return crystal
 
 
 def to_candidate(row: Named) -> Candidate:
-    """Return the candidate of a row of `candidates`."""
+    """Return the candidate of a row of `candidates`.
+
+    Raises:
+        StoreError: here as in all that follow, if the row is not as it was written.
+    """
+    require_sound(schema.candidate, row)
     return Candidate(
         crystal_id(row["id"]),
-        decode_crystal(row["content"]),
+        to_crystal(row["id"], schema.PROPOSED, row["content"], row["crystal"]),
         row["parent_id"],
         row["generator"],
         row["change"],
@@ -102,6 +115,7 @@ PREDICTION_FIELDS = (
 
 def to_prediction(row: Named) -> Prediction:
     """Return the prediction of a row."""
+    require_sound(schema.prediction, row)
     return Prediction(*(row[name] for name in PREDICTION_FIELDS))
 
 
@@ -114,14 +128,15 @@ def verifications() -> Select[Any]:
     """Every verification with its relaxed crystal."""
     table, crystal = schema.verification, schema.crystal
     same = (crystal.c.candidate_id == table.c.candidate_id) & (crystal.c.level == table.c.level)
-    return select(table, crystal.c.content).select_from(table.join(crystal, same))
+    return select(*with_crystal(table)).select_from(table.outerjoin(crystal, same))
 
 
 def to_verification(row: Named) -> Verification:
     """Return the verification of a row of `verifications`."""
+    require_sound(schema.verification, row)
     return Verification(
         crystal_id(row["candidate_id"]),
-        decode_crystal(row["content"]),
+        to_crystal(row["candidate_id"], row["level"], row["content"], row["crystal"]),
         number_or_nan(row["energy_ev"]),
         number_or_nan(row["max_force_ev_per_ang"]),
         row["n_steps"],
@@ -181,6 +196,7 @@ def _shape(crystal: Crystal) -> dict[str, Any]:
 
 def to_verdict(row: Named) -> Verdict:
     """Return the verdict of a row."""
+    require_sound(schema.verdict, row)
     return Verdict(
         crystal_id(row["candidate_id"]),
         row["e_form_ev_per_atom"],
@@ -212,6 +228,7 @@ def to_products(text: str) -> tuple[tuple[str, str, float], ...]:
 
 def to_model(row: Named) -> ModelRecord:
     """Return the model of a row."""
+    require_sound(schema.model, row)
     return ModelRecord(
         row["id"],
         row["path"],
@@ -229,9 +246,16 @@ def from_model(campaign: str, round: int, model: ModelRecord) -> dict[str, Any]:
     return row | {"campaign": campaign, "round": round, "holdout_mae_ev_per_atom": mae}
 
 
-def to_report(body: str) -> RoundReport:
+def to_report(row: Named) -> RoundReport:
     """A report of this or an older version: figures it did not have yet take their defaults."""
-    return RoundReport(**json.loads(body))
+    require_sound(schema.report, row)
+    return RoundReport(**json.loads(row["body"]))
+
+
+def to_figures(row: Named) -> dict[str, Any]:
+    """Return the figures of a finished step."""
+    require_sound(schema.stage, row)
+    return dict(json.loads(row["figures"]))
 
 
 def from_report(report: RoundReport) -> str:

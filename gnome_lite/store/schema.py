@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -43,11 +44,27 @@ def _within(column: str, low: float, high: float) -> CheckConstraint:
     return CheckConstraint(f"{column} IS NULL OR ({column} >= {low!r} AND {column} <= {high!r})")
 
 
-def _last(flag: str, *of: str) -> Index:
-    """Verdicts that stand, by distance above the hull, with all that queries sort by: no row need be looked up."""
-    energies = ("e_form_ev_per_atom", "decomposition_ev_per_atom")
-    columns = (*of, "e_above_hull_ev_per_atom", "candidate_id", *energies, flag)
-    return Index(f"ix_verdict_{flag}", *columns, sqlite_where=text(f"{flag} = 1"), postgresql_where=text(flag))
+class _Content(LargeBinary):
+    """Bytes as the driver gives them: damage makes text of them, which is told by the checksum, not by a TypeError."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
+
+
+def _checksum() -> Column[int]:
+    """Of what never changes in a row; `checksums` writes and compares it."""
+    return Column("checksum", BigInteger, nullable=False, server_default=text("0"))
+
+
+def _last(flag: str, *of: str) -> tuple[Index, ...]:
+    """Verdicts that stand, in the order of each energy that queries sort by; the first has all of them."""
+    above, e_form, decomposition = "e_above_hull_ev_per_atom", "e_form_ev_per_atom", "decomposition_ev_per_atom"
+    where = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
+    return (
+        Index(f"ix_verdict_{flag}", *of, above, "candidate_id", e_form, decomposition, flag, **where),
+        Index(f"ix_verdict_{flag}_e_form", *of, e_form, "candidate_id", above, flag, **where),
+        Index(f"ix_verdict_{flag}_decomposition", *of, decomposition, "candidate_id", above, flag, **where),
+    )
 
 
 meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
@@ -63,6 +80,15 @@ campaign = Table(
     Column("reference_set_id", Text, nullable=False),
     Column("n_references", Integer, nullable=False),
     Column("begun_at", Text, nullable=False),
+    _checksum(),
+)
+
+# How many times a campaign's lock was taken: `fencing`.
+fence = Table(
+    "fence",
+    metadata,
+    Column("campaign", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 stage = Table(
@@ -73,6 +99,7 @@ stage = Table(
     Column("name", Text, primary_key=True),
     Column("figures", Text, nullable=False),
     Column("finished_at", Text, nullable=False),
+    _checksum(),
 )
 
 candidate = Table(
@@ -92,10 +119,14 @@ candidate = Table(
     Column("multiplicity", Integer, nullable=False, server_default=text("1")),
     Column("campaign", ForeignKey("campaign.name"), nullable=False),
     Column("round", Integer, nullable=False),
+    _checksum(),
     Index("ix_candidate_fingerprint", "fingerprint"),
     Index("ix_candidate_chemical_system", "chemical_system"),
     Index("ix_candidate_formula", "formula", "id"),
     Index("ix_candidate_n_sites", "n_sites", "id"),
+    Index("ix_candidate_round", "round", "id"),
+    # Few enough bytes to go through whole: which candidates have some elements is told without their rows.
+    Index("ix_candidate_elements", "elements_low", "elements_high", "n_sites", "id"),
     _within("probability", 0.0, 1.0),
 )
 
@@ -104,7 +135,8 @@ crystal = Table(
     metadata,
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
     Column("level", String(128), primary_key=True),
-    Column("content", LargeBinary, nullable=False),
+    Column("content", _Content, nullable=False),
+    _checksum(),
 )
 
 campaign_candidate = Table(
@@ -128,6 +160,7 @@ prediction = Table(
     Column("p_stable", Float, nullable=False),
     Column("model_id", Text, nullable=False),
     Column("expected_improvement_ev_per_atom", Float),
+    _checksum(),
     Index("ix_prediction_candidate", "candidate_id", "campaign", "round"),
     Index("ix_prediction_p_stable", "p_stable", "candidate_id"),
     Index("ix_prediction_e_above_hull", "e_above_hull_ev_per_atom", "candidate_id"),
@@ -146,6 +179,7 @@ selection = Table(
     Column("candidate_id", ForeignKey("candidate.id"), primary_key=True),
     Column("rank", Integer, nullable=False),
     Column("role", String(16), CheckConstraint("role IN ('chosen', 'control')"), nullable=False),
+    _checksum(),
     # What a campaign has selected once at a level is verified there and never selected again.
     Index("uq_selection", "candidate_id", "campaign", "level", unique=True),
 )
@@ -169,6 +203,7 @@ verification = Table(
     Column("space_group_number", Integer),
     Column("space_group", Text),
     Column("fingerprint", Text, nullable=False, server_default=text("''")),
+    _checksum(),
     ForeignKeyConstraint(["candidate_id", "level"], ["crystal.candidate_id", "crystal.level"]),
     Index("ix_verification_campaign", "campaign", "level", "round", "failure"),
     Index("ix_verification_level", "level", "candidate_id", "failure"),
@@ -196,6 +231,7 @@ judgement = Table(
     Column("figures", Text, nullable=False),
     Column("issued_at", Text, nullable=False),
     Column("level", String(128), nullable=False, server_default=text("''")),
+    _checksum(),
     Index("ix_judgement_campaign", "campaign", "level", "round"),
 )
 
@@ -226,14 +262,15 @@ verdict = Table(
     Column("latest", Boolean, nullable=False),
     Column("judgement", _Serial, ForeignKey("judgement.serial")),
     Column("latest_at_level", Boolean, nullable=False, server_default=text("false")),
+    _checksum(),
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
     Index("uq_verdict", "judgement", "candidate_id", unique=True),
     Index("ix_verdict_campaign", "campaign", "level", "round"),
     Index("ix_verdict_candidate", "candidate_id", "level", "campaign"),
     Index("ix_verdict_prototype", "prototype"),
-    _last("latest"),
-    _last("latest_at_level", "level"),
-    _last("latest_of_campaign", "campaign", "level"),
+    *_last("latest"),
+    *_last("latest_at_level", "level"),
+    *_last("latest_of_campaign", "campaign", "level"),
     _within("e_form_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
     _within("e_above_hull_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
     _within("decomposition_ev_per_atom", -ENERGY_LIMIT_EV, ENERGY_LIMIT_EV),
@@ -250,6 +287,7 @@ model = Table(
     Column("n_holdout", Integer, nullable=False),
     Column("holdout_mae_ev_per_atom", Float),
     Column("promoted", Boolean, nullable=False),
+    _checksum(),
     _within("holdout_mae_ev_per_atom", 0.0, ENERGY_LIMIT_EV),
 )
 
@@ -259,4 +297,5 @@ report = Table(
     Column("campaign", ForeignKey("campaign.name"), primary_key=True),
     Column("round", Integer, primary_key=True),
     Column("body", Text, nullable=False),
+    _checksum(),
 )

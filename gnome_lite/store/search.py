@@ -1,7 +1,7 @@
 """Answering a `Query`: first the ids of the hits in their order, then what the store holds of these alone.
 
-Ids come straight from an index on the sort key, so that a first page of a large store takes milliseconds. Elements are
-compared as two bit masks a row, so that "has Li and O but no F" is arithmetic on integers.
+Ids come straight from an index on the sort key, so that a first page of a large store takes milliseconds: where many
+crystals have the elements and the size asked for, those of the page are soon met; where few have, these are sorted.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from heapq import merge
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Join,
+    Row,
     Select,
     and_,
     exists,
@@ -34,10 +37,12 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 from gnome_lite.store import schema
-from gnome_lite.store.codec import crystal_id, decode_crystal, element_masks
+from gnome_lite.store.checksums import lost, require_sound
+from gnome_lite.store.codec import crystal_id
 from gnome_lite.store.connection import chunks
+from gnome_lite.store.contents import few_with, of_contents
 from gnome_lite.store.query import SORTS, Query, StoredCrystal
-from gnome_lite.store.rows import to_products
+from gnome_lite.store.rows import to_crystal, to_products
 
 Hit = tuple[str, int | None]
 """A candidate's id, and the serial of its verdict."""
@@ -51,6 +56,7 @@ def _columns(table: str) -> dict[str, Column[Any]]:
 
 _SELECTED = _columns("candidate") | _columns("verdict") | _columns("verification")
 _PREDICTED = _columns("prediction")
+_READ = (*schema.candidate.c, *schema.verdict.c, *schema.verification.c)
 _C, _V, _F, _P, _S = (
     schema.candidate.c,
     schema.verdict.c,
@@ -66,13 +72,26 @@ def run_query(connection: Connection, query: Query) -> list[StoredCrystal]:
     Raises:
         ConfigError: if the store has no such campaign, or no such level or more than one that begins so.
     """
-    level = _level(connection, query)
+    level, few = _level(connection, query), few_with(connection, query)
     found: list[Hit] = []
-    for statement in _statements(query, level):
-        left = None if query.limit is None else query.limit - len(found)
-        if left != 0:
-            found += [(row[0], row[1]) for row in connection.execute(statement.limit(left))]
+    if query.sort == "round" and query.include_unverified and query.campaign is None:
+        found = _by_round(connection, query, level, few)
+    else:
+        for statement in _statements(query, level, few):
+            left = None if query.limit is None else query.limit - len(found)
+            if left != 0:
+                found += [(row[0], row[1]) for row in connection.execute(statement.limit(left))]
     return [crystal for chunk in chunks(found) for crystal in _read(connection, query, level, chunk)]
+
+
+def _by_round(connection: Connection, query: Query, level: str | None, few: Sequence[str] | None) -> list[Hit]:
+    """Hits with and without a verdict in the order of their rounds, which two tables have, each with an index."""
+    judged = connection.execute(_hits(query, level, judged=True, few=few).limit(query.limit)).all()
+    others = _hits(query, level, judged=False, few=few)
+    if judged and len(judged) == query.limit:
+        others = others.where(_C.round <= judged[-1][2])
+    merged = merge(judged, connection.execute(others.limit(query.limit)), key=lambda row: (row[2], row[0]))
+    return [(row[0], row[1]) for row in islice(merged, query.limit)]
 
 
 def _level(connection: Connection, query: Query) -> str | None:
@@ -91,20 +110,26 @@ def _level(connection: Connection, query: Query) -> str | None:
     return fit[0]
 
 
-def _statements(query: Query, level: str | None) -> Iterator[Select[Any]]:
+def _statements(query: Query, level: str | None, few: Sequence[str] | None) -> Iterator[Select[Any]]:
     """Hits in order; where some lack what is sorted by, these come in a statement of their own, the last."""
     judged = None if query.include_unverified else True
     if SORTS[query.sort] in _PREDICTED:
-        yield _hits(query, level, judged, predicted=True)
-        yield _hits(query, level, judged, predicted=False)
+        yield _hits(query, level, judged, predicted=True, few=few)
+        yield _hits(query, level, judged, predicted=False, few=few)
     elif judged is None and SORTS[query.sort] in _columns("verdict"):
-        yield _hits(query, level, judged=True)
-        yield _hits(query, level, judged=False)
+        yield _hits(query, level, judged=True, few=few)
+        yield _hits(query, level, judged=False, few=few)
     else:
-        yield _hits(query, level, judged)
+        yield _hits(query, level, judged, few=few)
 
 
-def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool | None = None) -> Select[Any]:
+def _hits(
+    query: Query,
+    level: str | None,
+    judged: bool | None,
+    predicted: bool | None = None,
+    few: Sequence[str] | None = None,
+) -> Select[Any]:
     """Return ids and verdict serials of the hits with (True), without (False), or whichever (None) a verdict.
 
     Likewise a prediction.
@@ -112,11 +137,13 @@ def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool 
     key = _V.candidate_id if judged else _C.id
     campaign, round = _origin(query, judged)
     by, tie = _order(query, judged, predicted, round)
+    if few is not None:
+        by = _hidden(by, by)  # these are looked up one by one, not met in the order of an index
     source: FromClause = tie.table
     led = source is not schema.verdict
     stands = _stands(query, level, led)
     same_level = (_hidden(_F.level) if led else _F.level) == _V.level
-    conditions = [*_conditions(query, judged)]
+    conditions = [*_conditions(query, judged), *([] if few is None else [tie.in_(few)])]
     if query.round is not None:
         conditions.append(round == query.round)
     if judged is not None:
@@ -144,7 +171,9 @@ def _hits(query: Query, level: str | None, judged: bool | None, predicted: bool 
             conditions.append(on)
         else:  # nothing is spent on a table that no condition asks of
             source = source.outerjoin(table, on)
-    return select(key, _V.serial).select_from(source).where(*conditions).order_by(by, tie)
+    columns = (key, _V.serial, *((round,) if query.sort == "round" else ()))
+    order = by.desc() if query.sort == "p_stable" and predicted else by
+    return select(*columns).select_from(source).where(*conditions).order_by(order, tie)
 
 
 def _hidden(column: Column[Any], otherwise: Any = "") -> ColumnElement[Any]:
@@ -196,27 +225,15 @@ def _order(
         return round, _C.id if not judged else _F.candidate_id if query.campaign is None else _S.candidate_id
     by = (_SELECTED | _PREDICTED)[name]
     tie = {schema.verdict: _V.candidate_id, schema.candidate: _C.id, schema.prediction: _P.candidate_id}[by.table]
-    return by.desc() if query.sort == "p_stable" else by, tie
+    return by, tie
 
 
 def _conditions(query: Query, judged: bool | None) -> Iterator[ColumnElement[bool]]:
-    for name, satisfied in (
-        ("elements", lambda column, mask: column.bitwise_and(mask) == mask),
-        ("only", lambda column, mask: column.bitwise_and(mask) == column),
-        ("exclude", lambda column, mask: column.bitwise_and(mask) == 0),
-    ):
-        if numbers := query.numbers(name):
-            for column, mask in zip((_C.elements_low, _C.elements_high), element_masks(numbers), strict=True):
-                yield satisfied(column, mask)
+    yield from of_contents(query, _C.n_sites if query.sort == "n_sites" else _hidden(_C.n_sites, 0))
     if query.chemical_system is not None:
         yield _C.chemical_system == query.reduced_system()
     if query.formula is not None:
         yield _C.formula == query.reduced_formula()
-    low, high = query.site_range()
-    if low is not None:
-        yield _C.n_sites >= low
-    if high is not None:
-        yield _C.n_sites <= high
     if query.campaign is not None and judged is not True:
         link = schema.campaign_candidate.c
         yield exists().where(link.candidate_id == _C.id, link.campaign == query.campaign)
@@ -250,34 +267,61 @@ def _read(connection: Connection, query: Query, level: str | None, hits: Sequenc
     if query.campaign is not None:
         mine = and_(_S.candidate_id == _C.id, _S.campaign == query.campaign, _S.level == level)
         source = source.outerjoin(schema.selection, mine)
-    columns = [column.label(name) for name, column in _SELECTED.items()]
-    statement = select(*columns, campaign.label("campaign"), round.label("round")).select_from(source)
-    found = {row["id"]: row for row in connection.execute(statement.where(_C.id.in_(ids))).mappings()}
+    statement = select(*_READ, campaign, round).select_from(source).where(_C.id.in_(ids))
+    found = {row[0]: row for row in connection.execute(statement)}
     crystals, predictions = _crystals(connection, ids), _predictions(connection, ids)
     nothing = dict.fromkeys(_PREDICTED)
-    for row in (found[i] for i in ids):
-        products, flags = row["products"], row["flags"]
+    for i, serial in hits:
+        if i not in found:
+            raise lost(schema.candidate, i)
+        fields = _to_fields(found[i], serial is not None)
+        of_level = fields["level"]
+        for key in {schema.PROPOSED, of_level or schema.PROPOSED}:
+            if (i, key) not in crystals:
+                raise lost(schema.crystal, i, key)
         yield StoredCrystal(
-            **{name: value for name, value in row.items() if name not in ("products", "flags")},
-            **predictions.get((row["id"], row["campaign"]), nothing),
-            flags=tuple(json.loads(flags)) if flags is not None else (),
-            products=to_products(products) if products is not None else (),
-            crystal=crystals[row["id"], row["level"]] if row["level"] is not None else None,
-            input_crystal=crystals[row["id"], schema.PROPOSED],
+            **fields,
+            **predictions.get((i, fields["campaign"]), nothing),
+            crystal=None if of_level is None else crystals[i, of_level],
+            input_crystal=crystals[i, schema.PROPOSED],
         )
+
+
+def _to_fields(row: Row[Any], judged: bool) -> dict[str, Any]:
+    """Return what a row of `_read` tells of a crystal, by the names of `StoredCrystal`.
+
+    Raises:
+        StoreError: if a part of it is not there or not as it was written.
+    """
+    values, parts = iter(row), {}
+    for table in (schema.candidate, schema.verdict, schema.verification):
+        part = parts[table] = dict(zip(table.c.keys(), values, strict=False))
+        if table is schema.candidate or judged:
+            if part["checksum"] is None:
+                raise lost(table, row[0])
+            require_sound(table, part)
+    found = {name: parts[column.table][column.name] for name, column in _SELECTED.items()}
+    products, flags = found["products"], found["flags"]
+    found["products"] = to_products(products) if products is not None else ()
+    found["flags"] = tuple(json.loads(flags)) if flags is not None else ()
+    found["campaign"], found["round"] = values
+    return found
 
 
 def _predictions(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], dict[str, Any]]:
     """The last prediction of each candidate in each campaign, by (id, campaign), under the names of the fields."""
     query = select(schema.prediction).where(_P.candidate_id.in_(ids)).order_by(_P.round)
-    return {
-        (row["candidate_id"], row["campaign"]): {name: row[column.name] for name, column in _PREDICTED.items()}
-        for row in connection.execute(query).mappings()
-    }
+    names, found = schema.prediction.c.keys(), {}
+    for values in connection.execute(query):
+        row = dict(zip(names, values, strict=True))
+        require_sound(schema.prediction, row)
+        found[row["candidate_id"], row["campaign"]] = {name: row[c.name] for name, c in _PREDICTED.items()}
+    return found
 
 
 def _crystals(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str], Crystal]:
     """Crystals by candidate id and level."""
-    table = schema.crystal
-    query = select(table.c.candidate_id, table.c.level, table.c.content).where(table.c.candidate_id.in_(ids))
-    return {(row[0], row[1]): decode_crystal(row[2]) for row in connection.execute(query)}
+    columns = schema.crystal.c
+    query = select(columns.candidate_id, columns.level, columns.content, columns.checksum)
+    found = connection.execute(query.where(columns.candidate_id.in_(ids)))
+    return {(row[0], row[1]): to_crystal(*row) for row in found}

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, selec
 
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import read_sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class StoreStatus:
 
 def read_status(connection: Connection, name: str) -> StoreStatus:
     """Count everything."""
-    campaigns = connection.execute(select(schema.campaign).order_by(schema.campaign.c.name)).mappings().all()
+    campaigns = read_sound(connection, schema.campaign, select(schema.campaign).order_by(schema.campaign.c.name))
     version = select(schema.meta.c.value).where(schema.meta.c.key == "schema_version")
     return StoreStatus(
         name,
@@ -117,8 +118,8 @@ def read_status(connection: Connection, name: str) -> StoreStatus:
 def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundStatus, ...]:
     steps: dict[int, dict[str, Mapping[str, Any]]] = {}
     query = select(schema.stage).where(schema.stage.c.campaign == campaign).order_by(schema.stage.c.finished_at)
-    for row in connection.execute(query):
-        steps.setdefault(row.round, {})[row.name] = json.loads(row.figures)
+    for row in connection.execute(query).mappings():
+        steps.setdefault(row["round"], {})[row["name"]] = rows.to_figures(row)
     verification = schema.verification
     outcomes = connection.execute(
         select(verification.c.round, func.count(), func.count(verification.c.failure))

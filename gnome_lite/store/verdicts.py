@@ -14,9 +14,10 @@ from sqlalchemy import Connection, delete, func, select, update
 from gnome_lite.core.errors import LevelMismatchError, StoreError
 from gnome_lite.core.records import Verdict
 from gnome_lite.store import rows, schema
+from gnome_lite.store.checksums import sealed
 from gnome_lite.store.codec import to_json
 from gnome_lite.store.connection import chunks
-from gnome_lite.store.writes import at, insert, mark, now, of, own_level
+from gnome_lite.store.writes import at, change_campaign, insert, mark, now, of, own_level
 
 if TYPE_CHECKING:
     from gnome_lite.core.phases import PhaseSet
@@ -66,14 +67,13 @@ def write_reissued(
     Raises:
         StoreError: if the campaign has judged nothing yet.
     """
-    judgement, table = schema.judgement, schema.campaign
+    judgement = schema.judgement
     last = select(func.max(judgement.c.round)).where(*at(judgement, campaign, None))
     round = connection.execute(last).scalar_one()
     if round is None:
         raise StoreError(f"campaign {campaign!r} has no verdicts to re-issue: `gnome-lite run` issues the first")
     if references is not None:
-        changed = update(table).where(table.c.name == campaign)
-        connection.execute(changed.values(reference_set_id=references.id, n_references=len(references)))
+        change_campaign(connection, campaign, reference_set_id=references.id, n_references=len(references))
     _write(connection, campaign, round, own_level(connection, campaign), verdicts, cause, hull_id, figures)
 
 
@@ -107,7 +107,9 @@ def _write(
     references = known.reference_set_id if own else str(figures.get("reference_set", ""))
     row = {"campaign": campaign, "round": round, "level": level, "cause": cause, "hull_id": hull_id}
     row |= {"reference_set_id": references, "figures": to_json(figures), "issued_at": now()}
-    serial = connection.execute(judgement.insert().values(**row).returning(judgement.c.serial)).scalar_one()
+    serial = connection.execute(
+        judgement.insert().values(**sealed(judgement, row)).returning(judgement.c.serial)
+    ).scalar_one()
     for chunk in chunks(v.candidate_id for v in verdicts):
         of_these = update(table).where(table.c.candidate_id.in_(chunk))
         if own:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import sqlite
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
+from gnome_lite.store.checksums import require_sound, sealed
 from gnome_lite.store.codec import to_json
 
 clock: Callable[[], float] = time.time
@@ -52,7 +53,18 @@ def insert(connection: Connection, table: Table, found: Sequence[Mapping[str, An
         from sqlalchemy.dialects import postgresql  # a fifth of a command's start
 
         statement = postgresql.insert(table)
-    connection.execute(statement.on_conflict_do_nothing() if ignore else statement, [dict(row) for row in found])
+    connection.execute(
+        statement.on_conflict_do_nothing() if ignore else statement, [sealed(table, row) for row in found]
+    )
+
+
+def change_campaign(connection: Connection, campaign: str, **values: Any) -> None:
+    """Give a recorded campaign other values, and its row the checksum of them."""
+    table = schema.campaign
+    its = table.c.name == campaign
+    row = connection.execute(select(table).where(its)).mappings().one()
+    require_sound(table, row)
+    connection.execute(table.update().where(its).values(**sealed(table, dict(row) | values)))
 
 
 def replace(

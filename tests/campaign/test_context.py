@@ -29,7 +29,8 @@ def a_store() -> SqlStore:
 
 def context_of(store: SqlStore) -> Context:
     parts: Any = SimpleNamespace(
-        store=store, config=SimpleNamespace(name="first", seed=0, generate=Generate()), verifier=SimpleNamespace(level=LEVEL),
+        store=store, verifier=SimpleNamespace(level=LEVEL),
+        config=SimpleNamespace(name="first", seed=0, generate=Generate()),
         source=SimpleNamespace(load=references), novelty=CrystalNovelty(), build_hull=build_hull,
         further_parents=SimpleNamespace(crystals=CrystalBatch.empty(), ids=(), skipped={}),
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """Opening a store: made, refused, or brought to the present schema, whole at any moment.
 
-Covers `alembic.env`, `schema_2`, `schema_3`, `schema_4` and `schema_5`.
+Covers `alembic.env`, `schema_2`, `schema_3`, `schema_4`, `schema_5` and `schema_6`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(played: SqlStore) -> None:
     with sqlite3.connect(played.name) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 5: upgrade gnome_lite"):
+    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 6: upgrade gnome_lite"):
         SqlStore.open(played.name)
 
 
@@ -99,7 +99,7 @@ def test_a_migrated_store_has_the_tables_of_a_new_one(version: int, tmp_path: Pa
     path = store_of_schema(version, tmp_path)
     store = SqlStore.open(path)
     assert (tmp_path / f"old.sqlite.schema-{version}.bak").exists()
-    assert versions(path) == versions(SqlStore.open(tmp_path / "new.sqlite").name) == [("5",), ("5",)]
+    assert versions(path) == versions(SqlStore.open(tmp_path / "new.sqlite").name) == [("6",), ("6",)]
     with Database(parse_url(path)).reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
@@ -157,27 +157,32 @@ KILLED = """
 """
 
 
-def test_killed_while_migrating_it_is_of_one_schema_or_the_other(tmp_path: Path) -> None:
-    """Killed before each of some of its statements, from the first to one of the last."""
-    untouched = store_of_schema(1, tmp_path)
+@pytest.mark.parametrize(("version", "statements"), [(1, (0, 12, 45, 95)), (5, (8, 28))])
+def test_killed_while_migrating_it_is_of_one_schema_or_the_other(
+    version: int, statements: tuple[int, ...], tmp_path: Path
+) -> None:
+    """Killed before each of some of its statements, from the first to one of the last, which write the checksums."""
+    untouched = store_of_schema(version, tmp_path)
     before = untouched.read_bytes()
-    for after in (0, 12, 45):
+    for after in statements:
         path = tmp_path / f"killed-{after}.sqlite"
         shutil.copy(untouched, path)
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(after)], check=False)
         assert done.returncode == -signal.SIGKILL
-        assert Path(f"{path}.schema-1.bak").read_bytes() == before
+        assert Path(f"{path}.schema-{version}.bak").read_bytes() == before
         with sqlite3.connect(path) as connection:  # rolls back what the journal holds
-            assert connection.execute("SELECT value FROM meta").fetchall() == [("1",)]
-            assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'judgement'").fetchall() == []
+            assert connection.execute("SELECT value FROM meta").fetchall() == [(str(version),)]
+            later = ["fence", "judgement"] if version < 3 else ["fence"]
+            query = f"SELECT 1 FROM sqlite_master WHERE name IN ({', '.join('?' * len(later))})"
+            assert connection.execute(query, later).fetchall() == []
         assert len(SqlStore.open(path).verifications(LEVEL)) == 5
-        assert versions(path) == [("5",), ("5",)]
+        assert versions(path) == [("6",), ("6",)]
 
 
 def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None:
     store = SqlStore.open(store_of_schema(1, tmp_path))
     assert (tmp_path / "old.sqlite.schema-1.bak").exists()
-    assert store.status().schema_version == 5
+    assert store.status().schema_version == 6
     assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
     verdicts = store.verdicts("first", 1)
     assert len(verdicts) == 4
@@ -195,7 +200,7 @@ def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None
 def test_a_store_of_schema_2_keeps_its_verdicts_and_takes_new_ones_between_rounds(tmp_path: Path) -> None:
     store = SqlStore.open(store_of_schema(2, tmp_path))
     assert (tmp_path / "old.sqlite.schema-2.bak").exists()
-    assert store.status().schema_version == 5
+    assert store.status().schema_version == 6
     first, second = store.show(IDS[0]).verdicts
     assert (first.cause, second.cause) == ("judged", "judged")
     assert (first.round, first.verdict, second.round) == (1, verdict(CRYSTALS[0], 0.0), 2)

@@ -1,32 +1,22 @@
 """Several processes, killed ones too, on one SQLite store.
 
-Covers `locks`.
+Covers `locks` and `connection`.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 from samples.small_campaign import CRYSTALS, LEVEL, begin, pool, verification
+from samples.store_processes import spawn
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store.database import SqlStore
-
-TESTS = Path(__file__).parents[1]
-
-
-def spawn(code: str, *arguments: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
-    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
 
 HOLD = """
     import sys, time
@@ -60,6 +50,17 @@ def test_a_lock_is_given_back(store: SqlStore) -> None:
         pass
     with store.exclusive("first"):
         pass
+
+
+def test_a_store_that_was_exchanged_is_read_anew(store: SqlStore, tmp_path: Path) -> None:
+    """The connection that is kept from one transaction to the next is to the file that lay there before."""
+    backup = shutil.copy(store.name, tmp_path / "backup.sqlite")
+    begin(store)
+    assert len(store.status().campaigns) == 1
+    Path(backup).replace(store.name)
+    assert store.status().campaigns == ()
+    begin(store, "other")
+    assert [c.name for c in SqlStore.open(store.name).status().campaigns] == ["other"]
 
 
 HOLD_AND_FORK = """
