@@ -53,7 +53,7 @@ def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _sigterm_stops() -> Iterator[threading.Event]:
-    """Let SIGTERM, a batch system's cancel, stop a command as Ctrl-C does, and soon whatever hangs; yield if it came."""
+    """Let SIGTERM, a batch system's cancel, stop a command as Ctrl-C does, whatever hangs; yield whether it came."""
     received = threading.Event()
 
     def end() -> None:
