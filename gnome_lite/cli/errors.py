@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from gnome_lite.cli.old_commands import with_current_commands
+from gnome_lite.core.disk import FULL
 from gnome_lite.core.errors import GnomeLiteError, OldNameWarning
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def _run(app: typer.Typer, words: Sequence[str], debug: bool) -> int:
         return PIPE_CLOSED
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
-        return _tell(f"cannot use{where}: {error.strerror or error}; check the path", BAD_INPUT, debug)
+        remedy = "free some space and run again" if error.errno in FULL else "check the path"
+        return _tell(f"cannot use{where}: {error.strerror or error}; {remedy}", BAD_INPUT, debug)
     except Exception as error:
         kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return _tell(f"{kind} (a defect: run again with --debug and report it)", DEFECT, debug)

@@ -29,6 +29,9 @@ def keep_cached(path: Path, said: CachedPrediction) -> None:
     partial = path.with_suffix(f".{os.getpid()}.part")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez(file, e_form_ev_per_atom=said[0], spread_ev_per_atom=said[1])
-        os.replace(partial, path)
+        try:
+            with partial.open("wb") as file:
+                np.savez(file, e_form_ev_per_atom=said[0], spread_ev_per_atom=said[1])
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
