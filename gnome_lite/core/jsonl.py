@@ -10,6 +10,7 @@ from typing import Any
 
 from gnome_lite.core.disk import writing
 
+
 def append_line(path: Path, row: Any) -> None:
     """Add one line, flushed to disk; directories are made. A line torn by a kill is ended first, and tears no other.
 
