@@ -6,7 +6,6 @@ function that it is, and goes on where the store says that it stopped.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -61,12 +60,9 @@ def call(flow: Flow[..., R], *arguments: Any, missing: str = "") -> R:
     return flow.fn(*arguments)
 
 
-def leave_if_lost(code: int) -> None:
-    """End this process at once if Prefect was lost: its threads would wait for the server first, for minutes."""
-    if _lost:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def lost() -> bool:
+    """Return whether Prefect went away during a flow: its threads would wait for its server at our end, for minutes."""
+    return bool(_lost)
 
 
 def _unwell() -> str:

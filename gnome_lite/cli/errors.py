@@ -47,9 +47,13 @@ def guarded(app: typer.Typer, arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = _show_warning
         with _sigterm_stops() as received:
             code = _run(app, with_current_commands(rest), debug)
-    if "flows.calling" in sys.modules:
-        sys.modules["flows.calling"].leave_if_lost(TERMINATED if received.is_set() else code)
-    return TERMINATED if received.is_set() else code
+    calling = sys.modules.get("flows.calling")
+    if received.is_set() or (calling is not None and calling.lost()):
+        # At once, without what libraries do at the end: children end with this process, however it ends.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(TERMINATED if received.is_set() else code)
+    return code
 
 
 @contextmanager
@@ -59,7 +63,7 @@ def _sigterm_stops() -> Iterator[threading.Event]:
 
     def end() -> None:
         os.write(2, f"{STOPPED_LINE}\n".encode())
-        os._exit(TERMINATED)  # what was committed stays, and no child outlives this process
+        os._exit(TERMINATED)  # what was committed stays
 
     def stop(*_: object) -> None:
         received.set()

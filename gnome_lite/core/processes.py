@@ -249,10 +249,11 @@ def _carriers(mark: str) -> list[int]:
 def _process_table() -> dict[int, tuple[int, int]]:
     """Parent and process group of every process."""
     table = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            _, parent, group = stat.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            table[int(stat.parent.name)] = int(parent), int(group)
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        # Not by Path, which takes five times as long.
+        with suppress(OSError), open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            _, parent, group = stat.read(1024).rpartition(b")")[2].split()[:3]
+            table[int(pid)] = int(parent), int(group)
     return table
 
 
