@@ -78,7 +78,7 @@ def test_what_a_killed_campaign_was_relaxing_the_other_one_relaxes(tmp_path: Pat
 @pytest.mark.slow
 def test_whole_campaigns_share_relaxations_and_trainings_and_decide_the_same(tmp_path: Path) -> None:
     processes = [start(tmp_path, name, "campaign") for name in NAMES]
-    assert [p.wait(600) for p in processes] == [0, 0]
+    assert [p.wait(1500) for p in processes] == [0, 0]
     store = open_store(Settings(home=tmp_path))
     one, other = (
         {(i, v.e_above_hull_ev_per_atom, v.novel) for i, v in store.verdicts(name, 1).items()} for name in NAMES

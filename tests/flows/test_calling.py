@@ -19,7 +19,7 @@ from gnome_lite.cli.template import campaign_toml
 from gnome_lite.store.database import SqlStore
 
 TESTS = Path(__file__).parents[1]
-PATIENCE_S = 300.0
+PATIENCE_S = 550.0
 STEPS = [f"step {k}" for k in range(5)]
 NOTICE = "notice: Prefect cannot be reached ("
 
