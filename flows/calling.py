@@ -42,7 +42,7 @@ def call(flow: Flow[..., R], *arguments: Any, missing: str = "") -> R:
     if not why:
         on_sigterm = signal.getsignal(signal.SIGTERM)
 
-        def keep_ours(*_: object) -> None:
+        def keep_ours(flow: Any, flow_run: Any, state: Any) -> None:
             """Put back what the command does on SIGTERM: Prefect tells its server first, and it may be gone."""
             signal.signal(signal.SIGTERM, on_sigterm)
 

@@ -22,7 +22,7 @@ from gnome_lite.campaign.steps import verify
 from gnome_lite.config import CampaignConfig, Verify
 from gnome_lite.core.records import Candidate, Verification
 from gnome_lite.novelty.novelty import CrystalNovelty
-from gnome_lite.pipeline import Verifier, silent
+from gnome_lite.pipeline import Verifier
 from gnome_lite.settings import Settings
 from gnome_lite.store.database import SqlStore
 from gnome_lite.verify.verifier import ProcessVerifier
@@ -46,9 +46,13 @@ def slow(home: Path) -> ProcessVerifier:
 
 
 def step_alone(home: Path, name: str) -> None:
+    def progress(stage: str, done: int, total: int, note: str = "") -> None:
+        if note.startswith("waiting for"):
+            (home / "waiting").touch()
+
     parts: Any = SimpleNamespace(
         store=SqlStore.open(Settings(home=home).store_url), config=CampaignConfig(name=name), verifier=slow(home),
-        novelty=CrystalNovelty(), progress=silent,
+        novelty=CrystalNovelty(), progress=progress,
     )  # fmt: skip
     meet(home, name, "verify")
     verify(Context(parts), 1)
