@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.futures import as_completed
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
@@ -81,12 +82,12 @@ def discovery(
         stages = replace(stages, config=config)
 
     def on_round(report: RoundReport) -> None:
-        if report.round not in before or report.round == config.rounds:
+        if followed() and (report.round not in before or report.round == config.rounds):
             reports = [r for r in stages.store.reports(config.name) if r.round <= report.round]
             publish(config.name, stages.verifier.level, reports)
             publish_learning(config.name, stages.store, report.round)
 
-    reports = run_campaign(stages, engine=PrefectTasks(), on_round=on_round)
+    reports = run_campaign(stages, engine=PrefectTasks() if followed() else Direct(), on_round=on_round)
     return {
         "campaign": config.name,
         "rounds": len(reports),
@@ -94,6 +95,11 @@ def discovery(
         "hits": sum(r.hits for r in reports),
         "stopped": reason_to_stop(reports, config.stop),
     }
+
+
+def followed() -> bool:
+    """Return whether Prefect follows what runs now; a flow that `calling.call` carries on without it is not."""
+    return FlowRunContext.get() is not None
 
 
 def read_campaign(campaign: Mapping[str, Any] | str | None) -> CampaignConfig:
@@ -148,6 +154,8 @@ class PrefectTasks(Direct):
 
 def as_task(name: str, round: int, call: Callable[[], Figures]) -> Figures:
     """Run one step as one task run, named after its round. What it works on stays in the closure."""
+    if not followed():
+        return call()
     title = f"round {round} / {name}" if round else name
 
     @task(name=name, task_run_name=title, cache_policy=NO_CACHE, persist_result=False, retries=0)

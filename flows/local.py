@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnome_lite.core.errors import ConfigError, GnomeLiteError
+from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.processes import keys_put_away
 from gnome_lite.settings import Settings
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STARTUP_TIMEOUT_S = 120
 """Prefect's own 30 s is too short for its first start on two cores (16-30 s there)."""
+REQUEST_TIMEOUT_S = 20
+"""Prefect's own 60 s, six times over, is too long to wait for a server that a campaign can do without."""
 
 
 def prepare_environment(settings: Settings, debug: bool = False) -> None:
@@ -41,6 +43,10 @@ def prepare_environment(settings: Settings, debug: bool = False) -> None:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(STARTUP_TIMEOUT_S),
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "DEBUG" if debug else "CRITICAL",
+        # Else each event that a server does not take is printed.
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "ERROR" if debug else "CRITICAL",
+        "PREFECT_API_REQUEST_TIMEOUT": str(REQUEST_TIMEOUT_S),
+        "PREFECT_CLIENT_MAX_RETRIES": "1",
     }
     if "PREFECT_HOME" not in os.environ and not (Path.home() / ".prefect" / "profiles.toml").exists():
         home = settings.prefect_home.resolve()
@@ -52,49 +58,46 @@ def prepare_environment(settings: Settings, debug: bool = False) -> None:
         defaults["PREFECT_HOME"] = str(home)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    logging.raiseExceptions = debug  # else Prefect prints each log record that a server does not take
 
 
 @contextmanager
-def local_server() -> Iterator[None]:
-    """Run a Prefect server for the length of a command, unless one is configured.
+def local_server() -> Iterator[str]:
+    """Run a Prefect server for the length of a command, unless one is configured; yield why there is none, else "".
 
     Prefect starts such a server by itself, but a killed command would leave it running: a shell that
     waits for this process's end of a pipe to close (the kernel closes it however the process dies) ends it.
-
-    Raises:
-        ConfigError: if the server does not start.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # The heartbeat thread costs a second a run; the store, not Prefect, knows what a dead run had done.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         if PREFECT_API_URL.value():
-            yield
+            yield ""
             return
         server = _server()
         try:
             server.start(STARTUP_TIMEOUT_S)
-        except GnomeLiteError:
-            raise
         except Exception as error:
+            server.stop()
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ConfigError(
-                f"Prefect's local server did not start ({why}): "
-                "run again with --debug, or start `prefect server start` and set PREFECT_API_URL"
-            ) from error
-        assert server.server_process is not None, "a started server has a process"
+            yield f"its local server did not start: {why}"
+            return
+        process = server.server_process
+        assert process is not None, "a started server has a process"
         # Its own session: Ctrl-C is meant for the campaign, not for the guard.
         guard = subprocess.Popen(
-            ["/bin/sh", "-c", f"read _; kill {server.server_process.pid} 2>/dev/null"],
+            ["/bin/sh", "-c", f"read _; kill {process.pid} 2>/dev/null"],
             stdin=subprocess.PIPE,
             start_new_session=True,
             env={},
         )
         try:
-            yield
+            yield ""
         finally:
-            for handler in logging.getLogger("prefect.flow_runs").handlers:
-                handler.flush()
+            if process.poll() is None:  # a dead one takes no logs
+                for handler in logging.getLogger("prefect.flow_runs").handlers:
+                    handler.flush()
             server.stop()
             assert guard.stdin is not None, "it was opened as a pipe"
             guard.stdin.close()

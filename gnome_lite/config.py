@@ -206,7 +206,7 @@ class Verify(Section):
     fmax_ev_per_ang: float = Field(0.05, gt=0, description="largest force when relaxed, eV/Å")
     max_steps: int = Field(200, ge=1, description="of one relaxation")
     deadline_s: float = Field(120.0, gt=0, description="seconds for one crystal")
-    memory_gib: float = Field(6.0, gt=0, description="for one process")
+    memory_gib: float = Field(6.0, gt=0, description="for one process, with what it starts")
     processes: int = Field(0, ge=0, description="0 = one a core")
     tries: int = Field(2, ge=1, le=5, description="attempts at one crystal: crashes, time-outs, lack of memory")
     trajectories: Literal["off", "extxyz", "parquet"] = Field(

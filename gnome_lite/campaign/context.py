@@ -6,6 +6,7 @@ that a round costs the same however much the store holds.
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -23,6 +24,9 @@ from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDa
 
 PARENTS_AT_MOST = 20_000
 """So many are planned in seconds; a store of many campaigns holds more."""
+
+OTHERS_POLL_S = 0.5
+"""Time between two looks at what another campaign relaxes."""
 
 
 class Seen(NamedTuple):
@@ -55,16 +59,34 @@ class Context:
         """Level of theory of the campaign's own verifier."""
         return self.stages.verifier.level
 
-    def relax(self, verifier: Verifier, candidates: Sequence[Candidate]) -> Iterator[Verification]:
-        """Yield the outcome of each candidate as it ends, with the fingerprint of the relaxed crystal.
+    def relax(self, verifier: Verifier, candidates: Sequence[Candidate], round: int) -> Iterator[Verification]:
+        """Relax candidates, commit the outcome of each as it ends, and yield it.
 
-        The engine spreads the work in shards.
+        Each is relaxed once, however many campaigns of the store want it at a time: what another one relaxes is waited
+        for, and relaxed here if that one dies. The engine spreads the work in shards.
         """
-        for outcome in self.engine.map(verifier.verify, in_shards(self.engine, candidates)):
-            if outcome.ok:
-                (fingerprint,) = self.stages.novelty.fingerprints(CrystalBatch.from_crystals([outcome.crystal]))
-                outcome = replace(outcome, fingerprint=fingerprint)
-            yield outcome
+        store, pending = self.stages.store, {c.id: c for c in candidates}
+        while pending:
+            with store.claim(verifier.level, pending) as mine:
+                # Read under the claim: who held it before us has committed what it relaxed.
+                for outcome in store.verifications(verifier.level, ids=pending):
+                    del pending[outcome.candidate_id]
+                    yield outcome
+                work = [pending[i] for i in mine if i in pending]
+                for outcome in self.engine.map(verifier.verify, in_shards(self.engine, work)):
+                    outcome = self._with_fingerprint(outcome)
+                    store.add_verification(self.stages.config.name, round, outcome)
+                    del pending[outcome.candidate_id]
+                    yield outcome
+            if pending:
+                self.stages.progress("verify", 0, 0, f"waiting for {len(pending)} that another campaign relaxes")
+                time.sleep(OTHERS_POLL_S)
+
+    def _with_fingerprint(self, outcome: Verification) -> Verification:
+        if not outcome.ok:
+            return outcome
+        (fingerprint,) = self.stages.novelty.fingerprints(CrystalBatch.from_crystals([outcome.crystal]))
+        return replace(outcome, fingerprint=fingerprint)
 
     def phases(self) -> PhaseSet:
         """Return the reference phases and everything verified at this level by now, in the order it was read."""

@@ -172,8 +172,7 @@ def _verify(
     chosen = [c.id for c, _ in store.selected(name, round, level=level) if c.id not in done]
     crystals = {v.candidate_id: v.crystal for v in store.verifications(below, ids=chosen)}
     pending = [Candidate(i, crystals[i], i, "ladder", "", round) for i in chosen]
-    for n_done, outcome in enumerate(context.relax(higher.verifier, pending), 1):
-        store.add_verification(name, round, outcome)
+    for n_done, outcome in enumerate(context.relax(higher.verifier, pending, round), 1):
         stages.progress(f"verify at {higher.name}", n_done, len(pending), outcome.note)
 
 

@@ -135,8 +135,7 @@ def verify(context: Context, round: int) -> dict[str, Any]:
     # A verifier takes the largest crystals first; where the time may not be enough for all, rank goes before.
     at_once = len(pending) if stages.config.select.budget_s is None else RANKED_AT_ONCE
     while pending and spent_s < limit_s:
-        for outcome in context.relax(stages.verifier, pending[:at_once]):
-            store.add_verification(name, round, outcome)
+        for outcome in context.relax(stages.verifier, pending[:at_once], round):
             n_done += 1
             spent_s += outcome.seconds
             stages.progress("verify", n_done, len(selected), outcome.note)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `gnome-lite`; returns its exit code: 0 done (also for no hits), 1 a defect, 2 bad input, 130 stopped."""
+    """Run `gnome-lite`; returns its code: 0 done (also for no hits), 1 a defect, 2 bad input, 130 and 143 stopped."""
     from gnome_lite.cli.app import app
     from gnome_lite.cli.errors import guarded
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -124,17 +125,18 @@ def show_progress() -> AbstractContextManager[Progress]:
 
 
 @contextmanager
-def local_prefect(settings: Settings, debug: bool) -> Iterator[None]:
-    """Run a Prefect server, whose flows show their progress on stderr, for the length of a command."""
+def local_prefect(settings: Settings, debug: bool) -> Iterator[Callable[..., Any]]:
+    """Run a Prefect server for the length of a command; yield what calls a flow, with its progress on stderr."""
     from flows.local import local_server, prepare_environment
 
     prepare_environment(settings, debug)
     with show_progress() as progress:
         progress("prefect", 0, 0, "starting")
+        from flows.calling import call
         from flows.discovery import showing
 
-        with local_server(), showing(progress):
-            yield
+        with local_server() as missing, showing(progress):
+            yield partial(call, missing=missing)
 
 
 def print_drawn(drawn: RenderableType) -> None:

@@ -69,10 +69,10 @@ def run(
         settings.require_mp_key()
     store = open_store(settings, create=True)
     say(f"campaign {config.name}, up to round {config.rounds}, in {settings.home}")
-    with local_prefect(settings, bool(context.obj)):
+    with local_prefect(settings, bool(context.obj)) as call:
         from flows.discovery import discovery
 
-        discovery(config.model_dump(mode="json"), str(settings.home.resolve()))
+        call(discovery, config.model_dump(mode="json"), str(settings.home.resolve()))
     _summary(config, store, home)
 
 

@@ -86,11 +86,11 @@ def build(
 ) -> None:
     """Make the reference set: relax elements, prototypes and compounds. Hours; a killed build goes on."""
     settings = settings_of(home)
-    with local_prefect(settings, bool(context.obj)):
+    with local_prefect(settings, bool(context.obj)) as call:
         from flows.seed_build import seeding
 
         results_log = (settings.home / "seed" / "ledger.jsonl").resolve()
-        made = seeding(str(out), str(results_log), compounds)
+        made = call(seeding, str(out), str(results_log), compounds)
     for name, figure in made.items():
         print_line(f"{name}: {figure}")
 

@@ -30,6 +30,10 @@ class StoreError(GnomeLiteError):
     """A store that cannot be opened, read or written."""
 
 
+class DiskError(GnomeLiteError):
+    """A file that cannot be written, most often because the disk is full."""
+
+
 class CheckpointError(GnomeLiteError):
     """Network weights that are damaged, foreign or incomplete."""
 

@@ -8,15 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gnome_lite.core.disk import writing
+
 
 def append_line(path: Path, row: Any) -> None:
-    """Add one line, flushed to disk; directories are made. A line torn by a kill is ended first, and tears no other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab+") as file:
-        torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
-        file.write(b"\n" * torn + json.dumps(row).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add one line, flushed to disk; directories are made. A line torn by a kill is ended first, and tears no other.
+
+    Raises:
+        DiskError: if it cannot be written; the file is then as it was.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+", buffering=0) as file:
+            size = file.tell()
+            torn = size > 0 and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n"
+            rest = memoryview(b"\n" * torn + json.dumps(row).encode() + b"\n")
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
 
 
 def read_lines(path: Path) -> Iterator[Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +20,13 @@ class Channel:
 
     Args:
         source, sink: file descriptors to read from and to write to.
+
+    Attributes:
+        patience_s: time after which `send` gives up on an end that reads nothing, if the sink does not block; None:
+            never.
     """
+
+    patience_s: float | None = None
 
     def __init__(self, source: int, sink: int) -> None:
         self.source, self._sink, self._inbox = source, sink, bytearray()
@@ -32,11 +39,11 @@ class Channel:
         return cls(0, answers)
 
     def send(self, message: Message) -> None:
-        """Send a message. That nobody is there to read it is for `read` to say."""
+        """Send a message. That nobody is there to read it is for `read` to say, or for a deadline."""
         body = json.dumps(message).encode()
         rest = memoryview(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
         with suppress(BrokenPipeError):
-            while rest:
+            while rest and select.select([], [self._sink], [], self.patience_s)[1]:
                 rest = rest[os.write(self._sink, rest) :]
 
     def read(self) -> list[Message]:

@@ -28,6 +28,9 @@ from gnome_lite.core.messages import Channel, Message
 
 EXIT_GRACE_S = 1.0
 """Time for a child that has closed its pipe to end by itself."""
+SEND_PATIENCE_S = 5.0
+"""Time for a child to read what it is sent."""
+RELOOK_S = 0.02
 LOG_BYTES = 1 << 14
 """So much of the end of what a child writes to standard error is kept, in memory."""
 _SECRET_NAME = re.compile(
@@ -75,7 +78,7 @@ class ExitReason(NamedTuple):
     """Why a child is no more.
 
     Attributes:
-        kind: "ended", "overdue", or "killed" by the kernel, short of memory: nobody else sends SIGKILL to ours.
+        kind: "ended", "overdue", or "killed" for its memory: by us, or by the kernel, for nobody else sends SIGKILL.
         text: e.g. "died of SIGSEGV: " and the most telling line of its log.
     """
 
@@ -94,6 +97,8 @@ class Child(Channel):
     Raises:
         OSError: if the command cannot be run.
     """
+
+    patience_s = SEND_PATIENCE_S
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         mark = uuid4().hex
@@ -122,6 +127,7 @@ class Child(Channel):
         assert stdout is not None
         assert log is not None
         super().__init__(stdout.fileno(), stdin.fileno())
+        os.set_blocking(stdin.fileno(), False)
         self._log, self.process.stderr = bytearray(), None
         self._logging = threading.Thread(target=_keep_end, args=(log, self._log), daemon=True)
         self._logging.start()
@@ -145,13 +151,14 @@ class Child(Channel):
         self._log.clear()
         super().send(message)
 
-    def end(self, overdue_s: float | None = None) -> ExitReason:
+    def end(self, overdue_s: float | None = None, held_bytes: int | None = None) -> ExitReason:
         """Stop it and say how it ended.
 
         Args:
-            overdue_s: it took so long; None: it closed its pipe, and is given a moment to end by itself.
+            overdue_s: it took so long.
+            held_bytes: it held so much memory. None of both: it closed its pipe, and may end by itself for a moment.
         """
-        limit = time.monotonic() + (EXIT_GRACE_S if overdue_s is None else 0.0)
+        limit = time.monotonic() + (EXIT_GRACE_S if overdue_s is None and held_bytes is None else 0.0)
         while (alive := self.alive) and time.monotonic() < limit:
             time.sleep(0.005)
         self.stop()
@@ -162,6 +169,8 @@ class Child(Channel):
         kind, code = "ended", self.process.returncode
         if overdue_s is not None:
             kind, how = "overdue", f"was stopped after {overdue_s:g} s"
+        elif held_bytes is not None:
+            kind, how = "killed", f"was stopped when it held {held_bytes / 2**30:.2f} GiB"
         elif alive:
             how = "closed its pipe and lived on"
         elif code < 0:
@@ -184,13 +193,33 @@ def readable(children: Iterable[Child], patience_s: float | None) -> list[Child]
 
 
 def limit_memory(limit_bytes: int) -> None:
-    """Limit the private writable memory of this process and of all that it has started, which a runaway eats.
+    """Limit the private writable memory of this process and of each one that it has started, which a runaway eats.
 
-    RLIMIT_AS would also count the many GiB that torch maps and never touches.
+    RLIMIT_AS would also count the many GiB that torch maps and never touches. For what no limit of the kernel's counts,
+    shared memory and the sum over processes, there is `beyond`.
     """
     resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
     for pid in _carriers(os.environ.get(_MARKS, "")):
         resource.prlimit(pid, resource.RLIMIT_DATA, (limit_bytes, limit_bytes))
+
+
+def beyond(children: Iterable[Child], limit_bytes: float) -> dict[Child, int]:
+    """Return the children that hold more memory than they may, shared memory and all that they started included.
+
+    Returns:
+        What each holds, bytes; nothing where there is no /proc.
+    """
+    table = _process_table()
+    found: dict[Child, int] = {}
+    for child in children:
+        pids = _family(child.process.pid, table)
+        # The true sum takes milliseconds a process, so first one that is no smaller. And twice: a process that is just
+        # being started shares all the memory of the one that starts it.
+        if sum(map(_resident_bytes, pids)) > limit_bytes and sum(map(_held_bytes, pids)) > limit_bytes:
+            time.sleep(RELOOK_S)
+            if (held := sum(map(_held_bytes, pids))) > limit_bytes:
+                found[child] = held
+    return found
 
 
 def data_bytes() -> int:
@@ -245,3 +274,36 @@ def _carriers(mark: str) -> list[int]:
             if mark.encode() in environment.read_bytes():
                 found.append(int(environment.parent.name))
     return found
+
+
+def _process_table() -> dict[int, tuple[int, int]]:
+    """Parent and process group of every process."""
+    table = {}
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        # Not by Path, which takes five times as long.
+        with suppress(OSError), open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+            _, parent, group = stat.read(1024).rpartition(b")")[2].split()[:3]
+            table[int(pid)] = int(parent), int(group)
+    return table
+
+
+def _family(leader: int, table: Mapping[int, tuple[int, int]]) -> list[int]:
+    """A process group, with the children of all in it, who may lead groups of their own."""
+    family = [pid for pid, (_, group) in table.items() if group == leader]
+    for pid in family:  # which grows meanwhile
+        family += [child for child, (parent, _) in table.items() if parent == pid and child not in family]
+    return family
+
+
+def _resident_bytes(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    return 0
+
+
+def _held_bytes(pid: int) -> int:
+    """Private and shared memory, files apart; of a page that n processes share, one nth (PSS)."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+    return 0

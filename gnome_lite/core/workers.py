@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from gnome_lite.core.messages import Message
-from gnome_lite.core.processes import Child, ExitReason, readable
+from gnome_lite.core.processes import Child, ExitReason, beyond, readable
 
 T = TypeVar("T")
 
 START_DEADLINE_S = 300.0
 """Time for a child to import its packages and load its weights; usually 5 s."""
+
+LOOK_EVERY_S = 0.5
+"""Time between two looks at the memory of children, which cost some milliseconds each."""
 
 
 class Event(NamedTuple, Generic[T]):
@@ -47,17 +50,25 @@ class Workers(Generic[T]):
         message_of: what a child is told of a task.
         n: the most children at a time; 0 means one a core.
         deadline_s: for one task.
+        memory_bytes: the most that a child at work may hold, with all that it started.
 
     Attributes:
         idle: children that wait for a task.
     """
 
     def __init__(
-        self, module: str, setup: Message, message_of: Callable[[T], Message], n: int, deadline_s: float = math.inf
+        self,
+        module: str,
+        setup: Message,
+        message_of: Callable[[T], Message],
+        n: int,
+        deadline_s: float = math.inf,
+        memory_bytes: float = math.inf,
     ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._module, self._setup, self._message_of = module, setup, message_of
         self.n, self._deadline_s = n or cores, deadline_s
+        self._memory_bytes, self._next_look = memory_bytes, 0.0
         self.idle: list[Child] = []
 
     def run(self, tasks: deque[T]) -> Generator[Event[T], None, None]:
@@ -67,15 +78,22 @@ class Workers(Generic[T]):
             while tasks or any(job.task is not None for job in jobs.values()):
                 self._fill(jobs, tasks)
                 nearest = min(job.since + job.limit_s for job in jobs.values())
-                heard = readable(jobs, None if nearest == math.inf else max(0.0, nearest - time.monotonic()) + 0.01)
+                tick = math.inf if self._memory_bytes == math.inf else LOOK_EVERY_S
+                wait_s = min(nearest - time.monotonic() + 0.01, tick)
+                heard = readable(jobs, None if wait_s == math.inf else max(0.0, wait_s))
                 # Judged before anything is yielded: the caller's own time is no fault of a child's.
                 now = time.monotonic()
-                overdue = [c for c, job in jobs.items() if now > job.since + job.limit_s and c not in heard]
+                overdue = [(child, job) for child, job in jobs.items() if now > job.since + job.limit_s]
+                greedy = self._greedy(jobs, now)
                 for child in heard:
                     yield from self._hear(child, jobs, tasks)
-                for child in overdue:
-                    job = jobs.pop(child)
-                    yield job.event(child.end(job.limit_s))
+                for child, job in overdue:
+                    if jobs.get(child) is job:  # it has not answered just now
+                        del jobs[child]
+                        yield job.event(child.end(job.limit_s))
+                for child, held in greedy.items():
+                    if child in jobs:
+                        yield jobs.pop(child).event(child.end(held_bytes=held))
         finally:
             for child in jobs:
                 child.stop()
@@ -84,6 +102,13 @@ class Workers(Generic[T]):
         """Stop the children that wait."""
         while self.idle:
             self.idle.pop().stop()
+
+    def _greedy(self, jobs: dict[Child, _Job[T]], now: float) -> dict[Child, int]:
+        """Return what each child at work holds that holds too much; looked at only every so often."""
+        if self._memory_bytes == math.inf or now < self._next_look:
+            return {}
+        self._next_look = now + LOOK_EVERY_S
+        return beyond([child for child, job in jobs.items() if job.task is not None], self._memory_bytes)
 
     def _fill(self, jobs: dict[Child, _Job[T]], tasks: deque[T]) -> None:
         """Have one child for each task, waiting or begun, as far as there may be."""

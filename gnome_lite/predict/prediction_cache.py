@@ -37,6 +37,9 @@ def keep_cached(path: Path, said: CachedPrediction) -> None:
     partial = path.with_suffix(f".{os.getpid()}.part")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(save(dict(zip(NAMES, map(np.ascontiguousarray, said), strict=True))))
-        os.replace(partial, path)
+        try:
+            with partial.open("wb") as file:
+                file.write(save(dict(zip(NAMES, map(np.ascontiguousarray, said), strict=True))))
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)

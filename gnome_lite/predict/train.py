@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gnome_lite.core.disk import full, is_full, writing
 from gnome_lite.core.errors import GnomeLiteError
 from gnome_lite.core.messages import Channel
 from gnome_lite.core.processes import ExitReason
@@ -114,19 +115,21 @@ def train_members(
         stage: name under which progress is told.
 
     Raises:
-        GnomeLiteError: if a child fails.
+        DiskError: if the disk is full; called again, training goes on from each member's last whole epoch.
+        GnomeLiteError: if a child fails otherwise.
     """
     from safetensors.numpy import load_file, save_file
 
-    folder.mkdir(exist_ok=True)
-    if not (folder / "plan.json").exists():
-        targets = {"train.targets": e_form_ev_per_atom, "holdout.targets": holdout_ev_per_atom}
-        save_file({**_as("train", inputs), **_as("holdout", holdout), **targets}, folder / "data")
-        for i, weights in enumerate(base or ()):
-            save_file(weights, folder / f"base-{i}")
-        partial = folder / "plan.json.part"
-        partial.write_text(json.dumps({**asdict(plan), "from_base": base is not None}))
-        partial.replace(folder / "plan.json")
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+        if not (folder / "plan.json").exists():
+            targets = {"train.targets": e_form_ev_per_atom, "holdout.targets": holdout_ev_per_atom}
+            save_file({**_as("train", inputs), **_as("holdout", holdout), **targets}, folder / "data")
+            for i, weights in enumerate(base or ()):
+                save_file(weights, folder / f"base-{i}")
+            partial = folder / "plan.json.part"
+            partial.write_text(json.dumps({**asdict(plan), "from_base": base is not None}))
+            partial.replace(folder / "plan.json")
     missing = deque(i for i in range(plan.members) if not (folder / f"done-{i}").exists())
     workers = Workers[int](__name__, {"folder": str(folder)}, lambda member: {"member": member}, processes)
     epochs = [0] * plan.members
@@ -134,6 +137,8 @@ def train_members(
         for member, said, _ in events:
             if isinstance(said, ExitReason):
                 events.close()
+                if is_full(said.text):
+                    raise full(folder, said.text)
                 shutil.rmtree(folder)  # it would fail again; a kill, in contrast, leaves it to be gone on with
                 raise GnomeLiteError(f"training of ensemble member {member} {said.text}")
             if member is not None and "progress" in said:

@@ -81,6 +81,10 @@ class SqlStore:
         """
         return locks.exclusive(self._database, campaign)
 
+    def claim(self, level: str, candidate_ids: Iterable[str]) -> AbstractContextManager[list[str]]:
+        """Those candidates that no other campaign relaxes at a level now, nor may until left; freed when we die."""
+        return locks.claim(self._database, level, candidate_ids)
+
     # Campaigns and steps
 
     def begin(self, config: CampaignConfig, references: PhaseSet) -> None:
@@ -110,11 +114,7 @@ class SqlStore:
     def add_candidates(
         self, campaign: str, pool: CandidatePool, fingerprints: Sequence[str], figures: Mapping[str, Any]
     ) -> int:
-        """Store the candidates of a round; one that another campaign proposed is linked, not repeated.
-
-        Returns:
-            How many were new to the store.
-        """
+        """Store a round's candidates, return how many are new; one that another campaign proposed is linked."""
         with self._database.writing() as connection:
             n_new = write_candidates(connection, campaign, pool, fingerprints)
             mark(connection, campaign, pool.round, "generate", figures)

@@ -5,11 +5,14 @@ A results log is a file of JSON lines, one outcome each, on disk before the next
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.disk import writing
 from gnome_lite.core.jsonl import append_line, read_lines
 from gnome_lite.core.records import Candidate, Failure, Verification
 from gnome_lite.pipeline import Progress, Verifier
@@ -23,14 +26,32 @@ class LoggedVerifier:
         self._verifier, self._results_log = verifier, results_log
 
     def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:
-        """Yield first the outcomes in the results log, in the candidates' order, then each of the others as it ends."""
-        known = {v.candidate_id: v for v in read_results(self._results_log) if v.level == self.level}
-        yield from (known[c.id] for c in candidates if c.id in known)
-        pending = [c for c in candidates if c.id not in known]
-        for outcome in self._verifier.verify(pending):
-            plain = {f.name: getattr(outcome, f.name) for f in fields(outcome)}
-            append_line(self._results_log, plain | {"crystal": outcome.crystal.as_lists()})
-            yield outcome
+        """Yield first the outcomes in the results log, in the candidates' order, then each of the others as it ends.
+
+        One process at a time: another one waits, and then finds in the log what was relaxed here.
+
+        Raises:
+            DiskError: if the log cannot be written.
+        """
+        with _held(self._results_log):
+            known = {v.candidate_id: v for v in read_results(self._results_log) if v.level == self.level}
+            yield from (known[c.id] for c in candidates if c.id in known)
+            pending = [c for c in candidates if c.id not in known]
+            for outcome in self._verifier.verify(pending):
+                plain = {f.name: getattr(outcome, f.name) for f in fields(outcome)}
+                append_line(self._results_log, plain | {"crystal": outcome.crystal.as_lists()})
+                yield outcome
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Lock a file until this is left or this process dies; whoever has it is waited for."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def relax_all(

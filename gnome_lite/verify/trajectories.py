@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.disk import writing
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.formats import read_extxyz_frames
 from gnome_lite.core.limited import read_limited
@@ -65,16 +66,20 @@ def write_trajectory(folder: Path, kind: str, level: str, candidate_id: str, fra
         level: level of theory, which names the subfolder.
         candidate_id: id of the relaxed candidate, which names the file.
         frames: evaluations in order.
+
+    Raises:
+        DiskError: if it cannot be written; nothing of it is left then.
     """
     place = folder / file_name(level)
-    place.mkdir(parents=True, exist_ok=True)
     path = place / f"{candidate_id}.{kind}"
     partial = place / f".{path.name}.{os.getpid()}.part"
-    try:
-        (_write_extxyz if kind == "extxyz" else _write_parquet)(partial, level, candidate_id, frames)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(path):
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            (_write_extxyz if kind == "extxyz" else _write_parquet)(partial, level, candidate_id, frames)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     return path
 
 

@@ -63,7 +63,12 @@ class ProcessVerifier:
             },
         }
         self.workers: Workers[tuple[Candidate, int]] = Workers(
-            "gnome_lite.verify.worker", setup, lambda t: t[0].crystal.as_lists(), config.processes, config.deadline_s
+            "gnome_lite.verify.worker",
+            setup,
+            lambda t: t[0].crystal.as_lists(),
+            config.processes,
+            config.deadline_s,
+            setup["memory_bytes"],
         )
 
     def verify(self, candidates: Sequence[Candidate]) -> Iterator[Verification]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from samples.commanded import left
 
 from gnome_lite.core.messages import Message
-from gnome_lite.core.processes import EXIT_GRACE_S, ExitReason
+from gnome_lite.core.processes import EXIT_GRACE_S, Child, ExitReason
 from gnome_lite.core.workers import Event, Workers
 
 Order = dict[str, Any]
@@ -21,8 +24,10 @@ DEADLINE_S = 1.0
 
 
 @contextmanager
-def pool(n: int, begin: str = "begin") -> Iterator[Workers[Order]]:
-    workers = Workers[Order]("samples.commanded", {"do": begin}, lambda order: order, n, DEADLINE_S)
+def pool(
+    n: int, begin: str = "begin", deadline_s: float = DEADLINE_S, memory_bytes: float = math.inf
+) -> Iterator[Workers[Order]]:
+    workers = Workers[Order]("samples.commanded", {"do": begin}, lambda order: order, n, deadline_s, memory_bytes)
     yield workers
     workers.close()
 
@@ -112,3 +117,41 @@ def test_the_callers_own_slowness_is_no_timeout() -> None:
         for event in workers.run(deque(map(answer, range(4)))):
             assert not isinstance(event.said, ExitReason)
             time.sleep(DEADLINE_S + 0.1)
+
+
+def test_a_child_that_talks_on_and_on_is_overdue_too() -> None:
+    with pool(1) as workers:
+        *_, last = workers.run(deque([{"do": "trickle"}]))
+    assert last.said == ExitReason("overdue", "was stopped after 1 s: no message")
+
+
+def test_a_child_that_reads_nothing_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even by a task that is larger than what a pipe holds."""
+    monkeypatch.setattr(Child, "patience_s", 0.5)
+    with pool(1) as workers:
+        list(workers.run(deque([answer(0)])))
+        os.kill(workers.idle[0].process.pid, signal.SIGSTOP)
+        started = time.monotonic()
+        (event,) = workers.run(deque([answer(1) | {"ballast": "x" * (1 << 20)}]))
+    assert event.said == ExitReason("overdue", "was stopped after 1 s: no message")
+    assert time.monotonic() - started < 0.5 + DEADLINE_S + 2 * EXIT_GRACE_S
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc")
+def test_shared_memory_counts_and_so_does_that_of_what_a_child_started() -> None:
+    shares = [{"do": "share", "kind": kind, "size": 300 << 20} for kind in ("anonymous", "shm", "memfd")]
+    tasks = deque([*shares, {"do": "share by a child", "size": 300 << 20}, answer(1)])
+    with pool(1, deadline_s=60.0, memory_bytes=200 << 20) as workers:
+        *greedy, last = workers.run(tasks)
+    assert said(last)["answer"] == 1
+    reasons = [e.said for e in greedy if isinstance(e.said, ExitReason)]
+    assert [r.kind for r in reasons] == ["killed"] * 4
+    assert all(r.text.startswith("was stopped when it held 0.") for r in reasons)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc")
+def test_memory_that_processes_have_together_counts_once() -> None:
+    """Four forks, 150 MiB in all of them: 600 by RSS, 150 in truth."""
+    with pool(1, deadline_s=60.0, memory_bytes=300 << 20) as workers:
+        (event,) = workers.run(deque([{"do": "fork", "size": 150 << 20}]))
+    assert left(said(event)["answer"]) == []

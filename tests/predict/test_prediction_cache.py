@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from samples.full_disk import filled
 
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
 
@@ -39,3 +40,10 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     keep_cached(tmp_path / "file" / "a.safetensors", SAID)
     assert read_cached(tmp_path / "file" / "a.safetensors", 3) is None
+
+
+def test_on_a_full_disk_nothing_half_written_stays(small_disk: Path) -> None:
+    (small_disk / "a.safetensors").touch()
+    with filled(small_disk, 4096):
+        keep_cached(small_disk / "a.safetensors", (np.zeros(10_000), np.zeros(10_000)))
+        assert sorted(p.name for p in small_disk.iterdir()) == ["a.safetensors", "ballast"]

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from samples.commanded import left
+from samples.full_disk import filled
 from samples.training import LEVEL, made_up_references
 
 from gnome_lite.campaign.acquisition import BatchAcquisition
 from gnome_lite.config import Expert, Predict, Selection
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.errors import CheckpointError, GnomeLiteError, SourceError
+from gnome_lite.core.errors import CheckpointError, DiskError, GnomeLiteError, SourceError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, ModelRecord, Phase, Prediction, TrainingSet
 from gnome_lite.pipeline import PredictionHistory, silent
@@ -245,6 +246,22 @@ def test_divergence_is_one_line_and_leaves_nothing(references: PhaseSet, tmp_pat
     with pytest.raises(GnomeLiteError, match=r"lower predict\.learning_rate"):
         EnsemblePredictor(wild, tmp_path, None, LEVEL, expert=EXPERT).base(references, silent)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("left_bytes", [4096, 240_000])
+def test_on_a_full_disk_training_stops_in_one_line_and_goes_on_with_space(
+    left_bytes: int, references: PhaseSet, small_disk: Path
+) -> None:
+    """Where there is no room for the data, and where there is, but for a member's state."""
+    predictor = EnsemblePredictor(SMALL, small_disk, None, LEVEL, expert=EXPERT)
+    epochs: list[int] = []
+    with filled(small_disk, left_bytes), pytest.raises(DiskError, match=r"No space left on device\): free some space"):
+        predictor.base(references, silent)
+    assert not list(small_disk.glob("gnn-*"))
+    made = predictor.base(references, lambda stage, done, total, note: epochs.append(done))
+    assert [path.name for path in small_disk.iterdir()] == [made.id]
+    assert epochs[-1] == SMALL.epochs * SMALL.members
 
 
 @pytest.mark.slow

@@ -6,9 +6,11 @@ Every message it gets, the first one of `Workers` too, is {"do": what, ...}.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,6 +55,33 @@ def hoarded() -> list[str]:
         return [here, child.communicate("\n")[0].strip()]
 
 
+def shared(kind: str, size: int) -> mmap.mmap:
+    """Memory that counts against no limit of the kernel's, every page of it touched."""
+    if kind == "anonymous":
+        memory = mmap.mmap(-1, size)
+    else:
+        with (
+            tempfile.TemporaryFile(dir="/dev/shm") if kind == "shm" else os.fdopen(os.memfd_create("x"), "wb+") as file
+        ):
+            file.truncate(size)
+            memory = mmap.mmap(file.fileno(), size)
+    memory.write(bytes(size))
+    return memory
+
+
+def forked(size: int, n: int) -> list[int]:
+    """Children that hold private memory together with this process."""
+    kept = bytearray(os.urandom(1 << 20) * (size >> 20))
+    pids = []
+    for _ in range(n):
+        if (pid := os.fork()) == 0:
+            time.sleep(1000)
+        pids.append(pid)
+    time.sleep(1.5)
+    assert kept
+    return pids
+
+
 def obey(parent: Channel, raw: int, order: Message) -> None:
     match order["do"]:
         case "begin":
@@ -75,6 +104,21 @@ def obey(parent: Channel, raw: int, order: Message) -> None:
             obey(parent, raw, {"do": order["then"]})
         case "hoard":
             parent.send({"answer": hoarded()})
+        case "share":
+            kept = shared(order["kind"], order["size"])
+            time.sleep(1000)
+            del kept
+        case "share by a child":
+            code = (
+                f"from samples.commanded import shared; import time; m = shared('shm', {order['size']}); time.sleep(99)"
+            )
+            subprocess.run([sys.executable, "-c", code], start_new_session=True)
+        case "fork":
+            parent.send({"answer": forked(order["size"], 3)})
+        case "trickle":
+            while True:
+                parent.send({"progress": 0})
+                time.sleep(0.01)
         case "babble":
             os.write(raw, (5).to_bytes(8, "big") + b"hello")
         case "hang":

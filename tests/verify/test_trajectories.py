@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
+from samples.full_disk import filled
 
 from gnome_lite.config import Verify
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.errors import SourceError
+from gnome_lite.core.errors import DiskError, SourceError
 from gnome_lite.core.records import Candidate
 from gnome_lite.verify.trajectories import Frame, read_trajectories, write_trajectory
 from gnome_lite.verify.verifier import ProcessVerifier
@@ -85,3 +86,14 @@ def test_a_verifier_keeps_every_step_if_asked(tmp_path: Path, kind: str) -> None
         energies.append(strained.get_potential_energy())
     slope = (energies[1] - energies[0]) / 0.002 / first.get_volume()
     assert np.trace(found[0].stress) == pytest.approx(slope, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["extxyz", "parquet"])
+def test_on_a_full_disk_nothing_half_written_stays(kind: str, small_disk: Path) -> None:
+    many = frames(300)
+    place = small_disk / "level-1"
+    place.mkdir()
+    with filled(small_disk, 4096), pytest.raises(DiskError, match=rf"gl-1\.{kind} \(No space left on device\): free"):
+        write_trajectory(small_disk, kind, "level-1", "gl-1", many)
+    assert not list(place.iterdir())
+    assert write_trajectory(small_disk, kind, "level-1", "gl-1", many).exists()
