@@ -106,12 +106,7 @@ def reevaluate(
         standing = store.verdicts(campaign)
         if not standing:
             raise StoreError(f"campaign {campaign!r} has no verdicts to re-issue: `gnome-lite run` issues the first")
-        levels = {v.level for v in standing.values()}
-        if levels != {references.level}:
-            raise LevelMismatchError(
-                f"campaign {campaign!r} has verdicts of level {', '.join(sorted(levels))}, its sources now hold "
-                f"{references.level}: one hull holds one level"
-            )
+        _require_one_level(campaign, standing, references)
         verified = {v.candidate_id: v for v in store.verifications(references.level) if v.ok}
         hull = build_hull(references.add(list(verified.values())))
         ids = sorted(standing)
@@ -142,11 +137,21 @@ def contradicted(store: SqlStore, campaign: str, references: PhaseSet, build_hul
         MissingReferenceError: if a crystal's element has no reference any more.
     """
     standing = store.verdicts(campaign)
+    _require_one_level(campaign, standing, references)
     hull = build_hull(references.add([v for v in store.verifications(references.level) if v.ok]))
     ids = sorted(standing)
     same = [i for i, hull_id in zip(ids, hull.hull_ids(ids), strict=True) if standing[i].hull_id == hull_id]
     places = zip(same, hull.verdicts(same), strict=True)
     return [standing[i] for i, place in places if moved(standing[i], place) is not standing[i]]
+
+
+def _require_one_level(campaign: str, standing: Mapping[str, Verdict], references: PhaseSet) -> None:
+    others = {v.level for v in standing.values()} - {references.level}
+    if others:
+        raise LevelMismatchError(
+            f"campaign {campaign!r} has verdicts of level {', '.join(sorted(others))}, its sources now hold "
+            f"{references.level}: one hull holds one level"
+        )
 
 
 def _seen_again(

@@ -122,6 +122,8 @@ class Database:
             raise StoreError(f"store {self.name}: {_first_line(error)}{_remedy(str(error.orig))}") from error
         except SQLAlchemyError as error:
             raise StoreError(f"store {self.name}: {_first_line(error)}") from error
+        except sqlite3.Error as error:  # of `_begin_sqlite`
+            raise StoreError(f"store {self.name}: {error}{_remedy(str(error))}") from error
         except UnicodeDecodeError as error:  # the driver cannot even say what is wrong with the file
             raise StoreError(f"store {self.name} holds no text where there was some{_remedy('malformed')}") from error
 

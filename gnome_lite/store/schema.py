@@ -7,6 +7,8 @@ keeps the rows that queries scan small.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -59,7 +61,7 @@ def _checksum() -> Column[int]:
 def _last(flag: str, *of: str) -> tuple[Index, ...]:
     """Verdicts that stand, in the order of each energy that queries sort by; the first has all of them."""
     above, e_form, decomposition = "e_above_hull_ev_per_atom", "e_form_ev_per_atom", "decomposition_ev_per_atom"
-    where = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
+    where: dict[str, Any] = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
     return (
         Index(f"ix_verdict_{flag}", *of, above, "candidate_id", e_form, decomposition, flag, **where),
         Index(f"ix_verdict_{flag}_e_form", *of, e_form, "candidate_id", above, flag, **where),
