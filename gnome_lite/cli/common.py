@@ -156,8 +156,8 @@ def print_section(title: str) -> None:
 
 
 def print_lines(text: str) -> None:
-    """Print text of several lines on stdout: a document that the program wrote, such as CSV."""
-    print(printable_lines(text))
+    """Print text of any number of lines on stdout: a document that the program wrote, such as CSV."""
+    print(printable_lines(text), end="" if text.endswith("\n") or not text else "\n")
 
 
 def print_table(

@@ -70,7 +70,7 @@ def query(
         from gnome_lite.store import export
 
         write = {"json": export.to_json, "ndjson": export.to_ndjson, "csv": export.to_csv}[format]
-        print_lines(write(found).removesuffix("\n"))
+        print_lines(write(found))
 
 
 def _print_table(crystals: Sequence[StoredCrystal]) -> None:
