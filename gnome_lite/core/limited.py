@@ -30,7 +30,7 @@ def allowance(packed_bytes: int, most_bytes: int) -> int:
     return min(most_bytes, max(ALWAYS_BYTES, MOST_TIMES * packed_bytes))
 
 
-def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> IO[bytes]:
+def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> io.BufferedReader:
     """Open a regular file for reading.
 
     Args:
