@@ -1,5 +1,5 @@
 # `make run` and `make test` build .venv from nothing and then do their job.
-.PHONY: help run test fast lint format slow smoke collect-dft soak dft-test benchmark hooks clean
+.PHONY: help run test tests fast lint format slow smoke soak dft-test benchmark hooks clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -23,7 +23,8 @@ run: .venv/installed ## a first campaign: three rounds on the bundled reference 
 	$(BIN)/gnome-lite run
 
 # Every benchmark at its smallest size is one of the slow tests.
-test: lint fast slow collect-dft ## everything CI runs
+test: .venv/installed ## everything CI runs
+	$(MAKE) -j2 lint tests
 
 lint: .venv/installed ## linters, types and import contract
 	$(BIN)/ruff check .
@@ -35,7 +36,10 @@ format: .venv/installed ## mend what the linters can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Files side by side in two processes, the slow ones as well: half of those use one core only.
+# Files side by side in two processes; the types are checked beside them, as that takes one core.
+tests: .venv/installed ## all tests but real DFT and the full counts of `soak`
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak and not dft"
+
 fast: .venv/installed ## the fast tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
@@ -44,9 +48,6 @@ slow: .venv/installed ## the tests that take longer
 
 smoke: .venv/installed ## every benchmark at its smallest size
 	$(BIN)/python -m benchmarks --smoke
-
-collect-dft: .venv/installed
-	$(BIN)/pytest --collect-only -q -m dft
 
 # A test that falls keeps none from running, and its result is in the report.
 soak: .venv/installed ## the full counts of the reliability promises (two hours); goes on where it stopped
