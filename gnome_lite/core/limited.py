@@ -22,7 +22,7 @@ MOST_TIMES = 100
 """Tables and crystals shrink to a fifth, at most to a thirtieth; zeros shrink to a thousandth."""
 ALWAYS_BYTES = 16_000_000
 """So much may be unpacked however small the file is."""
-_CHUNK = 1 << 20
+_UNPACKED_AT_ONCE, _READ_AT_ONCE = 1 << 20, 1 << 24
 
 
 def allowance(packed_bytes: int, most_bytes: int) -> int:
@@ -51,18 +51,21 @@ def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> io.Buffer
             raise _too_large(path, f"is larger than {most_bytes / 1e6:g} MB")
         packed = unpack and (path.suffix == ".gz" or file.peek(2)[:2] == b"\x1f\x8b")
         unless_returned.pop_all()
-    return io.BufferedReader(_Unpacked(file, path, allowance(status.st_size, most_bytes)), _CHUNK) if packed else file
+    if not packed:
+        return file
+    return io.BufferedReader(_Unpacked(file, path, allowance(status.st_size, most_bytes)), _UNPACKED_AT_ONCE)
 
 
 def read_limited(path: Path, most_bytes: int, unpack: bool = False) -> bytes:
     """Return the content of a regular file; arguments and errors are those of `open_limited`."""
     with open_limited(path, most_bytes, unpack) as file:
-        content = io.BytesIO()
-        while chunk := file.read(_CHUNK):
-            content.write(chunk)
-            if content.tell() > most_bytes:  # it grows, or is none of a disk (/proc) and told no size
+        chunks, size = [], 0
+        while chunk := file.read(_READ_AT_ONCE):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most_bytes:  # it grows, or is none of a disk (/proc) and told no size
                 raise _too_large(path, f"is larger than {most_bytes / 1e6:g} MB")
-        return content.getvalue()
+        return b"".join(chunks)
 
 
 @contextmanager
