@@ -106,6 +106,7 @@ FAILURES: dict[str, list[str]] = {
 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_no_failure_shows_a_key(place: Path, capfd: pytest.CaptureFixture[str], failure: str) -> None:
+    """Promise 7: commands that fail in more than twenty ways show the key nowhere and write it nowhere."""
     if failure.startswith("a defect"):
         with sqlite3.connect(place / "home" / "store.sqlite") as connection:
             connection.execute("UPDATE campaign SET config = '{'")
@@ -141,7 +142,7 @@ def test_a_flow_that_fails_shows_no_key(
     prefect: None, restored: None, place: Path, server: str, capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Real flows against a server that repeats the key; then Prefect's own database, its files and its logs."""
+    """Promise 7: real flows against a server that repeats the key; then Prefect's database, its files and its logs."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_API_URL
 
     ways = ("401", "403", "garbage", "cut")
