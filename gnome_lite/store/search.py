@@ -175,7 +175,7 @@ def _hits(
     return select(*columns).select_from(source).where(*conditions).order_by(order, tie)
 
 
-def _hidden(column: Column[Any], otherwise: Any = "") -> ColumnElement[Any]:
+def _hidden(column: ColumnElement[Any], otherwise: Any = "") -> ColumnElement[Any]:
     """A column as a value that no index is entered by, so that the index on the order is left."""
     return func.coalesce(column, otherwise)
 
