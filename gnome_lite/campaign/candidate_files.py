@@ -97,7 +97,7 @@ def write_candidates(
         file.seek(state.size)
         tally = Tally(state.made, Counter(state.causes), 0, state.written)
         for part in sift(stream, gate, unwanted, tally, count):
-            taken = [part.kept.candidate(i) for i in range(len(part.kept))]
+            taken = part.kept.candidates()
             file.write("".join(render(c.crystal, _facts(c)) for c in taken).encode())
             file.flush()
             os.fsync(file.fileno())

@@ -94,10 +94,16 @@ class CandidatePool:
 
     def candidate(self, index: int) -> Candidate:
         """Return one of the candidates."""
-        crystal = self.crystals[index]
+        return self._candidate(index, self.crystals[index].content_id)
+
+    def candidates(self) -> list[Candidate]:
+        """Return all candidates, [n]; their content hashes are worked out together."""
+        return [self._candidate(i, content_id) for i, content_id in enumerate(self.crystals.content_ids)]
+
+    def _candidate(self, index: int, content_id: str) -> Candidate:
         return Candidate(
-            crystal.content_id,
-            crystal,
+            content_id,
+            self.crystals[index],
             self.parent_ids[index],
             self.generators[index],
             self.changes[index],

@@ -95,7 +95,7 @@ def plan_pool(n: int, seed: int, stages: Stages) -> tuple[list[Candidate], Count
     index, planned = context.index(), list[Candidate]()
     stream = stages.candidates.stream(parents, ids, 0, (seed, 0, zlib.crc32(b"universe")))
     for part in sift(stream, stages.gate, lambda pool: index.admit(pool.crystals.content_ids, pool.crystals), tally, n):
-        planned += [part.kept.candidate(i) for i in range(len(part.kept))]
+        planned += part.kept.candidates()
         stages.progress("generate", tally.kept, n, f"{tally.made} made")
     if tally.kept < n:
         raise ConfigError(

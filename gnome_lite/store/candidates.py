@@ -21,10 +21,10 @@ def write_candidates(connection: Connection, campaign: str, pool: CandidatePool,
     formulas = pool.crystals.reduced_formulas()
     before = connection.execute(count).scalar_one()
     connection.execute(delete(links).where(*of(links, campaign, pool.round)))
-    for chunk in chunks(range(len(pool))):
-        candidates = [pool.candidate(i) for i in chunk]
-        named = zip(candidates, chunk, strict=True)
-        found = [rows.from_candidate(campaign, c, formulas[i], fingerprints[i]) for c, i in named]
+    named = zip(pool.candidates(), formulas, fingerprints, strict=True)
+    for chunk in chunks(named):
+        candidates = [candidate for candidate, _, _ in chunk]
+        found = [rows.from_candidate(campaign, *of_one) for of_one in chunk]
         insert(connection, schema.candidate, found, ignore=True)
         crystals = [
             {"candidate_id": c.id, "level": schema.PROPOSED, "content": encode_crystal(c.crystal)} for c in candidates
@@ -43,8 +43,8 @@ def read_candidates(connection: Connection, ids: Sequence[str]) -> list[Candidat
     """
     found: dict[str, Candidate] = {}
     for chunk in chunks(ids):
-        for row in connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings():
-            found[row["id"]] = rows.to_candidate(row)
+        of_these = connection.execute(rows.candidates().where(schema.candidate.c.id.in_(chunk))).mappings().all()
+        found |= {c.id: c for c in rows.to_candidates(of_these)}
     if gone := [i for i in ids if i not in found]:
         raise lost(schema.candidate, gone[0])
     return [found[i] for i in ids]
@@ -55,8 +55,9 @@ def read_by_formula(connection: Connection, formulas: Iterable[str]) -> dict[str
     column, found = schema.candidate.c.formula, dict[str, list[Candidate]]()
     for chunk in chunks(sorted(set(formulas))):
         query = rows.candidates().where(column.in_(chunk)).order_by(schema.candidate.c.id)
-        for row in connection.execute(query).mappings():
-            found.setdefault(row["formula"], []).append(rows.to_candidate(row))
+        of_these = connection.execute(query).mappings().all()
+        for row, candidate in zip(of_these, rows.to_candidates(of_these), strict=True):
+            found.setdefault(row["formula"], []).append(candidate)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from gnome_lite.store.checksums import Named, damaged, lost, require_sound
 from gnome_lite.store.codec import (
     crystal_id,
     decode_crystal,
+    decode_crystals,
     element_masks,
     encode_crystal,
     finite_or_none,
@@ -50,39 +51,60 @@ def candidates() -> Select[Any]:
     return select(*with_crystal(table)).select_from(joined)
 
 
-def to_crystal(candidate_id: str, level: str, content: bytes | None, checksum: int) -> Crystal:
-    """Return a crystal of the table `crystal`.
+def sound_content(candidate_id: str, level: str, content: bytes | None, checksum: int) -> bytes:
+    """Return the content of a row of the table `crystal`.
 
     Raises:
-        StoreError: if it is not there or not as it was written, or another than a candidate's id tells.
+        StoreError: if it is not there or not as it was written.
     """
     if content is None:
         raise lost(schema.crystal, candidate_id, level)
     row = {"candidate_id": candidate_id, "level": level, "content": content, "checksum": checksum}
     require_sound(schema.crystal, row)
-    crystal = decode_crystal(content)
-    if level == schema.PROPOSED and crystal.content_id != candidate_id:
-        raise damaged(schema.crystal, row)
-    return crystal
+    return content
+
+
+def to_crystals(found: Sequence[tuple[str, str, bytes | None, int]]) -> list[Crystal]:
+    """Return crystals of the table `crystal`, given as candidate id, level, content and checksum.
+
+    Raises:
+        StoreError: as `sound_content`, and if one as proposed is another than its candidate's id tells.
+    """
+    crystals = decode_crystals([sound_content(*row) for row in found])
+    proposed = [i for i, row in enumerate(found) if row[1] == schema.PROPOSED]
+    for i, content_id in zip(proposed, crystals.take(proposed).content_ids if proposed else (), strict=True):
+        if found[i][0] != content_id:
+            raise damaged(schema.crystal, {"candidate_id": found[i][0], "level": schema.PROPOSED})
+    return list(crystals)
+
+
+def to_candidates(found: Sequence[Named]) -> list[Candidate]:
+    """Return the candidates of rows of `candidates`.
+
+    Raises:
+        StoreError: here as in all that follow, if a row is not as it was written.
+    """
+    for row in found:
+        require_sound(schema.candidate, row)
+    crystals = to_crystals([(row["id"], schema.PROPOSED, row["content"], row["crystal"]) for row in found])
+    return [
+        Candidate(
+            row["id"],
+            crystal,
+            row["parent_id"],
+            row["generator"],
+            row["change"],
+            row["round"],
+            number_or_nan(row["probability"]),
+            row["multiplicity"],
+        )
+        for row, crystal in zip(found, crystals, strict=True)
+    ]
 
 
 def to_candidate(row: Named) -> Candidate:
-    """Return the candidate of a row of `candidates`.
-
-    Raises:
-        StoreError: here as in all that follow, if the row is not as it was written.
-    """
-    require_sound(schema.candidate, row)
-    return Candidate(
-        crystal_id(row["id"]),
-        to_crystal(row["id"], schema.PROPOSED, row["content"], row["crystal"]),
-        row["parent_id"],
-        row["generator"],
-        row["change"],
-        row["round"],
-        number_or_nan(row["probability"]),
-        row["multiplicity"],
-    )
+    """Return the candidate of one row of `candidates`."""
+    return to_candidates([row])[0]
 
 
 def from_candidate(campaign: str, candidate: Candidate, formula: str, fingerprint: str) -> dict[str, Any]:
@@ -134,9 +156,10 @@ def verifications() -> Select[Any]:
 def to_verification(row: Named) -> Verification:
     """Return the verification of a row of `verifications`."""
     require_sound(schema.verification, row)
+    content = sound_content(row["candidate_id"], row["level"], row["content"], row["crystal"])
     return Verification(
         crystal_id(row["candidate_id"]),
-        to_crystal(row["candidate_id"], row["level"], row["content"], row["crystal"]),
+        decode_crystal(content),
         number_or_nan(row["energy_ev"]),
         number_or_nan(row["max_force_ev_per_ang"]),
         row["n_steps"],

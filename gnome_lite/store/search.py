@@ -42,7 +42,7 @@ from gnome_lite.store.codec import crystal_id
 from gnome_lite.store.connection import chunks
 from gnome_lite.store.contents import few_with, of_contents
 from gnome_lite.store.query import SORTS, Query, StoredCrystal
-from gnome_lite.store.rows import to_crystal, to_products
+from gnome_lite.store.rows import to_crystals, to_products
 
 Hit = tuple[str, int | None]
 """A candidate's id, and the serial of its verdict."""
@@ -323,5 +323,5 @@ def _crystals(connection: Connection, ids: Sequence[str]) -> dict[tuple[str, str
     """Crystals by candidate id and level."""
     columns = schema.crystal.c
     query = select(columns.candidate_id, columns.level, columns.content, columns.checksum)
-    found = connection.execute(query.where(columns.candidate_id.in_(ids)))
-    return {(row[0], row[1]): to_crystal(*row) for row in found}
+    found = connection.execute(query.where(columns.candidate_id.in_(ids))).tuples().all()
+    return {(row[0], row[1]): crystal for row, crystal in zip(found, to_crystals(found), strict=True)}

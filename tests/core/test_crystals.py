@@ -29,7 +29,7 @@ batches = st.lists(crystals(), min_size=1, max_size=6)
 @given(batches)
 def test_batch_gives_back_its_crystals(many: list[Crystal]) -> None:
     batch = CrystalBatch.from_crystals(many)
-    assert [c.content_id for c in batch] == [c.content_id for c in many]
+    assert batch.content_ids == [c.content_id for c in batch] == [c.content_id for c in many]
     assert batch.n_atoms.tolist() == [len(c) for c in many]
     assert batch.counts.tolist() == [c.counts.tolist() for c in many]
     np.testing.assert_allclose(batch.volumes, [c.volume for c in many], rtol=1e-12)

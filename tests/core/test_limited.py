@@ -53,7 +53,9 @@ def test_a_bomb_is_left_when_it_is_told(tmp_path: Path, most: int) -> None:
     assert raised.value.filename == str(tmp_path / "a.gz")
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b\x08 torn", gzip.compress(b"x" * 100, mtime=0)[:-9], b"\x1f\x8b" + bytes(90)])
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b\x08 torn", gzip.compress(b"x" * 100, mtime=0)[:-9], b"\x1f\x8b" + bytes(90)]
+)
 def test_a_damaged_packed_file_is_an_os_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.gz").write_bytes(content)
     with pytest.raises(OSError, match="no whole gzip file") as raised:
