@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import ModelRecord
@@ -30,7 +30,8 @@ def begin_campaign(connection: Connection, config: CampaignConfig, references: P
     wanted = json.loads(to_json(config.model_dump(mode="json")))
     found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
     if found is None:
-        row = {"name": config.name, "config": to_json(wanted), "begun_at": now(), "level": references.level}
+        begun = now(connection.execute(select(func.max(table.c.begun_at))).scalar())
+        row = {"name": config.name, "config": to_json(wanted), "begun_at": begun, "level": references.level}
         insert(connection, table, [row | {"reference_set_id": references.id, "n_references": len(references)}])
         return
     require_sound(table, found)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, func, select
 from sqlalchemy.dialects import sqlite
 
 from gnome_lite.core.errors import StoreError
@@ -99,10 +99,14 @@ def mark(connection: Connection, campaign: str, round: int, stage: str, figures:
     """Mark a step as done, with these figures."""
     table = schema.stage
     connection.execute(delete(table).where(*of(table, campaign, round), table.c.name == stage))
-    row = {"campaign": campaign, "round": round, "name": stage, "figures": to_json(figures), "finished_at": now()}
+    before = connection.execute(select(func.max(table.c.finished_at)).where(table.c.campaign == campaign)).scalar()
+    row = {"campaign": campaign, "round": round, "name": stage, "figures": to_json(figures), "finished_at": now(before)}
     insert(connection, table, [row])
 
 
-def now() -> str:
-    """UTC, ISO 8601."""
-    return datetime.fromtimestamp(clock(), UTC).isoformat(timespec="seconds")
+def now(before: str | None = None) -> str:
+    """UTC, ISO 8601; later than a time before, should the clock have been set back: steps are told in this order."""
+    time = datetime.fromtimestamp(clock(), UTC)
+    if before is not None:
+        time = max(time, datetime.fromisoformat(before) + timedelta(milliseconds=1))
+    return time.isoformat(timespec="milliseconds")

@@ -92,10 +92,6 @@ def test_nor_on_a_server(clock: SteppedClock, postgres: str, trials: range) -> N
         play_schedule(store, other, clock, f"of-{trial}-{len(trials)}")
 
 
-BY_TIME = "falls: goes by the time written beside it, for the schema holds no order"
-
-
-@pytest.mark.xfail(reason=BY_TIME, strict=True)
 def test_steps_of_a_round_are_told_in_their_order(clock: SteppedClock) -> None:
     """Promise 12: the last step that `gnome-lite status` shows is the last one done."""
     store = SqlStore.in_memory()
@@ -108,7 +104,6 @@ def test_steps_of_a_round_are_told_in_their_order(clock: SteppedClock) -> None:
     assert list(told.steps) == list(steps)
 
 
-@pytest.mark.xfail(reason=BY_TIME, strict=True)
 def test_analyses_take_the_references_of_the_campaign_begun_last(clock: SteppedClock, tmp_path: Path) -> None:
     """Promise 12: the campaign begun last is the last, whatever the time was."""
     settings, file = Settings(home=tmp_path), tmp_path / "emt.parquet"
