@@ -191,6 +191,8 @@ def read(path: Path) -> Checkpoint:
     listed = sorted(name for name in files if name.startswith("member-"))
     if listed != names:
         raise CheckpointError(f"model {path} has {len(listed)} of {card.members} members: {REMEDY}")
+    if HOLDOUT not in files and card.n_holdout and not card.base_id and isinstance(card.architecture, Architecture):
+        raise CheckpointError(f"model {path} lacks {HOLDOUT}, by which those trained from it are judged: {REMEDY}")
     with torch.device("meta"):  # its shapes, without memory, until the weights are known to have them
         network = network_of(card.architecture, card.normalisation)
     weights = tuple(parse_weights(path, name, files[name], network) for name in names)
@@ -229,6 +231,9 @@ def verified_files(path: Path) -> dict[str, bytes]:
         if sha256(content).hexdigest() != match[1]:
             raise CheckpointError(f"{path / match[2]} is not the file that was written (SHA-256 differs): {REMEDY}")
         files[match[2]] = content
+    strays = sorted({p.name for p in path.iterdir() if p.suffix in (".safetensors", ".json")} - files.keys())
+    if strays:
+        raise CheckpointError(f"{path / MANIFEST} does not list {strays[0]}: {REMEDY}")
     return files
 
 

@@ -67,6 +67,18 @@ def test_a_missing_file_is_named(path: Path, name: str) -> None:
         checkpoint.read(path)
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_struck_line_is_noticed(path: Path, gone: bool) -> None:
+    """Without its hold-out a model would load, and be trusted as if it had never erred."""
+    manifest = path / checkpoint.MANIFEST
+    lines = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(line for line in lines if checkpoint.HOLDOUT not in line))
+    if gone:
+        (path / checkpoint.HOLDOUT).unlink()
+    with pytest.raises(CheckpointError, match=checkpoint.HOLDOUT):
+        checkpoint.read(path)
+
+
 def test_a_missing_member_is_refused_even_with_a_fitting_manifest(path: Path) -> None:
     (path / "member-01.safetensors").unlink()
     sign(path)
