@@ -1,7 +1,7 @@
 """The context of a campaign at its level: all phases, their hull, and indices that find crystals again.
 
-Built once and grown: each step reads from the store only what was verified since the last one, by any campaign, so
-that a round costs the same however much the store holds.
+Built once and grown: each step reads from the store only what was verified since the last one, by any campaign. What
+the store holds is paid for once, in a process's first round.
 """
 
 from __future__ import annotations
