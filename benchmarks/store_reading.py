@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 SHOW_P95_MS, SHOW_BESIDE_WRITER_P95_MS, PAGE_MS = 5.0, 50.0, 100.0
 PAGE = 50
-AT_ONCE = 10_000
+AT_ONCE = 2000
+"""Crystals of a round: more than any campaign verifies in one."""
 SPARE = 20_000
 """Candidates that are not verified yet: the writer's."""
 FILTERS: dict[str, dict[str, Any]] = {
