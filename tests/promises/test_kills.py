@@ -45,7 +45,7 @@ def test_killed_at_a_fault_point_it_goes_on(
 ) -> None:
     """Promise 1: 30 named fault points, before, within and after each write, ten times each."""
     for trial in trials:
-        point, home = FAULT_POINTS[(7 * trial) % len(FAULT_POINTS)], tmp_path / f"{trial}"
+        point, home = FAULT_POINTS[17 * (trial + 1) % len(FAULT_POINTS)], tmp_path / f"{trial}"
         n = 1 + trial // len(FAULT_POINTS) % uninterrupted.passed[point.split()[1]]
         assert server.run(home, point, n) == -signal.SIGKILL, f"the campaign never comes to {point!r}"
         check(home, deaths=1)
