@@ -80,6 +80,7 @@ def test_what_a_killed_campaign_was_relaxing_the_other_one_relaxes(tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_whole_campaigns_share_relaxations_and_trainings_and_decide_the_same(tmp_path: Path) -> None:
     processes = [start(tmp_path, name, "campaign") for name in NAMES]
     assert [p.wait(1500) for p in processes] == [0, 0]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from samples.killed import TINY
+from samples.small_world import VARIABLE as BUNDLE
 
 from gnome_lite.cli.errors import STOP_WITHIN_S, STOPPED_LINE, TERMINATED
 from gnome_lite.cli.template import campaign_toml
@@ -26,8 +27,8 @@ NOTICE = "notice: Prefect cannot be reached ("
 
 def start(home: Path, *command: str | Path, api: str | None = None) -> subprocess.Popen[str]:
     """A command that leads a process group, as a batch system starts it; what it says goes to files."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GNOME_LITE"))}
-    environment |= {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", "HOME": str(home), "OMP_NUM_THREADS": "1"}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "GNOME_LITE")) or k == BUNDLE}
+    environment = kept | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", "HOME": str(home), "OMP_NUM_THREADS": "1"}
     environment |= {"PREFECT_API_URL": api} if api else {}
     with (home / "out").open("w") as out, (home / "err").open("w") as err:
         return subprocess.Popen(
@@ -96,6 +97,7 @@ def test_sigterm_to_all_processes_stops_soon_in_one_line_and_the_next_run_goes_o
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_a_server_that_dies_costs_a_campaign_a_notice(tmp_path: Path) -> None:
     path, changed = tmp_path / "tiny.toml", {"budget": 2, "control": 1}
     select = TINY.select.model_copy(update=changed)
