@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from soak import pass_over_what_held, pytest_runtest_logreport  # noqa: F401 (a hook)
+import soak
+from soak import pytest_runtest_logreport  # noqa: F401 (a hook)
 
 from gnome_lite.core.crystals import Crystal
 
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that hold slow tests: begun last, one would keep one process busy and the other idle."""
-    pass_over_what_held(items)
+    soak.pytest_collection_modifyitems(items)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

@@ -65,7 +65,7 @@ def facts_of(item: pytest.Item) -> dict[str, Any]:
     }
 
 
-def pass_over_what_held(items: Iterable[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     """Pass over parts that have been done in full, and let reports carry what is recorded of the others."""
     done = {(row["test"], row["count"]): row["date"] for row in finished() if row["outcome"] == "passed"}
     for item in items:

@@ -97,6 +97,8 @@ def _programs(verify: Verify) -> Iterator[Program]:
         path = os.path.abspath(shutil.which(python) or python)
         yield Program(f"interpreter {path}", f"interpreter {path}")
     if named is None:
+        if not python and ":" not in verify.calculator:
+            return  # it is nobody's name: an error of its own, later
         arguments = json.dumps({k: v for k, v in given.items() if k != "python"}, sort_keys=True)
         title = f"calculator {verify.calculator}"
         yield Program(title, f"{title} {arguments} {'' if python else _origin(verify.calculator)}")

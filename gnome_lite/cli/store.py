@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gnome_lite.cli.common import Home, print_table, say, settings_of, show_progress, store_of
+from gnome_lite.cli.common import Home, print_line, print_table, say, settings_of, show_progress, store_of
 
 if TYPE_CHECKING:
     from gnome_lite.store.check import Fault
@@ -74,4 +74,4 @@ def backup(
     beside = Path(f"{database.name}.{datetime.now():%Y%m%d-%H%M%S}.bak")
     with show_progress() as progress:
         back_up(database, to or beside, progress)
-    typer.echo(to or beside)
+    print_line(str(to or beside))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Call, Said
+from samples.resealed import reseal
 from samples.small_campaign import CRYSTALS, references
 
 from gnome_lite.config import CampaignConfig
@@ -195,6 +196,7 @@ def test_a_store_of_an_older_version_is_read(call: Call, real: Path) -> None:
         config["gates"]["charge_balance"] = True
         config["gates"]["forgotten"] = 1
         connection.execute("UPDATE campaign SET config = ?", (json.dumps(config),))
+    reseal(real)
     assert call("analyse", "CaO").code == 0
 
 

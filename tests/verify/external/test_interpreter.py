@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,9 @@ def test_a_dead_child_costs_one_evaluation(served: ExternalCalculator) -> None:
     atoms = bulk("Ar", "fcc", a=5.3)
     atoms.calc = served
     energy = atoms.get_potential_energy()
-    os.kill(served.child.process.pid, signal.SIGKILL)
+    pid = served.child.process.pid
+    os.kill(pid, signal.SIGSTOP)  # so that it is killed while it is waited for, not before
+    threading.Timer(0.5, os.kill, (pid, signal.SIGKILL)).start()
     served.reset()
     with pytest.raises(RuntimeError, match="died of SIGKILL"):
         atoms.get_potential_energy()
