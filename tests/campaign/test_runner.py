@@ -20,7 +20,7 @@ from gnome_lite.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("small_world")
 
-KILL_POINTS = ("predict:1", "verification:2", "judge:1", "learn:2")
+KILL_POINTS = ("verification:2", "judge:1", "learn:2")
 """Every other point is a test of promise 1, on a campaign of which each part is as quick as can be."""
 
 
@@ -81,7 +81,7 @@ def test_a_campaign_on_postgresql_decides_the_same(uninterrupted: Path, tmp_path
 
 @pytest.mark.slow
 def test_killed_anywhere_it_goes_on(uninterrupted: Path, tmp_path: Path) -> None:
-    """SIGKILL at four points of one campaign: same verdicts, nothing verified twice, nothing lost."""
+    """SIGKILL at three points of one campaign: same verdicts, nothing verified twice, nothing lost."""
     home = tmp_path / "killed"
     for point in KILL_POINTS:
         assert run(home, point) == -signal.SIGKILL, point

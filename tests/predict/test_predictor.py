@@ -297,7 +297,7 @@ def _parent_of(pid: int) -> int | None:
         return None
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_learns_real_formation_energies(dft_data: Path, tmp_path: Path) -> None:
     """1,200 Materials Project crystals of <= 6 atoms: far below the mean absolute deviation (about 0.6 eV/atom)."""
     import pandas as pd

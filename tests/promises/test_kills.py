@@ -55,7 +55,7 @@ def test_killed_at_a_fault_point_it_goes_on(
 
 
 @pytest.mark.slow
-@counted(6, 1000, "kills", parts=10)
+@counted(3, 1000, "kills", parts=10)
 def test_killed_at_any_time_it_goes_on(
     server: ForkServer, uninterrupted: Uninterrupted, tmp_path: Path, trials: range
 ) -> None:
