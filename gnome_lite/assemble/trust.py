@@ -54,12 +54,11 @@ def require_trust(config: CampaignConfig, settings: Settings | None = None) -> N
     Raises:
         ConfigError: naming the code.
     """
-    programs = programs_of(config.verify)
-    if not programs:
+    programs, settings = programs_of(config.verify), settings or Settings()
+    if not programs or settings.trust:
         return
-    settings = settings or Settings()
-    known = set() if settings.trust else _remembered(settings)
-    unknown = [p.title for p in programs if not settings.trust and _digest(p, settings) not in known]
+    known = _remembered(settings)
+    unknown = [p.title for p in programs if _digest(p, settings) not in known]
     if unknown:
         raise ConfigError(
             f"campaign {config.name} names code of its own, {'; '.join(unknown)}: if you know what it does, "

@@ -36,7 +36,7 @@ def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> io.Buffer
     Args:
         path: file; a link to one is followed.
         most_bytes: of the file, and of what it unpacks to.
-        unpack: read what is in it, where it is gzipped (its name or its first bytes say so).
+        unpack: read what is in it, where it is gzipped, as its first bytes say, whatever its name.
 
     Raises:
         OSError: if it cannot be opened, is a pipe, a device or a folder, or is too large. Reading raises it, too: if
@@ -49,7 +49,7 @@ def open_limited(path: Path, most_bytes: int, unpack: bool = False) -> io.Buffer
             raise OSError(errno.EINVAL, "it is no file but a pipe or a device: name a file", str(path))
         if status.st_size > most_bytes:
             raise _too_large(path, f"is larger than {most_bytes / 1e6:g} MB")
-        packed = unpack and (path.suffix == ".gz" or file.peek(2)[:2] == b"\x1f\x8b")
+        packed = unpack and file.peek(2)[:2] == b"\x1f\x8b"
         unless_returned.pop_all()
     if not packed:
         return file
@@ -83,6 +83,8 @@ def open_table(path: Path, most_bytes: int, most_row_chars: int) -> Iterator[csv
     """
     csv.field_size_limit(most_row_chars)
     with open_limited(path, most_bytes, unpack=True) as file:
+        if path.suffix == ".gz" and not isinstance(file.raw, _Unpacked):
+            raise OSError(errno.EILSEQ, "it is no gzip file, as its name says: restore it", str(path))
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         yield _Rows(_Lines(text, path, most_row_chars))
 

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, Table, and_, select
+from sqlalchemy import Connection, Table, and_, select
 
 from gnome_lite.core.errors import StoreError
 from gnome_lite.store import schema
-from gnome_lite.store.checksums import SEALED, is_sound, key_of
+from gnome_lite.store.checksums import SEALED, in_parts, is_sound, key_of
 from gnome_lite.store.codec import decode_crystals
 from gnome_lite.store.connection import Database
 
 if TYPE_CHECKING:
     from gnome_lite.pipeline import Progress
 
-ROWS_AT_ONCE = 5000
 RESTORE = "restore a backup"
 REINDEX = "run REINDEX in the sqlite3 program, check again"
 Part = Callable[[Connection], Iterator["Fault"]]
@@ -79,7 +78,7 @@ def _references(connection: Connection) -> Iterator[Fault]:
 
 
 def _rows(connection: Connection, table: Table) -> Iterator[Fault]:
-    for part in _in_parts(connection, table):
+    for part in in_parts(connection, table):
         for row in part:
             if not is_sound(table, row):
                 yield Fault(table.name, key_of(table, row), "is not as it was written", RESTORE)
@@ -88,7 +87,7 @@ def _rows(connection: Connection, table: Table) -> Iterator[Fault]:
 def _proposed(connection: Connection) -> Iterator[Fault]:
     """Crystals as proposed beside the content hashes that are their ids; what `_rows` tells of is passed over."""
     table, candidate = schema.crystal, schema.candidate
-    for part in _in_parts(connection, table, table.c.level == schema.PROPOSED):
+    for part in in_parts(connection, table, table.c.level == schema.PROPOSED):
         sound = [row for row in part if is_sound(table, row)]
         ids = decode_crystals([row["content"] for row in sound]).content_ids
         for row, content_id in zip(sound, ids, strict=True):
@@ -124,9 +123,3 @@ def _standing(connection: Connection) -> Iterator[Fault]:
             if stands != is_set:
                 what = f"{flag.name} is {is_set}, though it is {'' if stands else 'not '}the last"
                 yield Fault("verdict", str(row.serial), what, RESTORE)
-
-
-def _in_parts(connection: Connection, table: Table, *where: Any) -> Iterator[list[RowMapping]]:
-    query = select(table).where(*where).execution_options(yield_per=ROWS_AT_ONCE)
-    for part in connection.execute(query).mappings().partitions():
-        yield list(part)

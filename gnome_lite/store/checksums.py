@@ -107,13 +107,14 @@ def seal_all(connection: Connection) -> None:
         this = table.update().values(checksum=bindparam("of_row"))
         for name in keys:
             this = this.where(table.c[name] == bindparam(f"its_{name}"))
-        for rows in _in_parts(connection, table):
+        for rows in in_parts(connection, table, table.c.checksum == UNSEALED):
             found = [{"of_row": checksum_of(table, row)} | {f"its_{name}": row[name] for name in keys} for row in rows]
             connection.execute(this, found)
 
 
-def _in_parts(connection: Connection, table: Table) -> Iterator[list[RowMapping]]:
-    query = select(table).where(table.c.checksum == UNSEALED).execution_options(yield_per=_ROWS_AT_ONCE)
+def in_parts(connection: Connection, table: Table, *where: Any) -> Iterator[list[RowMapping]]:
+    """Yield the rows of a table, some thousands at a time."""
+    query = select(table).where(*where).execution_options(yield_per=_ROWS_AT_ONCE)
     for rows in connection.execute(query).mappings().partitions():
         yield list(rows)
 

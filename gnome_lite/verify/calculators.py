@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Kwargs = Mapping[str, str | int | float | bool]
 
 DEBIAN_PYTHON = "/usr/bin/python3"
-MAX_CHECKPOINT_BYTES = 8_000_000_000
 """Interpreter of Debian's packages, GPAW among them."""
+MAX_CHECKPOINT_BYTES = 8_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

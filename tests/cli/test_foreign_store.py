@@ -169,11 +169,11 @@ def test_an_id_that_is_no_id_is_refused(call: Call, marked: Path, tmp_path: Path
     before = set(tmp_path.rglob("*"))
     said = call("export", "deep/er/out", "--home", marked)
     assert said.code == 2
-    assert "gl- and 16 hexadecimal digits" in said.err or "not as it was written" in said.err
+    assert "gl- and 16 hexadecimal digits" in said.err
     assert said.err.count("\n") == 1
     assert "\x1b" not in said.err
     assert {path for path in set(tmp_path.rglob("*")) - before if path.is_file()} == set()
-    with pytest.raises(StoreError, match=r"no crystal's id|not as it was written"):
+    with pytest.raises(StoreError, match="no crystal's id"):
         open_store(marked).verifications("test-1")
 
 

@@ -148,6 +148,8 @@ def test_what_is_new_can_be_learnt_with_a_few_of_the_known_and_from_the_last_wei
     assert second.id not in (first.id, shipped.id)
     assert second.n_holdout == shipped.n_holdout
     assert {checkpoint.read_card(Path(m.path)).base_id for m in (first, second)} == {shipped.id}
+    again = predictor.retrain(shipped, old, new, 8, silent)
+    assert again.id != second.id
 
 
 def test_with_unrelaxed_inputs_the_hold_out_is_of_them(references: PhaseSet, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_elemental_table(tmp_path: Path) -> None:
     assert [line.split(" |")[0] for line in table.splitlines()[2:4]] == ["| Li", "| O"]
     assert "| Li | -1.9000 | -1.9000 | +0 |" in table
     assert table.endswith("2 elements: mean 0, median 0 meV/atom.")
-    path.write_bytes(gzip.compress(b"[]"))
+    path.write_text("[]")
     with pytest.raises(SourceError, match="no elemental entries"):
         read_elemental_energies(path)
 
