@@ -128,12 +128,8 @@ class Crystal:
         Site order and the choice of cell are part of the content; whether two cells describe the
         same crystal is `novelty`'s question, not this one's.
         """
-        digest = blake2b(digest_size=8)
-        digest.update(self.numbers.astype("<i2").tobytes())
-        # +0.0 turns -0.0 into 0.0, so that the two signs of zero hash alike.
-        digest.update((np.round(self.frac_coords % 1.0, 4) % 1.0 + 0.0).astype("<f8").tobytes())
-        digest.update((np.round(self.lattice, 4) + 0.0).astype("<f8").tobytes())
-        return f"gl-{digest.hexdigest()}"
+        (found,) = _content_ids(self.numbers, self.frac_coords, self.lattice[None], [0, len(self)])
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,20 +227,27 @@ class CrystalBatch:
     @property
     def content_ids(self) -> list[str]:
         """`Crystal.content_id` of each crystal, [n]; rounded all at once."""
-        numbers = self.numbers.astype("<i2").tobytes()
-        coords = (np.round(self.frac_coords % 1.0, 4) % 1.0 + 0.0).astype("<f8").tobytes()
-        lattices = (np.round(self.lattices, 4) + 0.0).astype("<f8").tobytes()
-        found = []
-        for i, (first, last) in enumerate(pairwise(self.offsets.tolist())):
-            content = numbers[2 * first : 2 * last] + coords[24 * first : 24 * last] + lattices[72 * i : 72 * (i + 1)]
-            found.append(f"gl-{blake2b(content, digest_size=8).hexdigest()}")
-        return found
+        return _content_ids(self.numbers, self.frac_coords, self.lattices, self.offsets.tolist())
 
     def reduced_formulas(self) -> list[str]:
         """Return the reduced formulas as pymatgen writes them, [n]; each distinct composition is worked out once."""
         unique, inverse = np.unique(self.counts, axis=0, return_inverse=True)
         names = [reduced_formula(row) for row in unique]
         return [names[i] for i in inverse.ravel()]
+
+
+def _content_ids(
+    numbers: NDArray[np.int64], frac_coords: NDArray[np.float64], lattices: NDArray[np.float64], offsets: Sequence[int]
+) -> list[str]:
+    atoms = numbers.astype("<i2").tobytes()
+    # +0.0 turns -0.0 into 0.0, so that the two signs of zero hash alike.
+    coords = (np.round(frac_coords % 1.0, 4) % 1.0 + 0.0).astype("<f8").tobytes()
+    cells = (np.round(lattices, 4) + 0.0).astype("<f8").tobytes()
+    found = []
+    for i, (first, last) in enumerate(pairwise(offsets)):
+        content = atoms[2 * first : 2 * last] + coords[24 * first : 24 * last] + cells[72 * i : 72 * (i + 1)]
+        found.append(f"gl-{blake2b(content, digest_size=8).hexdigest()}")
+    return found
 
 
 def symbol(number: SupportsInt) -> str:
