@@ -112,7 +112,7 @@ def _server() -> SubprocessASGIServer:
     """
     from prefect.server.api.server import SubprocessASGIServer
 
-    class Deaf(SubprocessASGIServer):
+    class Deaf(SubprocessASGIServer):  # type: ignore[misc]  # Prefect's server is not read by mypy: see pyproject.toml
         def _run_uvicorn_command(self) -> subprocess.Popen[bytes]:
             # A blocked signal stays blocked in a child, across exec, where a handler would be reset.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
+from samples.groups import from_spacegroup
 
 import gnome_lite as gl
 from gnome_lite.core.errors import ConfigError, MissingReferenceError
 
-SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.7), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+SALT = from_spacegroup("Fm-3m", Lattice.cubic(5.7), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
 def test_one_import_names_everything_and_costs_nothing() -> None:

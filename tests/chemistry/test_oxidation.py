@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Lattice
+from samples.groups import from_spacegroup
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.chemistry.oxidation import cause_of_no_states, mean_charges, oxidation_states
@@ -27,7 +28,7 @@ def counts(formula: str) -> NDArray[np.int64]:
 def spinel(a: str, b: str) -> Crystal:
     cell = Lattice.cubic(8.4)
     sites = [[0] * 3, [5 / 8] * 3, [0.3875] * 3]
-    conventional = Structure.from_spacegroup("Fd-3m", cell, ["Zn", "Al", "O"], sites)
+    conventional = from_spacegroup("Fd-3m", cell, ["Zn", "Al", "O"], sites)
     primitive = conventional.get_primitive_structure()
     # Replaced only now, so that the order of sites does not depend on the elements.
     return Crystal.from_pymatgen(primitive.replace_species({"Zn": a, "Al": b}, in_place=False))

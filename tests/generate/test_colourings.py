@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from samples.groups import from_spacegroup
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.generate.colourings import Colourings, canonical, colourings
@@ -22,7 +23,7 @@ NO_LIMIT = 1 << 20
 
 
 def known(group: str, lattice: Lattice, symbols: list[str], sites: list[list[float]]) -> Crystal:
-    return Crystal.from_pymatgen(Structure.from_spacegroup(group, lattice, symbols, sites).get_primitive_structure())
+    return Crystal.from_pymatgen(from_spacegroup(group, lattice, symbols, sites).get_primitive_structure())
 
 
 CRYSTALS = {

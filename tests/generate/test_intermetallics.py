@@ -6,7 +6,8 @@ from math import exp
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
+from samples.groups import from_spacegroup
 
 from gnome_lite.chemistry.similarity import modified_pettifor
 from gnome_lite.chemistry.volume import elemental_volumes_ang3
@@ -20,9 +21,7 @@ SPACE = Space(elements=METALS)
 
 
 def known(group: str, a: float, symbols: list[str], sites: list[list[float]]) -> Crystal:
-    return Crystal.from_pymatgen(
-        Structure.from_spacegroup(group, Lattice.cubic(a), symbols, sites).get_primitive_structure()
-    )
+    return Crystal.from_pymatgen(from_spacegroup(group, Lattice.cubic(a), symbols, sites).get_primitive_structure())
 
 
 PARENTS = {

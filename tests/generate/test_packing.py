@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
 
 from gnome_lite.generate.packing import admits, random_assignment
 from gnome_lite.generate.wyckoff import N_GROUPS, space_group, wyckoff_table
+from gnome_lite.novelty.wyckoff_letters import multiplicities
 
 SIGMAS = 5.0
 """Counts of random draws may differ from what is expected by so many standard deviations."""
@@ -105,7 +105,7 @@ def test_assignments_hold_the_composition_and_fixed_sites_once(counts: tuple[int
     rng = np.random.default_rng(seed)
     for number in rng.choice(np.flatnonzero(admits(counts)), 5):
         group = space_group(int(number))
-        theirs = WYCKOFF_MULTIPLICITY_DICT[str(number)]
+        theirs = multiplicities()[str(number)]
         held = np.zeros(len(counts), dtype=np.int64)
         orbits = random_assignment(counts, int(number), rng)
         for index, element in orbits:

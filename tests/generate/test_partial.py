@@ -13,6 +13,7 @@ import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from samples.groups import from_spacegroup
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
@@ -27,7 +28,7 @@ SPACE = Space(elements=ELEMENTS)
 
 
 def known(group: str, lattice: Lattice, symbols: list[str], sites: list[list[float]]) -> Crystal:
-    return Crystal.from_pymatgen(Structure.from_spacegroup(group, lattice, symbols, sites).get_primitive_structure())
+    return Crystal.from_pymatgen(from_spacegroup(group, lattice, symbols, sites).get_primitive_structure())
 
 
 def perovskite(a: str, b: str, x: str = "O", length: float = 3.9) -> Crystal:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
+from samples.groups import from_spacegroup
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
@@ -15,9 +16,7 @@ from gnome_lite.generate.prototype_placement import PrototypePlacement, ranked
 
 
 def known(group: str, a: float, symbols: list[str], sites: list[list[float]]) -> Crystal:
-    return Crystal.from_pymatgen(
-        Structure.from_spacegroup(group, Lattice.cubic(a), symbols, sites).get_primitive_structure()
-    )
+    return Crystal.from_pymatgen(from_spacegroup(group, Lattice.cubic(a), symbols, sites).get_primitive_structure())
 
 
 FLUORITE = known("Fm-3m", 5.46, ["Ca", "F"], [[0, 0, 0], [0.25, 0.25, 0.25]])

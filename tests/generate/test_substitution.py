@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
+from samples.groups import from_spacegroup
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
@@ -16,9 +17,7 @@ SPACE = Space()
 
 
 def known(group: str, a: float, symbols: list[str], sites: list[list[float]]) -> Crystal:
-    return Crystal.from_pymatgen(
-        Structure.from_spacegroup(group, Lattice.cubic(a), symbols, sites).get_primitive_structure()
-    )
+    return Crystal.from_pymatgen(from_spacegroup(group, Lattice.cubic(a), symbols, sites).get_primitive_structure())
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
+from samples.groups import from_spacegroup
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.generate.supercells import (
@@ -36,9 +37,7 @@ def perovskite() -> Crystal:
 
 
 def rutile() -> Crystal:
-    cell = Structure.from_spacegroup(
-        "P4_2/mnm", Lattice.tetragonal(4.59, 2.96), ["Ti", "O"], [[0] * 3, [0.305] * 2 + [0]]
-    )
+    cell = from_spacegroup("P4_2/mnm", Lattice.tetragonal(4.59, 2.96), ["Ti", "O"], [[0] * 3, [0.305] * 2 + [0]])
     return Crystal.from_pymatgen(cell)
 
 

@@ -7,8 +7,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from samples.groups import from_spacegroup
 
 from gnome_lite.chemistry.balance import charge_balanced
 from gnome_lite.config import Generate, Space
@@ -17,16 +18,16 @@ from gnome_lite.core.records import CandidatePool
 from gnome_lite.generate.vacancies import VacancySubstitution
 
 ELEMENTS = ("Li", "Na", "Mg", "Al", "Ga", "Mn", "Fe", "Zn", "P", "O", "S")
-OLIVINE = Structure.from_spacegroup(
+OLIVINE = from_spacegroup(
     "Pnma", Lattice.orthorhombic(10.33, 6.01, 4.69), ["Li", "Fe", "P", "O", "O", "O"],
     [[0, 0, 0], [0.282, 0.25, 0.975], [0.095, 0.25, 0.418], [0.097, 0.25, 0.743], [0.457, 0.25, 0.206],
      [0.166, 0.047, 0.285]],
 )  # fmt: skip
 """LiFePO4 (Streltsov et al., Acta Cryst. B 49, 147 (1993)), rounded."""
-SPINEL = Structure.from_spacegroup(
+SPINEL = from_spacegroup(
     "Fd-3m", Lattice.cubic(8.4), ["Fe", "Fe", "O"], [[1 / 8] * 3, [0.5] * 3, [0.255] * 3]
 ).get_primitive_structure()
-BLENDE = Structure.from_spacegroup("F-43m", Lattice.cubic(5.41), ["Zn", "S"], [[0] * 3, [0.25] * 3])
+BLENDE = from_spacegroup("F-43m", Lattice.cubic(5.41), ["Zn", "S"], [[0] * 3, [0.25] * 3])
 PARENTS = {
     "olivine": Crystal.from_pymatgen(OLIVINE),
     "spinel": Crystal.from_pymatgen(SPINEL),

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import spglib
 from numpy.typing import NDArray
-from pymatgen.analysis.prototypes import WYCKOFF_MULTIPLICITY_DICT
 from samples.wyckoff_derivation import table_line
 
 from gnome_lite.generate.random_cells import random_lattices
 from gnome_lite.generate.wyckoff import N_GROUPS, TABLE, SpaceGroup, space_group, wyckoff_table
+from gnome_lite.novelty.wyckoff_letters import multiplicities
 
 ALL_GROUPS = range(1, N_GROUPS + 1)
 SOME_GROUPS = (1, 2, 5, 9, 14, 15, 19, 38, 47, 62, 63, 68, 70, 88, 92, 99, 122, 139, 141, 146, 148, 154, 160, 161, 166,
@@ -36,7 +36,7 @@ def n_distinct(points: NDArray[np.float64]) -> int:
 def test_letters_and_multiplicities_are_pymatgens() -> None:
     for number in ALL_GROUPS:
         ours = {site.letter: site.multiplicity for site in wyckoff_table()[number]}
-        assert ours == WYCKOFF_MULTIPLICITY_DICT[str(number)], number
+        assert ours == multiplicities()[str(number)], number
 
 
 def test_rocksalt_sites_are_where_everyone_knows_them() -> None:
@@ -89,7 +89,7 @@ def see_through_spglib(number: int) -> None:
     found = spglib.get_symmetry_dataset((lattice, np.concatenate(points), kinds), symprec=SYMPREC)
     assert found is not None
     assert found.number == number
-    theirs = WYCKOFF_MULTIPLICITY_DICT[str(number)]
+    theirs = multiplicities()[str(number)]
     orbit = np.asarray(found.crystallographic_orbits)
     for kind in range(1, general + 2):
         atoms = np.flatnonzero(np.array(kinds) == kind)

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Lattice
+from samples.groups import from_spacegroup
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch, atomic_number
 from gnome_lite.novelty.matcher.tolerances import ANGLE_TOLERANCE_DEG, LENGTH_TOLERANCE, SITE_TOLERANCE
@@ -19,7 +20,7 @@ Sites = tuple[tuple[float, float, float], ...]
 def template(group: str, sites: Sites) -> tuple[Crystal, np.ndarray]:
     """pymatgen takes a second for each crystal of a cubic group: made once, then given its elements."""
     names = ["H", "He", "Li", "Be"][: len(sites)]
-    crystal = Crystal.from_pymatgen(Structure.from_spacegroup(group, Lattice.cubic(1.0), names, list(sites), tol=1e-4))
+    crystal = Crystal.from_pymatgen(from_spacegroup(group, Lattice.cubic(1.0), names, list(sites), tol=1e-4))
     return crystal, crystal.numbers - 1
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.prototypes import get_protostructure_label_from_moyopy
 from pymatgen.core import Lattice, Structure
+from samples.groups import from_spacegroup
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.novelty.fingerprint import fingerprints
@@ -19,16 +20,14 @@ from gnome_lite.novelty.fingerprint import fingerprints
 def structures() -> dict[str, Structure]:
     quartz = Lattice.hexagonal(4.91, 5.40)
     return {
-        "rock salt": Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3]),
-        "cesium chloride": Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.4), ["Na", "Cl"], [[0] * 3, [0.5] * 3]),
-        "zinc blende": Structure.from_spacegroup("F-43m", Lattice.cubic(6.1), ["Na", "Cl"], [[0] * 3, [0.25] * 3]),
-        "rutile": Structure.from_spacegroup(
+        "rock salt": from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0] * 3, [0.5] * 3]),
+        "cesium chloride": from_spacegroup("Pm-3m", Lattice.cubic(3.4), ["Na", "Cl"], [[0] * 3, [0.5] * 3]),
+        "zinc blende": from_spacegroup("F-43m", Lattice.cubic(6.1), ["Na", "Cl"], [[0] * 3, [0.25] * 3]),
+        "rutile": from_spacegroup(
             "P4_2/mnm", Lattice.tetragonal(4.59, 2.96), ["Ti", "O"], [[0] * 3, [0.305, 0.305, 0]]
         ),
-        "quartz": Structure.from_spacegroup(
-            "P3_121", quartz, ["Si", "O"], [[0.47, 0, 1 / 3], [0.4135, 0.2669, 0.4524]]
-        ),
-        "perovskite": Structure.from_spacegroup(
+        "quartz": from_spacegroup("P3_121", quartz, ["Si", "O"], [[0.47, 0, 1 / 3], [0.4135, 0.2669, 0.4524]]),
+        "perovskite": from_spacegroup(
             "Pm-3m", Lattice.cubic(3.9), ["Sr", "Ti", "O"], [[0] * 3, [0.5] * 3, [0.5, 0.5, 0]]
         ),
     }

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
+from samples.groups import from_spacegroup
 
 from gnome_lite.core.errors import SourceError
 from gnome_lite.sources.labelled import crystal_from_p1_cif, read_labelled
@@ -70,9 +71,7 @@ def test_a_table(tmp_path: Path, name: str) -> None:
         (
             row(
                 1,
-                cif=str(
-                    CifWriter(Structure.from_spacegroup("Fm-3m", Lattice.cubic(4), ["Li"], [[0, 0, 0]]), symprec=0.1)
-                ),
+                cif=str(CifWriter(from_spacegroup("Fm-3m", Lattice.cubic(4), ["Li"], [[0, 0, 0]]), symprec=0.1)),
             ),
             "symmetry operations: write it in P 1",
         ),

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from samples.groups import from_spacegroup
 from soak import counted
 
 from gnome_lite.core.errors import SourceError
@@ -143,7 +144,7 @@ def canned() -> list[dict[str, Any]]:
 
     li = Structure(Lattice.cubic(3.44), ["Li", "Li"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     o2 = Structure(Lattice.tetragonal(3.4, 5.0), ["O", "O"], [[0, 0, -0.123], [0, 0, 0.123]])
-    li2o = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["Li", "O"], [[0.25] * 3, [0] * 3])
+    li2o = from_spacegroup("Fm-3m", Lattice.cubic(4.62), ["Li", "O"], [[0.25] * 3, [0] * 3])
 
     def entries(shift: float) -> list[Any]:
         made = []
