@@ -7,13 +7,15 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soak
+from filelock import FileLock
 from soak import pytest_runtest_logreport  # noqa: F401 (a hook)
 
 from gnome_lite.core.crystals import Crystal
@@ -75,15 +77,62 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Make a folder by its name once for all processes of a test run, and return where it is."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.made").exists():
+                make(shared / name)
+                (shared / f"{name}.made").touch()
+        return shared / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def small_bundle(once: Once) -> Path:
     """What `samples.small_world` writes for the tiny campaign."""
     from samples.killed import TINY
     from samples.small_world import write_small_world
 
-    bundle = tmp_path_factory.mktemp("bundle")
-    write_small_world(bundle, TINY)
-    return bundle
+    return once("small-bundle", lambda place: write_small_world(place, TINY))
+
+
+@pytest.fixture(scope="session")
+def migrated_prefect(once: Once) -> Path:
+    """A Prefect home whose empty database has its tables, which a first start makes in ten seconds."""
+
+    def migrate(place: Path) -> None:
+        place.mkdir()
+        known = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {"PREFECT_HOME": str(place)}
+        command = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "-y"]
+        subprocess.run(command, check=True, env=known, capture_output=True)
+
+    return once("prefect-home", migrate)
+
+
+@pytest.fixture(scope="session")
+def prefect(migrated_prefect: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One Prefect server with a database of its own for all flow tests of a process."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing import utilities
+
+    home = tmp_path_factory.mktemp("prefect")
+    shutil.copy(migrated_prefect / "prefect.db", home / "prefect-test.db")
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        patched.setattr(utilities, "mkdtemp", lambda: str(home))
+        with utilities.prefect_test_harness(server_startup_timeout=120):
+            yield
 
 
 @pytest.fixture

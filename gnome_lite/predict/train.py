@@ -1,8 +1,9 @@
-"""Training of an ensemble: each member in a child process of its own, with one torch thread.
+"""Training of an ensemble: members in child processes, one at a time in each, with one torch thread.
 
-The parent writes inputs and plan into a folder, each child leaves its weights there, and what passes is safetensors or
+The parent writes inputs and plan into a folder, the children leave weights there, and what passes is safetensors or
 JSON. The folder is named by what is trained: the same training, asked for again after a kill, goes on from each
-member's last whole epoch, and asked for twice at a time it is done once.
+member's last whole epoch, and asked for twice at a time it is done once. Children live on for the next member and the
+next training: importing torch and torch_geometric takes 8 s, more than a small training.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,11 +132,11 @@ def train_members(
             partial = folder / "plan.json.part"
             partial.write_text(json.dumps({**asdict(plan), "from_base": base is not None}))
             partial.replace(folder / "plan.json")
-    missing = deque(i for i in range(plan.members) if not (folder / f"done-{i}").exists())
-    workers = Workers[int](__name__, {"folder": str(folder)}, lambda member: {"member": member}, processes)
+    missing = [i for i in range(plan.members) if not (folder / f"done-{i}").exists()]
     epochs = [0] * plan.members
-    with closing(workers.run(missing)) as events:
-        for member, said, _ in events:
+    with closing(_workers(processes).run(deque((folder, i) for i in missing))) as events:
+        for task, said, _ in events:
+            _, member = task or (folder, None)
             if isinstance(said, ExitReason):
                 events.close()
                 if is_full(said.text):
@@ -153,12 +155,26 @@ def _member(done: dict[str, Any]) -> Member:
     return Member({k.removeprefix("weights."): v for k, v in done.items()}, history, e_form)
 
 
+@cache
+def _workers(processes: int) -> Workers[tuple[Path, int]]:
+    return Workers(__name__, {}, lambda task: {"folder": str(task[0]), "member": task[1]}, processes)
+
+
 def main() -> None:
-    """The child: train one member."""
+    """The child: train one member after another, until the parent closes the pipe."""
     parent = Channel.to_parent()
-    folder = Path(parent.receive()["folder"])
+    parent.receive()
+    import torch
+
+    torch.set_num_threads(1)
     parent.send({"ready": True})
-    member: int = parent.receive()["member"]
+    while True:
+        task = parent.receive()
+        _train(Path(task["folder"]), task["member"], lambda epoch, loss: parent.send({"progress": (epoch, loss)}))
+        parent.send({"done": True})
+
+
+def _train(folder: Path, member: int, tell: Callable[[int, float], None]) -> None:
     import torch
     from safetensors.numpy import load_file, save_file
 
@@ -166,7 +182,6 @@ def main() -> None:
     from gnome_lite.predict.kinds import architecture_of, load_weights, network_of
     from gnome_lite.predict.network import Architecture, Normalisation
 
-    torch.set_num_threads(1)
     plan = json.loads((folder / "plan.json").read_text())
     architecture, schedule = architecture_of(plan["architecture"]), Schedule(**plan["schedule"])
     data = load_file(folder / "data")
@@ -184,7 +199,7 @@ def main() -> None:
         architecture.cutoff_ang if isinstance(architecture, Architecture) else 0.0,
         schedule,
         (plan["seed"], member),
-        lambda epoch, loss: parent.send({"progress": (epoch, loss)}),
+        tell,
         folder / f"state-{member}",
     )
     done = {f"weights.{k}": v.cpu().numpy() for k, v in network.state_dict().items()}
@@ -192,7 +207,6 @@ def main() -> None:
     partial = folder / f"done-{member}.part"
     save_file(done, partial)
     partial.replace(folder / f"done-{member}")
-    parent.send({"last": True})
 
 
 def _as(prefix: str, inputs: Inputs) -> dict[str, NDArray[np.generic]]:
@@ -209,4 +223,5 @@ def _from(prefix: str, data: dict[str, NDArray[np.generic]]) -> Inputs:
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(EOFError):
+        main()

@@ -20,7 +20,7 @@ from gnome_lite.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("small_world")
 
-KILL_POINTS = ("verification:2", "judge:1", "learn:2")
+KILL_POINTS = ("verification:2", "learn:2")
 """Every other point is a test of promise 1, on a campaign of which each part is as quick as can be."""
 
 
@@ -72,24 +72,19 @@ def test_campaign_finds_what_pymatgen_calls_stable(uninterrupted: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_campaign_on_postgresql_decides_the_same(uninterrupted: Path, tmp_path: Path, postgres: str) -> None:
-    home = tmp_path / "home"
+def test_killed_anywhere_on_postgresql_it_goes_on_and_decides_the_same(
+    uninterrupted: Path, tmp_path: Path, postgres: str
+) -> None:
+    """SIGKILL at points of one campaign: same verdicts, nothing verified twice, nothing lost, and as on SQLite."""
+    home = tmp_path / "killed"
+    for point in KILL_POINTS:
+        assert run(home, point, GNOME_LITE_DATABASE_URL=postgres) == -signal.SIGKILL, point
     assert run(home, GNOME_LITE_DATABASE_URL=postgres) == 0
     assert not (home / "store.sqlite").exists()
     assert contents(home, postgres) == contents(uninterrupted)
-
-
-@pytest.mark.slow
-def test_killed_anywhere_it_goes_on(uninterrupted: Path, tmp_path: Path) -> None:
-    """SIGKILL at three points of one campaign: same verdicts, nothing verified twice, nothing lost."""
-    home = tmp_path / "killed"
-    for point in KILL_POINTS:
-        assert run(home, point) == -signal.SIGKILL, point
-    assert run(home) == 0
-    assert contents(home) == contents(uninterrupted)
     results_log = home.with_suffix(".results").read_text().split()
     assert max(Counter(results_log).values()) == 1
-    assert set(results_log) == {row[0] for row in contents(home)[2]}
+    assert set(results_log) == {row[0] for row in contents(home, postgres)[2]}
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,8 @@ def gnome_lite(home: Path, *arguments: str | Path, bundle: Path | None = None) -
 
 
 @pytest.mark.slow
-def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path, small_bundle: Path) -> None:
+def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path, small_bundle: Path, migrated_prefect: Path) -> None:
+    shutil.copytree(migrated_prefect, tmp_path / "prefect")
     path = tmp_path / "tiny.toml"
     path.write_text(campaign_toml(TINY.model_copy(update={"rounds": 1})), encoding="utf-8")
     first = gnome_lite(tmp_path, "run", path, bundle=small_bundle)
@@ -78,11 +80,13 @@ def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path, small_bundle:
     assert refused.stderr.splitlines()[-1].startswith("error: campaign 'tiny' began with generate.max_atoms = 4")
 
 
-def test_predict_of_a_users_own_file(tmp_path: Path) -> None:
-    (tmp_path / "SrTiO3.cif").write_text(PEROVSKITE)
-    done = gnome_lite(tmp_path, "predict", tmp_path / "SrTiO3.cif", "--format", "json")
+def test_predict_of_a_users_own_files_says_which_elements_it_does_not_know(tmp_path: Path) -> None:
+    known, unknown = tmp_path / "SrTiO3.cif", tmp_path / "CmTiO3.cif"
+    known.write_text(PEROVSKITE)
+    unknown.write_text(PEROVSKITE.replace("Sr1 Sr", "Cm1 Cm").replace("SrTiO3", "CmTiO3"))
+    done = gnome_lite(tmp_path, "predict", known, unknown, "--format", "json")
     assert done.returncode == 0, done.stderr
-    (row,) = json.loads(done.stdout)
+    row, other = json.loads(done.stdout)
     assert row["formula"] == "SrTiO3"
     assert row["note"] == ""
     # DFT puts cubic SrTiO3 at -3.55 eV/atom; a network that has learnt anything is within half an eV.
@@ -90,10 +94,5 @@ def test_predict_of_a_users_own_file(tmp_path: Path) -> None:
     assert 0 <= row["spread_ev_per_atom"] < 0.5
     assert abs(row["e_above_hull_ev_per_atom"]) < 0.5
     assert load_references().id in done.stderr
-
-
-def test_predict_says_which_elements_it_does_not_know(tmp_path: Path) -> None:
-    (tmp_path / "CmTiO3.cif").write_text(PEROVSKITE.replace("Sr1 Sr", "Cm1 Cm").replace("SrTiO3", "CmTiO3"))
-    done = gnome_lite(tmp_path, "predict", tmp_path / "CmTiO3.cif", "--format", "csv")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[1].endswith(",CmTiO3,,,,,out of domain: not trained on Cm")
+    assert (other["formula"], other["note"]) == ("CmTiO3", "out of domain: not trained on Cm")
+    assert other["e_form_ev_per_atom"] is None

@@ -1,4 +1,4 @@
-"""One Prefect server with a database of its own for all flow tests of a session."""
+"""What flow tests share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def prefect() -> Iterator[None]:
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
-
-    with (
-        prefect_test_harness(server_startup_timeout=120),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-    ):
-        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,8 +81,11 @@ def test_without_a_server_that_answers_a_flow_runs_all_the_same(kind: str, tmp_p
 
 
 @pytest.mark.slow
-def test_sigterm_to_all_processes_stops_soon_in_one_line_and_the_next_run_goes_on(tmp_path: Path) -> None:
+def test_sigterm_to_all_processes_stops_soon_in_one_line_and_the_next_run_goes_on(
+    tmp_path: Path, migrated_prefect: Path
+) -> None:
     """As `scancel` does: to the command and to the server that it has started."""
+    shutil.copytree(migrated_prefect, tmp_path / "prefect")
     command = start(tmp_path, TESTS / "samples" / "followed.py", tmp_path)
     until(lambda: STEPS[2] in text(tmp_path / "log"))
     started = time.monotonic()
@@ -98,7 +102,8 @@ def test_sigterm_to_all_processes_stops_soon_in_one_line_and_the_next_run_goes_o
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_world")
-def test_a_server_that_dies_costs_a_campaign_a_notice(tmp_path: Path) -> None:
+def test_a_server_that_dies_costs_a_campaign_a_notice(tmp_path: Path, migrated_prefect: Path) -> None:
+    shutil.copytree(migrated_prefect, tmp_path / "prefect")
     path, changed = tmp_path / "tiny.toml", {"budget": 2, "control": 1}
     select = TINY.select.model_copy(update=changed)
     predict = TINY.predict.model_copy(update={"retrain": "never"})

@@ -6,6 +6,7 @@ Under SQLAlchemy 2.1 Prefect's scheduler silently creates no runs; only a test t
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -68,7 +69,8 @@ def wait_for(what: Any, seconds: float) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small_world")
-def test_a_scheduled_run_starts_by_itself_and_completes(tmp_path: Path) -> None:
+def test_a_scheduled_run_starts_by_itself_and_completes(tmp_path: Path, migrated_prefect: Path) -> None:
+    shutil.copytree(migrated_prefect, tmp_path / "prefect")
     api = f"http://127.0.0.1:{(port := free_port())}/api"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT")} | {
         "PYTHONPATH": str(ROOT),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,7 +66,8 @@ def alive(pid: int) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_a_killed_command_leaves_no_server_behind(tmp_path: Path) -> None:
+def test_a_killed_command_leaves_no_server_behind(tmp_path: Path, migrated_prefect: Path) -> None:
+    shutil.copytree(migrated_prefect, tmp_path / "prefect")
     script = (
         "import sys, time\nfrom pathlib import Path\nfrom gnome_lite.settings import Settings\n"
         "from flows.local import local_server, prepare_environment\n"

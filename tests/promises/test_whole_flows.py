@@ -15,12 +15,11 @@ from soak import counted
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
+def server(prefect: None) -> Iterator[ForkServer]:
     """A fork server whose processes know a Prefect server with a database of its own."""
     from prefect.settings import PREFECT_API_URL
-    from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120), pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
         with ForkServer() as server:
             yield server
