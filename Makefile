@@ -12,11 +12,12 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | column -t -s '|'
 
 # torch first and by its exact version: asked for later, by another package, it may bring gigabytes of CUDA.
+# Not compiled at once: of the modules installed a run imports a third, and compiles those as it does.
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'gnome_lite needs Python >= 3.11')"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --progress-bar off "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install --quiet --progress-bar off --constraint constraints.txt --editable '.[test,postgres]'
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-compile "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-compile --constraint constraints.txt --editable '.[test,postgres]'
 	touch $@
 
 run: .venv/installed ## a first campaign: three rounds on the bundled reference phases
@@ -59,7 +60,7 @@ dft-test: .venv/installed ## tests with real DFT; installs Debian's GPAW (minute
 	$(BIN)/pytest -m dft
 
 benchmark: .venv/installed ## every benchmark beside its peers (hours); NAME=stability for some, LONG=1 for the long ones
-	$(BIN)/python -m pip install --quiet --progress-bar off --constraint constraints.txt --editable '.[benchmark]'
+	$(BIN)/python -m pip install --quiet --progress-bar off --no-compile --constraint constraints.txt --editable '.[benchmark]'
 	$(BIN)/python -m benchmarks $(NAME) $(if $(LONG),--long)
 
 hooks: .venv/installed ## run linters before each commit
