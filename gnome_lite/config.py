@@ -167,6 +167,8 @@ class Stop(Section):
 
 
 CalculatorKwargs = dict[str, str | int | float | bool]
+ChosenCorrections = Literal["auto", "none", "mp2020"]
+"""Corrections to the energies of a calculator; "auto" for what is known of it (`core.levels`)."""
 Symmetry = Literal["free", "kept", "broken"]
 """Treatment of the initial space group in a relaxation."""
 
@@ -185,6 +187,7 @@ class Level(Section):
     e_above_hull_max: Annotated[float, Field(ge=0)] = 0.0
     competing_max: Annotated[float, Field(ge=0)] = 0.03
     calculator_kwargs: CalculatorKwargs = {}
+    corrections: ChosenCorrections = "auto"
     fmax_ev_per_ang: Annotated[float, Field(gt=0)] | None = None
     max_steps: Annotated[int, Field(ge=0)] | None = None
     deadline_s: Annotated[float, Field(gt=0)] = 3600.0
@@ -203,6 +206,7 @@ class Verify(Section):
 
     calculator: str = Field("chgnet", description="or another name (docs/calculators.md), or module:factory (--trust)")
     calculator_kwargs: CalculatorKwargs = Field({}, description="arguments of the calculator")
+    corrections: ChosenCorrections = Field("auto", description='or "mp2020", "none": see docs/levels.md')
     fmax_ev_per_ang: float = Field(0.05, gt=0, description="largest force when relaxed, eV/Å")
     max_steps: int = Field(200, ge=1, description="of one relaxation")
     deadline_s: float = Field(120.0, gt=0, description="seconds for one crystal")

@@ -26,7 +26,8 @@ def level_of(config: CampaignConfig, settings: Settings | None = None) -> str:
     from gnome_lite.verify.calculators import level_of as level_of_calculator
 
     require_trust(config, settings)
-    return level_of_calculator(config.verify.calculator, config.verify.calculator_kwargs)
+    verify = config.verify
+    return level_of_calculator(verify.calculator, verify.calculator_kwargs, verify.corrections)
 
 
 def make_verifier(

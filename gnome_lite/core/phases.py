@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from gnome_lite.core.crystals import CrystalBatch, atomic_number, chemical_system, symbol
 from gnome_lite.core.errors import LevelMismatchError, SourceError
 from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM, absurd_element, formation_energies
+from gnome_lite.core.levels import require_corrections_said
 from gnome_lite.core.ragged import as_indices
 from gnome_lite.core.records import Phase, Verification
 
@@ -71,7 +72,7 @@ class PhaseSet:
         Raises:
             SourceError: if there are no phases, one has no level or no finite energy, or a pure element's energy is
                 absurd beside its compounds.
-            LevelMismatchError: if levels differ.
+            LevelMismatchError: if levels differ, or the one does not say which corrections hold.
         """
         if not phases:
             raise SourceError("the reference set is empty: choose sources that cover the chemical space")
@@ -80,6 +81,7 @@ class PhaseSet:
             raise LevelMismatchError(f"levels {', '.join(levels)} in one reference set: use sources of one level")
         if not levels[0].strip():
             raise SourceError(f"reference {phases[0].id} has no level of theory: name the one its energy is of")
+        require_corrections_said(levels[0])
         bad = [p.id for p in phases if not math.isfinite(p.energy_ev)]
         if bad:
             raise SourceError(f"reference {bad[0]} has no finite energy: remove or recompute it")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.levels import corrections_of, named_with
 from gnome_lite.core.limited import open_limited
 
 if TYPE_CHECKING:
@@ -121,15 +122,21 @@ def make_calculator(name: str, kwargs: Kwargs | None = None) -> Calculator:
     return calculator
 
 
-def level_of(name: str, kwargs: Kwargs | None = None) -> str:
-    """Return the level of theory of a calculator: name, version, checkpoint.
+def level_of(name: str, kwargs: Kwargs | None = None, corrections: str = "auto") -> str:
+    """Return the level of theory of a calculator: name, version, checkpoint, corrections.
 
     A hash of the keyword arguments is part of it, for they may change the energies; a file among them counts by its
     content. Only a package that has to be asked (GPAW, MACE ...) is loaded for it, in a process of its own.
 
     Raises:
-        CalculatorError: if the name is not known, or a package or its weights cannot be had.
+        CalculatorError: if the name is not known, a package or its weights cannot be had, or nobody says which
+            corrections its energies need.
     """
+    held = corrections_of(name, kwargs or {}, corrections)
+    return named_with(_uncorrected_level(name, kwargs), name, held)
+
+
+def _uncorrected_level(name: str, kwargs: Kwargs | None) -> str:
     named = CALCULATORS.get(name)
     given = dict(kwargs or {})
     if named is None:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from gnome_lite.config import Symmetry
 from gnome_lite.core.crystals import MAX_Z, Crystal
+from gnome_lite.core.levels import Corrections
 from gnome_lite.core.records import Failure
 from gnome_lite.verify import sanity
 from gnome_lite.verify.calculators import out_of_memory
+from gnome_lite.verify.corrections import UncorrectableError, corrected_mp2020
 from gnome_lite.verify.optimize import Step, quasi_newton
 from gnome_lite.verify.trajectories import Frame
 
@@ -89,6 +91,7 @@ def relax(
     elemental_ev_per_atom: Mapping[str, float] | None = None,
     keep_frames: bool = False,
     symmetry: Symmetry = "free",
+    corrections: str = Corrections.NONE,
 ) -> Relaxed:
     """Relax atoms and cell until forces and stress are small (see `optimize.quasi_newton`).
 
@@ -101,6 +104,7 @@ def relax(
         elemental_ev_per_atom: references of the calculator's level, for the check of the formation energy.
         keep_frames: return every accepted evaluation.
         symmetry: see `optimize.quasi_newton`.
+        corrections: what is added to the energy of the relaxed crystal, see `core.levels`.
 
     Returns:
         The relaxed crystal, or why there is none: the failure of one crystal is never raised.
@@ -110,15 +114,15 @@ def relax(
     """
     started = time.perf_counter()
     last = Step(crystal, np.nan, np.nan, 0, False)
+    energy_ev = np.nan
     watched = Watched(calculator, crystal)
 
     def end(refusal: sanity.Refusal | None) -> Relaxed:
         failure, detail = refusal or (None, "")
-        energy = last.energy_ev if failure is None else np.nan
         seconds = time.perf_counter() - started
         return Relaxed(
             last.crystal,
-            energy,
+            energy_ev if failure is None else np.nan,
             last.max_force_ev_per_ang,
             last.n_steps,
             last.converged,
@@ -134,10 +138,13 @@ def relax(
             last = step
         if not last.converged and max_steps > 0:
             raise Refused((Failure.UNCONVERGED, f"forces or stress still too large after {last.n_steps} steps"))
-        _pass(sanity.bad_formation_energy(last.crystal.counts, last.energy_ev, elemental_ev_per_atom or {}))
+        energy_ev = last.energy_ev
+        if corrections == Corrections.MP2020:
+            energy_ev = corrected_mp2020(last.crystal, energy_ev)
+        _pass(sanity.bad_formation_energy(last.crystal.counts, energy_ev, elemental_ev_per_atom or {}))
     except Refused as refused:
         return end((refused.failure, refused.detail))
-    except NotImplementedError as error:
+    except (NotImplementedError, UncorrectableError) as error:
         return end((Failure.OUT_OF_DOMAIN, str(error)))
     except Exception as error:
         if out_of_memory(error):

@@ -15,6 +15,7 @@ import numpy as np
 from gnome_lite.config import Verify
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import CalculatorError
+from gnome_lite.core.levels import corrections_of
 from gnome_lite.core.messages import Message
 from gnome_lite.core.processes import ExitReason
 from gnome_lite.core.records import Candidate, Failure, Verification
@@ -49,7 +50,8 @@ class ProcessVerifier:
         self._made_of = (config, elemental_ev_per_atom, trajectories)
         self._trajectories = trajectories if config.trajectories != "off" else None
         # Energies of relaxed and of unrelaxed crystals never meet in one hull either.
-        self.level = level_of(config.calculator, config.calculator_kwargs) + "-single-point" * (config.max_steps == 0)
+        level = level_of(config.calculator, config.calculator_kwargs, config.corrections)
+        self.level = level + "-single-point" * (config.max_steps == 0)
         setup: Message = {
             "calculator": config.calculator,
             "kwargs": dict(config.calculator_kwargs),
@@ -60,6 +62,7 @@ class ProcessVerifier:
                 "elemental_ev_per_atom": dict(elemental_ev_per_atom or {}),
                 "keep_frames": self._trajectories is not None,
                 "symmetry": config.symmetry,
+                "corrections": corrections_of(config.calculator, config.calculator_kwargs, config.corrections),
             },
         }
         self.workers: Workers[tuple[Candidate, int]] = Workers(
