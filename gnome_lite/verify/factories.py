@@ -124,8 +124,14 @@ def _gpaw(
 # Machine-learned potentials. `checkpoint` is a file, or a name that the package knows and may fetch.
 
 
-def _checkpoint_label(checkpoint: str = "", **_: Any) -> str:
-    return "" if Path(checkpoint).is_file() else checkpoint
+def _label(key: str, default: str, *further: str) -> Callable[..., str]:
+    """Return what names a potential in its level: its checkpoint, unless that is a file, and its head."""
+
+    def label(**kwargs: Any) -> str:
+        names = [str(kwargs.get(key) or default), *(str(kwargs.get(name, "")) for name in further)]
+        return "-".join(name for name in names if name and not Path(name).is_file())
+
+    return label
 
 
 def _mace_files(checkpoint: str = "medium-mpa-0", **_: Any) -> list[Path]:
@@ -158,15 +164,20 @@ def _orb(
     device: str = "cpu",
     precision: str = "float32-highest",
 ) -> Made:
-    from orb_models.forcefield.calculator import ORBCalculator
     from orb_models.forcefield.pretrained import ORB_PRETRAINED_MODELS
+
+    try:
+        from orb_models.forcefield.inference.calculator import ORBCalculator
+    except ImportError:  # before 0.6, the last for Python 3.11
+        from orb_models.forcefield.calculator import ORBCalculator
 
     (path,) = _orb_files(checkpoint, model)
     # Compiling takes minutes on a processor, in each worker anew.
-    network = ORB_PRETRAINED_MODELS[model](
+    loaded = ORB_PRETRAINED_MODELS[model](
         weights_path=str(path), device=device, precision=precision, compile=device != "cpu"
     )
-    return ORBCalculator(network, device=device), None
+    # Since 0.6 a pair: the network, and what makes its graphs.
+    return ORBCalculator(*(loaded if isinstance(loaded, tuple) else (loaded,)), device=device), None
 
 
 def _sevennet_files(checkpoint: str = "7net-0", **_: Any) -> list[Path]:
@@ -204,7 +215,7 @@ def _mattersim(checkpoint: str = "mattersim-v1.0.0-1M", device: str = "cpu") -> 
     return MatterSimCalculator(potential=potential, device=device), frozenset(range(1, 95))
 
 
-def _matgl_files(checkpoint: str = "TensorNet-MatPES-PBE-v2025.1-PES", **_: Any) -> list[Path]:
+def _matgl_files(checkpoint: str = "TensorNet-PES-MatPES-PBE-2025.2", **_: Any) -> list[Path]:
     return sorted(file for file in _matgl_folder(checkpoint).iterdir() if file.is_file())
 
 
@@ -217,7 +228,7 @@ def _matgl_folder(checkpoint: str) -> Path:
     return Path(snapshot_download(name, allow_patterns=["model.json", "model.pt", "state.pt"]))
 
 
-def _matgl(checkpoint: str = "TensorNet-MatPES-PBE-v2025.1-PES", device: str = "cpu") -> Made:
+def _matgl(checkpoint: str = "TensorNet-PES-MatPES-PBE-2025.2", device: str = "cpu") -> Made:
     import matgl
     from ase.data import atomic_numbers
     from matgl.ext.ase import PESCalculator
@@ -236,9 +247,11 @@ def local_file(checkpoint: str) -> Path | None:
 
 PACKAGES = {
     "gpaw": Package("gpaw", "gpaw", _gpaw_label, _gpaw_files, _gpaw),
-    "mace": Package("mace-torch", "mace", _checkpoint_label, _mace_files, _mace),
-    "orb": Package("orb-models", "orb_models", _checkpoint_label, _orb_files, _orb),
-    "sevennet": Package("sevenn", "sevenn", _checkpoint_label, _sevennet_files, _sevennet),
-    "mattersim": Package("mattersim", "mattersim", _checkpoint_label, _mattersim_files, _mattersim),
-    "matgl": Package("matgl", "matgl", _checkpoint_label, _matgl_files, _matgl),
+    "mace": Package("mace-torch", "mace", _label("checkpoint", "medium-mpa-0"), _mace_files, _mace),
+    "orb": Package("orb-models", "orb_models", _label("model", "orb-v3-conservative-inf-omat"), _orb_files, _orb),
+    "sevennet": Package("sevenn", "sevenn", _label("checkpoint", "7net-0", "modal"), _sevennet_files, _sevennet),
+    "mattersim": Package(
+        "mattersim", "mattersim", _label("checkpoint", "mattersim-v1.0.0-1M"), _mattersim_files, _mattersim
+    ),
+    "matgl": Package("matgl", "matgl", _label("checkpoint", "TensorNet-PES-MatPES-PBE-2025.2"), _matgl_files, _matgl),
 }
