@@ -188,6 +188,7 @@ class Level(Section):
     competing_max: Annotated[float, Field(ge=0)] = 0.03
     calculator_kwargs: CalculatorKwargs = {}
     corrections: ChosenCorrections = "auto"
+    prerelax: Literal["off", "chgnet"] = "off"
     fmax_ev_per_ang: Annotated[float, Field(gt=0)] | None = None
     max_steps: Annotated[int, Field(ge=0)] | None = None
     deadline_s: Annotated[float, Field(gt=0)] = 3600.0
@@ -207,6 +208,9 @@ class Verify(Section):
     calculator: str = Field("chgnet", description="or another name (docs/calculators.md), or module:factory (--trust)")
     calculator_kwargs: CalculatorKwargs = Field({}, description="arguments of the calculator")
     corrections: ChosenCorrections = Field("auto", description='or "mp2020", "none": see docs/levels.md')
+    prerelax: Literal["off", "chgnet"] = Field(
+        "off", description='"chgnet" goes most of the way of a dearer calculator'
+    )
     fmax_ev_per_ang: float = Field(0.05, gt=0, description="largest force when relaxed, eV/Å")
     max_steps: int = Field(200, ge=1, description="of one relaxation")
     deadline_s: float = Field(120.0, gt=0, description="seconds for one crystal")

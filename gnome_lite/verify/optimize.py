@@ -77,6 +77,7 @@ def quasi_newton(
     max_steps: int,
     *,
     symmetry: Symmetry = "free",
+    cheap: Evaluate | None = None,
 ) -> Iterator[Step]:
     """Descend from `start`; yield after every step until converged or out of steps.
 
@@ -92,13 +93,30 @@ def quasi_newton(
         max_steps: most evaluations after the first.
         symmetry: "kept" never leaves the space group of the start, which is made exact first; "broken" leaves saddles;
             "free" does neither: rounding errors decide, as in most optimisers.
+        cheap: a cheaper `evaluate` of nearly the same surface. It goes the whole way first, saddles included, and
+            `evaluate` only what is left of it, with the Hessian that `cheap` has learnt. Its steps are not yielded.
     """
     operations = operations_of(start) if symmetry != "free" else None
     if symmetry == "kept" and operations is not None:
         start = symmetrised(start, operations)
-    descent = _Descent(start, evaluate, fmax_ev_per_ang, max_steps)
+    descent = _Descent(start, evaluate if cheap is None else cheap, fmax_ev_per_ang, max_steps)
     if symmetry == "kept" and operations is not None:
         descent.unknowns.project = projector(start, operations)
+    may_be_saddle = symmetry == "broken" and len(start) > 1 and operations is not None and len(operations) > 1
+    if cheap is None:
+        yield from _descend(descent, may_be_saddle)
+        return
+    for _ in _descend(descent, may_be_saddle):
+        pass
+    descent.evaluate, descent.n_steps = evaluate, 0
+    descent.move_to(*descent.look(descent.x))
+    yield descent.report()
+    yield from descent.descend()
+
+
+def _descend(descent: _Descent, may_be_saddle: bool) -> Iterator[Step]:
+    """Descend the whole way: into the valley of the start, and off the saddles where it ends."""
+    start = descent.unknowns.start
     yield from descent.begin()
     origin = descent.state
     yield from descent.descend()
@@ -111,7 +129,7 @@ def quasi_newton(
         if not descent.converged or descent.here.energy_ev > far[1].energy_ev:
             descent.move_to(*far)
         yield descent.report()
-    if symmetry != "broken" or len(start) == 1 or operations is None or len(operations) == 1:
+    if not may_be_saddle:
         return
     for _ in range(MAX_ESCAPES):
         if not descent.converged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,24 @@ def _pass(refusal: sanity.Refusal | None) -> None:
         raise Refused(refusal)
 
 
+def _steps(
+    crystal: Crystal,
+    watched: Watched,
+    cheap: Calculator | None,
+    fmax_ev_per_ang: float,
+    max_steps: int,
+    symmetry: Symmetry,
+) -> Iterator[Step]:
+    """Yield the steps of the calculator itself, after a cheap one has gone first where there is one that can."""
+    ahead = None if cheap is None or max_steps == 0 else Watched(cheap, crystal)
+    try:
+        yield from quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry, cheap=ahead)
+    except (Refused, ValueError, RuntimeError, NotImplementedError):
+        if ahead is None or watched.start_energy_ev is not None:
+            raise
+        yield from quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry)
+
+
 def relax(
     crystal: Crystal,
     calculator: Calculator,
@@ -92,6 +110,7 @@ def relax(
     keep_frames: bool = False,
     symmetry: Symmetry = "free",
     corrections: str = Corrections.NONE,
+    cheap: Calculator | None = None,
 ) -> Relaxed:
     """Relax atoms and cell until forces and stress are small (see `optimize.quasi_newton`).
 
@@ -105,6 +124,8 @@ def relax(
         keep_frames: return every accepted evaluation.
         symmetry: see `optimize.quasi_newton`.
         corrections: what is added to the energy of the relaxed crystal, see `core.levels`.
+        cheap: a calculator of nearly the same surface, which goes first (see `optimize.quasi_newton`); where it
+            fails, the relaxation is done without it.
 
     Returns:
         The relaxed crystal, or why there is none: the failure of one crystal is never raised.
@@ -134,7 +155,7 @@ def relax(
 
     try:
         _pass(sanity.bad_start(crystal, max_z))
-        for step in quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry):
+        for step in _steps(crystal, watched, cheap, fmax_ev_per_ang, max_steps, symmetry):
             last = step
         if not last.converged and max_steps > 0:
             raise Refused((Failure.UNCONVERGED, f"forces or stress still too large after {last.n_steps} steps"))

@@ -55,6 +55,7 @@ class ProcessVerifier:
         setup: Message = {
             "calculator": config.calculator,
             "kwargs": dict(config.calculator_kwargs),
+            "prerelax": config.prerelax if config.prerelax != config.calculator else "off",
             "memory_bytes": int(config.memory_gib * 2**30),
             "relax": {
                 "fmax_ev_per_ang": config.fmax_ev_per_ang,

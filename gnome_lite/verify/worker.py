@@ -25,6 +25,7 @@ def main() -> None:
     name, limit = setup["calculator"], int(setup["memory_bytes"])
     try:
         calculator = make_calculator(name, setup["kwargs"])
+        cheap = None if setup["prerelax"] == "off" else make_calculator(setup["prerelax"])
         # Only now: libraries starved while they load hang or abort in ways that nobody can explain.
         if (used := data_bytes()) > limit:
             need = f"{name} alone takes {used / 2**30:.2f} GiB, more than verify.memory_gib"
@@ -39,7 +40,7 @@ def main() -> None:
     while True:
         crystal = Crystal.make(**parent.receive())
         try:
-            end = relax(crystal, calculator, max_z=max_z(name), **setup["relax"])
+            end = relax(crystal, calculator, max_z=max_z(name), cheap=cheap, **setup["relax"])
         except MemoryError:
             # The parent starts a fresh process: after this one nothing here is to be trusted.
             detail = f"more than {limit / 2**30:.1f} GiB"

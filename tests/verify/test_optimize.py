@@ -113,3 +113,21 @@ def test_out_of_steps_is_not_converged() -> None:
     end = last(alloy(9), 1e-6, max_steps=2)
     assert not end.converged
     assert end.n_steps == 2
+
+
+def shrunk(crystal: Crystal) -> Frame:
+    """EMT of a cell that is 1.5 % longer: nearly the same surface, with bonds that much shorter."""
+    factor = 1.015
+    at = emt(Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * factor))
+    return Frame(crystal, at.energy_ev + 3.0, at.forces * factor, at.stress * factor**3)
+
+
+def test_a_cheap_surface_goes_first_and_the_dear_one_ends_where_it_would_alone() -> None:
+    steps = np.zeros(2)
+    for seed in range(4):
+        alone = last(alloy(seed, 0.08), 0.01)
+        *_, end = quasi_newton(alloy(seed, 0.08), emt, 0.01, 200, cheap=shrunk)
+        assert end.converged
+        assert end.energy_ev / 4 == pytest.approx(alone.energy_ev / 4, abs=2e-4)
+        steps += end.n_steps, alone.n_steps
+    assert steps[0] < 0.6 * steps[1], steps

@@ -101,3 +101,24 @@ def test_out_of_steps_and_out_of_bounds() -> None:
     assert relax(argon(), faulty.trap(), fmax_ev_per_ang=1e-6, max_steps=1).failure is Failure.UNCONVERGED
     references = {"Ar": 20.0}
     assert relax(argon(), faulty.trap(), elemental_ev_per_atom=references).failure is Failure.OUT_OF_DOMAIN
+
+
+def test_a_cheap_calculator_goes_first_and_costs_nothing_where_it_fails() -> None:
+    start = argon()
+    alone = relax(start, LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0), fmax_ev_per_ang=1e-4)
+    cheap = LennardJones(sigma=3.38, epsilon=0.011, rc=8.0)
+    end = relax(start, LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0), fmax_ev_per_ang=1e-4, cheap=cheap)
+    assert (end.failure, end.converged) == (None, True)
+    assert end.energy_ev == pytest.approx(alone.energy_ev, abs=1e-4)
+    assert end.n_steps < alone.n_steps
+    broken = faulty.Broken("forces", np.nan, 1)
+    after = relax(start, LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0), fmax_ev_per_ang=1e-4, cheap=broken)
+    assert (after.energy_ev, after.n_steps) == (alone.energy_ev, alone.n_steps)
+    unknown = relax(start, LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0), fmax_ev_per_ang=1e-4, cheap=EMT())
+    assert unknown.energy_ev == alone.energy_ev, "EMT knows no argon"
+
+
+def test_what_the_dear_calculator_says_of_a_cheap_end_is_not_hidden() -> None:
+    cheap = LennardJones(sigma=3.38, epsilon=0.011, rc=8.0)
+    end = relax(argon(), faulty.Broken("energy", np.nan, 0), fmax_ev_per_ang=1e-4, cheap=cheap)
+    assert end.failure is Failure.NON_FINITE
