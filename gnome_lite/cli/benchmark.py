@@ -20,10 +20,12 @@ from gnome_lite.cli.common import (
     split_list,
 )
 from gnome_lite.cli.rediscover import rediscover
+from gnome_lite.cli.wbm import wbm
 
 app = typer.Typer(help="Test campaigns where the answer is known.", no_args_is_help=True)
 
 app.command()(rediscover)
+app.command()(wbm)
 
 DEFAULT_STRATEGIES = "perfect,random,ion_exchange,composition,greedy,p_stable,expected_improvement"
 

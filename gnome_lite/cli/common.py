@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -51,6 +52,22 @@ def settings_of(home: Path | None) -> Settings:
     from gnome_lite.settings import Settings
 
     return Settings.at(home)
+
+
+def keyword_arguments(words: list[str]) -> dict[str, Any]:
+    """Return the calculator's keyword arguments; each value is TOML, or else plain text."""
+    from gnome_lite.core.errors import ConfigError
+
+    arguments: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals):
+            raise ConfigError(f"--set {word}: write KEY=VALUE, e.g. --set ecut_ev=500")
+        try:
+            arguments[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            arguments[key] = value
+    return arguments
 
 
 def config_of(campaign: Path | None) -> CampaignConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ from gnome_lite.cli.common import (
     Trust,
     config_of,
     counted,
+    keyword_arguments,
     print_table,
     remember,
     say,
@@ -57,7 +57,7 @@ def references(
 
     wanted = "-".join(sorted(split_system(system)))
     settings = settings_of(home)
-    arguments = _arguments(set_ or [])
+    arguments = keyword_arguments(set_ or [])
     config = _config(wanted, level, campaign, arguments, single_point)
     remember(config, settings, trust)
     if programs_of(config.verify) == programs_of(Verify(calculator=level, calculator_kwargs=arguments)):
@@ -82,22 +82,6 @@ def references(
     if failed:
         say(f"left out: {counted(failed)}")
     say(f"reference set {made.id} at level {made.level}: {len(made)} phases written to {path}")
-
-
-def _arguments(words: list[str]) -> dict[str, Any]:
-    """Return the calculator's keyword arguments; each value is TOML, or else plain text."""
-    from gnome_lite.core.errors import ConfigError
-
-    arguments: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not (key and equals):
-            raise ConfigError(f"--set {word}: write KEY=VALUE, e.g. --set ecut_ev=500")
-        try:
-            arguments[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            arguments[key] = value
-    return arguments
 
 
 def _config(
