@@ -68,12 +68,21 @@ def run(
     if config.sources.materials_project:
         settings.require_mp_key()
     store = open_store(settings, create=True)
+    store.require_settings(config)
     say(f"campaign {config.name}, up to round {config.rounds}, in {settings.home}")
-    with local_prefect(settings, bool(context.obj)) as call:
-        from flows.discovery import discovery
+    if not _has_ended(config, store):
+        with local_prefect(settings, bool(context.obj)) as call:
+            from flows.discovery import discovery
 
-        call(discovery, config.model_dump(mode="json"), str(settings.home.resolve()))
+            call(discovery, config.model_dump(mode="json"), str(settings.home.resolve()))
     _summary(config, store, home)
+
+
+def _has_ended(config: CampaignConfig, store: SqlStore) -> bool:
+    from gnome_lite.campaign.stopping import reason_to_stop
+
+    reports = store.reports(config.name)
+    return len(reports) >= config.rounds or bool(reason_to_stop(reports, config.stop))
 
 
 def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.core.records import ModelRecord
@@ -28,20 +28,32 @@ def begin_campaign(connection: Connection, config: CampaignConfig, references: P
     """
     table = schema.campaign
     wanted = json.loads(to_json(config.model_dump(mode="json")))
-    found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
+    found = require_settings(connection, config)
     if found is None:
         begun = now(connection.execute(select(func.max(table.c.begun_at))).scalar())
         row = {"name": config.name, "config": to_json(wanted), "begun_at": begun, "level": references.level}
         insert(connection, table, [row | {"reference_set_id": references.id, "n_references": len(references)}])
         return
-    require_sound(table, found)
-    require_same(config.name, json.loads(found["config"]), wanted)
     if (found["level"], found["reference_set_id"]) != (references.level, references.id):
         raise ConfigError(
             f"campaign {config.name!r} began with reference set {found['reference_set_id']} of level "
             f"{found['level']}, not {references.id} of {references.level}: give the campaign another name"
         )
     change_campaign(connection, config.name, config=to_json(wanted))
+
+
+def require_settings(connection: Connection, config: CampaignConfig) -> RowMapping | None:
+    """Return the row of a campaign of this name, None if there is none.
+
+    Raises:
+        ConfigError: if it began with other settings.
+    """
+    table = schema.campaign
+    found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
+    if found is not None:
+        require_sound(table, found)
+        require_same(config.name, json.loads(found["config"]), json.loads(to_json(config.model_dump(mode="json"))))
+    return found
 
 
 def read_model(connection: Connection, campaign: str, round: int) -> ModelRecord | None:

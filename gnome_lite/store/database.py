@@ -27,7 +27,7 @@ from gnome_lite.core.records import (
     VerifiedBatch,
 )
 from gnome_lite.store import locks, opening, outcomes, rows, schema
-from gnome_lite.store.campaigns import begin_campaign, read_model
+from gnome_lite.store.campaigns import begin_campaign, read_model, require_settings
 from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
 from gnome_lite.store.checksums import read_sound
 from gnome_lite.store.connection import MEMORY, Database, parse_url
@@ -74,11 +74,7 @@ class SqlStore:
         return self._database.name
 
     def exclusive(self, campaign: str) -> AbstractContextManager[None]:
-        """Held by one process at a time; freed when its holder dies.
-
-        Raises:
-            StoreError: if another process runs this campaign.
-        """
+        """Held by one process at a time, freed when its holder dies; StoreError if another one runs the campaign."""
         return locks.exclusive(self._database, campaign)
 
     def claim(self, level: str, candidate_ids: Iterable[str]) -> AbstractContextManager[list[str]]:
@@ -95,6 +91,11 @@ class SqlStore:
         """
         with self._database.writing() as connection:
             begin_campaign(connection, config, references)
+
+    def require_settings(self, config: CampaignConfig) -> None:
+        """Raise ConfigError if a campaign of this name began with other settings; it names the first that differs."""
+        with self._database.reading() as connection:
+            require_settings(connection, config)
 
     def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
         """Figures of a finished step, None if it is not finished."""

@@ -63,9 +63,10 @@ def test_bad_input_is_one_line(call: Call, made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_world")
 def test_a_universe_is_relaxed_once_and_a_stopped_build_goes_on(call: Call, home: Path, tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
-        "[space]\nelements = ['Li', 'Mg', 'O', 'Cl']\nmax_elements = 2\n"
+        "[space]\nelements = ['Li', 'Na', 'O', 'Cl']\nmax_elements = 2\n"
         "[generate]\nmax_atoms = 6\nmix = {prototypes = 1.0}\n[verify]\nmax_steps = 60"
     )
     asked = ("benchmark", "pool", "--campaign", tmp_path / "c.toml", "--out", tmp_path / "u")
