@@ -29,6 +29,7 @@ from gnome_lite.predict.recipes import architecture, base_recipe, build_base, jo
 from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.predict.sharded import ShardedEnergies
 from gnome_lite.predict.train import training_folder
+from gnome_lite.settings import bundled
 
 
 class EnsemblePredictor:
@@ -195,7 +196,8 @@ class EnsemblePredictor:
             # Relaxed crystals are asked for as they are: their volumes are no guesses.
             scan = self._config.volume_scan if base.card.holdout_unrelaxed else min(self._config.volume_scan, 1)
             path = self._models_dir / "answers" / f"{model_id}-{base.card.id}-{scan}.safetensors"
-            said = read_cached(path, len(base.holdout))
+            shipped = bundled("models", "answers", path.name)
+            said = read_cached(path, len(base.holdout)) or read_cached(shipped, len(base.holdout))
             if said is None:
                 said = ensemble.predict(base.holdout.crystals, scan, self._threads)
                 keep_cached(path, said)

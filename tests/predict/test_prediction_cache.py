@@ -47,3 +47,20 @@ def test_on_a_full_disk_nothing_half_written_stays(small_disk: Path) -> None:
     with filled(small_disk, 4096):
         keep_cached(small_disk / "a.safetensors", (np.zeros(10_000), np.zeros(10_000)))
         assert sorted(p.name for p in small_disk.iterdir()) == ["a.safetensors", "ballast"]
+
+
+def test_what_is_shipped_is_what_the_shipped_ensemble_says() -> None:
+    """Of some of its hold-out; rounding differs between processors."""
+    from gnome_lite.config import Predict
+    from gnome_lite.predict import checkpoint
+    from gnome_lite.predict.ensemble import Ensemble
+    from gnome_lite.settings import bundled
+
+    base = checkpoint.read(bundled("models", "base-chgnet-0.3.0"))
+    n, scan = len(base.holdout), Predict().volume_scan
+    shipped = read_cached(bundled("models", "answers", f"{base.card.id}-{base.card.id}-{scan}.safetensors"), n)
+    assert shipped is not None
+    some = np.arange(0, n, n // 30)
+    said = Ensemble(base).predict(base.holdout.crystals.take(some), scan)
+    for mine, theirs in zip(shipped, said, strict=True):
+        np.testing.assert_allclose(mine[some], theirs, atol=2e-4)
