@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "campaign": ("campaign_scale",),
     "verification": (
         "verification_relaxation",
+        "verification_levels",
         "verification_batches",
         "verification_sabotage",
         "verification_gates",

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.sizes import Effort, campaign_settings, size
-from gnome_lite.core.crystals import Crystal
+from gnome_lite.core.crystals import Crystal, symbol
 from gnome_lite.core.phases import Phase, PhaseSet
 
 SYSTEM = ("Fe", "Li", "O", "P")
 MAX_ATOMS = 8
 N_PAIRS = 3
+N_WBM = 4
 SCATTER_EV_PER_ATOM = 0.05
 
 
@@ -77,6 +78,7 @@ def _write_machine(bundle: Path, data: Path) -> None:
     pairs = [(e.crystal, seed[seed.index(e.id)].crystal) for e in inputs[:N_PAIRS]]
     _write_pairs(data / "relaxation_pairs.tar.gz", pairs)
     _write_entries(data / "mp_entries_Fe-Li-O-P.json.gz", [e for e in seed if _within(e)])
+    _write_wbm(data, seed, compounds[:N_WBM])
 
 
 def _train_base(models: Path) -> None:
@@ -155,6 +157,25 @@ def _write_entries(path: Path, phases: Sequence[Phase]) -> None:
     twin = documents[-1] | {"entry_id": "twin", "energy": documents[-1]["energy"] + 0.01}
     with gzip.open(path, "wt", encoding="utf-8") as file:
         json.dump([*documents, twin], file)
+
+
+def _write_wbm(data: Path, phases: PhaseSet, rows: NDArray[np.int64]) -> None:
+    elements = {e: {"energy": v, "composition": {e: 1.0}} for e, v in phases.elemental_ev_per_atom.items()}
+    with gzip.open(data / "mp_elemental_reference_entries.json.gz", "wt", encoding="utf-8") as file:
+        json.dump(elements, file)
+    crystals = [
+        {
+            "material_id": phases.ids[i],
+            "lattice": phases.crystals[i].lattice.tolist(),
+            "frac_coords": phases.crystals[i].frac_coords.tolist(),
+            "species": [symbol(z) for z in phases.crystals[i].numbers],
+            "corrected_energy": float(phases.energies_ev[i]),
+            "corrected_formation_energy_per_atom": float(phases.e_form_ev_per_atom[i]),
+        }
+        for i in rows
+    ]
+    with gzip.open(data / "wbm_random_half.json.gz", "wt", encoding="utf-8") as file:
+        json.dump(crystals, file)
 
 
 def _entry(phase: Phase) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""SevenNet as a level: right to what on WBM, and its relaxations after CHGNet has gone first, beside its own relaxer.
+
+Everything runs on one core and is timed in processor seconds.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+from ase.calculators.calculator import Calculator
+
+from benchmarks.rows import Row, data_dir, missing
+from benchmarks.sizes import Effort, size
+from benchmarks.verification_relaxation import FMAX_EV_PER_ANG, MAX_STEPS, substituted
+from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.verify.relax import Relaxed
+
+BEST = "7net-l3i5"
+MAE_TARGET_EV_PER_ATOM = 0.036
+SPEEDUP, SPEEDUP_OF_STOCK = 3.0, 2.0
+SAME_EV_PER_ATOM, SAME_SHARE = 0.002, 0.97
+LEVELS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("chgnet", {}),
+    ("sevennet", {"checkpoint": "7net-0"}),
+    ("sevennet", {"checkpoint": BEST}),
+)
+
+
+def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    yield from _on_wbm(size("verification_levels.wbm", effort))
+    yield from _in_two_stages(substituted(size("verification_levels.relaxed", effort)))
+    yield from _beside_stock(substituted(size("verification_levels.stock", effort)))
+
+
+def _on_wbm(n: int) -> Iterator[Row]:
+    """Yield errors of single points of DFT's relaxed crystals, corrected as each level says."""
+    from gnome_lite.core.levels import Corrections, corrections_of
+    from gnome_lite.evaluation.wbm import read_wbm
+    from gnome_lite.verify.relax import relax
+
+    try:
+        wbm = read_wbm(data_dir()).first(n)
+    except FileNotFoundError:
+        yield missing("errors on WBM", "WBM")
+        return
+    for name, kwargs in LEVELS:
+        calculator, held = _calculator(name, kwargs), corrections_of(name, kwargs)
+        started = time.process_time()
+        outcomes = [relax(c, calculator, max_steps=0, corrections=held) for c in wbm.crystals]
+        milliseconds = 1000 * (time.process_time() - started) / len(wbm)
+        said = np.array([o.energy_ev / len(o.crystal) for o in outcomes])
+        error = np.abs(said - wbm.energy_ev_per_atom)
+        known = np.isfinite(error)
+        level = kwargs.get("checkpoint", name) + (" + MP2020" if held is Corrections.MP2020 else "")
+        best = kwargs.get("checkpoint") == BEST
+        mae = float(error[known].mean())
+        of = f"{level}: MAE on {int(known.sum())} of {len(wbm)} crystals of WBM, single points"
+        target, ok = (f"<= {MAE_TARGET_EV_PER_ATOM:g}", mae <= MAE_TARGET_EV_PER_ATOM) if best else ("", None)
+        yield Row(of, "eV/atom", mae, None, "", None, target, ok)
+        yield Row("the same, median", "eV/atom", float(np.median(error[known])), None, "", None)
+        yield Row("the same, time of one", "ms", milliseconds, None, "", None)
+
+
+def _in_two_stages(crystals: list[Crystal]) -> Iterator[Row]:
+    """Yield times and ends of SevenNet alone and after CHGNet, from the same starts."""
+    from gnome_lite.verify.relax import relax
+
+    dear, cheap = _calculator("sevennet", {"checkpoint": BEST}), _calculator("chgnet", {})
+    seconds, steps = np.zeros(2), np.zeros(2)
+    alone: list[Relaxed] = []
+    after: list[Relaxed] = []
+    for crystal in crystals:
+        for way, (found, first) in enumerate(((alone, None), (after, cheap))):
+            started = time.process_time()
+            found.append(relax(crystal, dear, FMAX_EV_PER_ANG, MAX_STEPS, symmetry="broken", cheap=first))
+            seconds[way] += time.process_time() - started
+            steps[way] += found[-1].n_steps
+    gain = seconds[0] / seconds[1]
+    what = f"relaxations of {len(crystals)} substituted crystals with {BEST}, CHGNet first"
+    rates = 3600 * len(crystals) / seconds
+    yield Row(what, "1/h", rates[1], rates[0], "the same relaxer without", gain, f">= {SPEEDUP:g} x", gain >= SPEEDUP)
+    yield Row(f"the same, steps of {BEST}", "1", steps[1] / len(crystals), steps[0] / len(crystals), "without", None)
+    both = [(a, b) for a, b in zip(alone, after, strict=True) if a.failure is None and b.failure is None]
+    higher = np.array([(b.energy_ev - a.energy_ev) / len(a.crystal) for a, b in both])
+    share = float((higher <= SAME_EV_PER_ATOM).mean())
+    name = f"the same, share that ends within {1000 * SAME_EV_PER_ATOM:g} meV/atom or lower"
+    yield Row(name, "share", share, None, "", None, f">= {SAME_SHARE:g}", share >= SAME_SHARE)
+    failed = [sum(o.failure is not None for o in found) / len(crystals) for found in (after, alone)]
+    yield Row("the same, refused or unconverged", "share", failed[0], failed[1], "without", None)
+
+
+def _beside_stock(crystals: list[Crystal]) -> Iterator[Row]:
+    """Yield times beside ASE's FIRE on atoms and cell with the package's own calculator, as its users relax."""
+    from ase.filters import FrechetCellFilter
+    from ase.optimize import FIRE
+    from sevenn.calculator import SevenNetCalculator
+
+    from gnome_lite.verify.relax import relax
+
+    dear, cheap = _calculator("sevennet", {"checkpoint": BEST}), _calculator("chgnet", {})
+    stock = SevenNetCalculator(BEST)
+    seconds, higher = np.zeros(2), []
+    for crystal in crystals:
+        started = time.process_time()
+        ours = relax(crystal, dear, FMAX_EV_PER_ANG, MAX_STEPS, symmetry="broken", cheap=cheap)
+        between = time.process_time()
+        atoms = crystal.to_ase()
+        atoms.calc = stock
+        FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=FMAX_EV_PER_ANG, steps=MAX_STEPS)
+        seconds += between - started, time.process_time() - between
+        if ours.failure is None:
+            higher.append((ours.energy_ev - atoms.get_potential_energy()) / len(crystal))
+    gain = seconds[1] / seconds[0]
+    rates = 3600 * len(crystals) / seconds
+    name = f"relaxations of {len(crystals)} substituted crystals with {BEST}, CHGNet first"
+    peer, target = "SevenNetCalculator (FIRE)", f">= {SPEEDUP_OF_STOCK:g} x"
+    yield Row(name, "1/h", rates[0], rates[1], peer, gain, target, gain >= SPEEDUP_OF_STOCK)
+    low = float((np.array(higher) <= SAME_EV_PER_ATOM).mean()) if higher else 0.0
+    yield Row(f"the same, share within {1000 * SAME_EV_PER_ATOM:g} meV/atom or lower", "share", low, None, "", None)
+    atoms = CrystalBatch.from_crystals(crystals)[0].to_ase()
+    atoms.calc = stock
+    differ = abs(atoms.get_potential_energy() - relax(crystals[0], dear, max_steps=0).energy_ev) / len(atoms)
+    yield Row("energies of one crystal, ours and the stock calculator's, differ by", "eV/atom", differ, None, "", None)
+
+
+def _calculator(name: str, kwargs: dict[str, str]) -> Calculator:
+    """Return a calculator of this process: a campaign has SevenNet in a child, whose time would not count here."""
+    from gnome_lite.verify.calculators import make_calculator
+    from gnome_lite.verify.factories import PACKAGES
+
+    made: Calculator = PACKAGES[name].make(**kwargs)[0] if name in PACKAGES else make_calculator(name, kwargs)
+    return made
