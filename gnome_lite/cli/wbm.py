@@ -88,9 +88,10 @@ def _by_level(
     from gnome_lite.core.levels import Corrections, corrections_of
     from gnome_lite.core.plain_text import file_name
     from gnome_lite.evaluation.wbm import formation_energies_of
+    from gnome_lite.verify.calculators import in_full
     from gnome_lite.verify.results_log import relax_all
 
-    if corrections_of(level, arguments) is Corrections.NONE:
+    if corrections_of(*in_full(level, arguments)) is Corrections.NONE:
         raise ConfigError(
             f"energies of {level} {arguments or ''} are not on the Materials Project's corrected scale, as WBM's are: "
             "choose a level that carries MP2020's corrections (docs/levels.md)"

@@ -180,6 +180,9 @@ class Query:
     level: str | None = field(
         default=None, metadata=option(str, "At this level of theory, or the one it alone begins.", metavar="NAME")
     )
+    confirmed: str | None = field(
+        default=None, metadata=option(str, "On the hull of a level so named, too, e.g. r2scan.", metavar="WORD")
+    )
     campaign: str | None = field(default=None, metadata=option(str, "Of this campaign.", metavar="NAME"))
     round: int | None = field(default=None, metadata=option(int, "Of this round.", metavar="N"))
     include_unverified: bool = field(

@@ -246,6 +246,11 @@ def _conditions(query: Query, judged: bool | None) -> Iterator[ColumnElement[boo
         of_verdict.append(_V.ordering_suspect.is_(query.ordering_suspect))
     if query.prototype is not None:
         of_verdict.append(_V.prototype == query.prototype)
+    if query.confirmed is not None:
+        other, word = schema.verdict.alias().c, query.confirmed.lower()
+        at_level = and_(other.latest_at_level, func.lower(other.level).contains(word, autoescape=True))
+        on_hull = other.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
+        of_verdict.append(exists().where(other.candidate_id == _V.candidate_id, at_level, on_hull))
     if judged is not False:
         yield from of_verdict
     elif of_verdict:

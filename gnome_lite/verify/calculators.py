@@ -38,12 +38,14 @@ class Named:
         make: factory of the calculator.
         max_z: highest atomic number it knows.
         neutral: keyword arguments that change where it runs, not its energies.
+        short_for: another row and the arguments that make it this one.
     """
 
     level: str
     make: Callable[..., Calculator]
     max_z: int = MAX_Z
     neutral: frozenset[str] = frozenset()
+    short_for: tuple[str, Kwargs] = ("", {})
 
 
 def _chgnet(version: str, checkpoint: str = "", **kwargs: str) -> Calculator:
@@ -75,6 +77,12 @@ def _external(factory: str, python: str = "", **kwargs: str | int | float | bool
 
 _DEVICE, _ELSEWHERE = frozenset({"device"}), frozenset({"device", "python"})
 
+
+def _potential(package: str, **kwargs: str) -> Named:
+    """Return the row of one potential of a package, by a name of its own."""
+    return Named("", partial(_external, package, **kwargs), 94, _ELSEWHERE, (package, kwargs))
+
+
 CALCULATORS: Mapping[str, Named] = {
     "chgnet": Named("chgnet-0.3.0", partial(_chgnet, "0.3.0"), max_z=94, neutral=_DEVICE),
     "chgnet-r2scan": Named("chgnet-r2scan-8eba3db0", partial(_chgnet, "r2scan"), max_z=94, neutral=_DEVICE),
@@ -84,6 +92,9 @@ CALCULATORS: Mapping[str, Named] = {
     "mace": Named("", partial(_external, "mace"), max_z=94, neutral=_ELSEWHERE),
     "orb": Named("", partial(_external, "orb"), neutral=_ELSEWHERE),
     "sevennet": Named("", partial(_external, "sevennet"), max_z=94, neutral=_ELSEWHERE),
+    "7net-0": _potential("sevennet", checkpoint="7net-0"),
+    "7net-l3i5": _potential("sevennet", checkpoint="7net-l3i5"),
+    "7net-mf-0-r2scan": _potential("sevennet", checkpoint="7net-mf-0", modal="R2SCAN"),
     "mattersim": Named("", partial(_external, "mattersim"), max_z=94, neutral=_ELSEWHERE),
     "matgl": Named("", partial(_external, "matgl"), max_z=94, neutral=_ELSEWHERE),
 }
@@ -132,8 +143,15 @@ def level_of(name: str, kwargs: Kwargs | None = None, corrections: str = "auto")
         CalculatorError: if the name is not known, a package or its weights cannot be had, or nobody says which
             corrections its energies need.
     """
-    held = corrections_of(name, kwargs or {}, corrections)
+    name, kwargs = in_full(name, kwargs)
+    held = corrections_of(name, kwargs, corrections)
     return named_with(_uncorrected_level(name, kwargs), name, held)
+
+
+def in_full(name: str, kwargs: Kwargs | None = None) -> tuple[str, Kwargs]:
+    """Return a calculator's name and arguments with those that a short name stands for."""
+    package, fixed = CALCULATORS[name].short_for if name in CALCULATORS else ("", {})
+    return package or name, {**fixed, **(kwargs or {})}
 
 
 def _uncorrected_level(name: str, kwargs: Kwargs | None) -> str:

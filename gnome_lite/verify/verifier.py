@@ -20,7 +20,7 @@ from gnome_lite.core.messages import Message
 from gnome_lite.core.processes import ExitReason
 from gnome_lite.core.records import Candidate, Failure, Verification
 from gnome_lite.core.workers import Workers
-from gnome_lite.verify.calculators import level_of
+from gnome_lite.verify.calculators import in_full, level_of
 from gnome_lite.verify.trajectories import Frame, write_trajectory
 
 FAILURES = {"ended": Failure.CRASHED, "killed": Failure.OUT_OF_MEMORY, "overdue": Failure.TIMEOUT}
@@ -63,7 +63,9 @@ class ProcessVerifier:
                 "elemental_ev_per_atom": dict(elemental_ev_per_atom or {}),
                 "keep_frames": self._trajectories is not None,
                 "symmetry": config.symmetry,
-                "corrections": corrections_of(config.calculator, config.calculator_kwargs, config.corrections),
+                "corrections": corrections_of(
+                    *in_full(config.calculator, config.calculator_kwargs), config.corrections
+                ),
             },
         }
         self.workers: Workers[tuple[Candidate, int]] = Workers(

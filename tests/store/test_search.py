@@ -170,6 +170,16 @@ def test_hits_at_a_level_have_its_verdict_and_its_crystal(played: SqlStore) -> N
     assert [c.level for c in everything] == [found.level] + [None] * 5
 
 
+def test_confirmed_hits_are_on_the_hull_of_the_other_level_as_well(played: SqlStore) -> None:
+    higher(played, level="sevennet-7net-mf-0-R2SCAN-1", e_above_hull=0.02)
+    assert not list(played.query(confirmed="r2scan"))
+    higher(played, level="other-R2SCAN", e_above_hull=0.0)
+    (hit,) = played.query(confirmed="r2scan")
+    assert (hit.id, hit.level) == (IDS[0], LEVEL), "its own verdict is told"
+    assert [c.id for c in played.query(confirmed="r2scan", include_unverified=True)] == [IDS[0]]
+    assert not list(played.query(confirmed="%")), "a word, not a pattern"
+
+
 @pytest.mark.parametrize(
     ("filters", "message"),
     [

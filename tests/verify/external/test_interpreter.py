@@ -19,7 +19,7 @@ from gnome_lite.config import Verify
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import CalculatorError
 from gnome_lite.core.records import Candidate, Failure
-from gnome_lite.verify.calculators import CALCULATORS, DEBIAN_PYTHON, home_of, level_of, make_calculator
+from gnome_lite.verify.calculators import CALCULATORS, DEBIAN_PYTHON, home_of, in_full, level_of, make_calculator
 from gnome_lite.verify.external.interpreter import ExternalCalculator, complaint
 from gnome_lite.verify.factories import PACKAGES, local_file
 from gnome_lite.verify.verifier import ProcessVerifier
@@ -105,7 +105,7 @@ def test_what_cannot_be_had_is_one_line(name: str, kwargs: dict[str, str], says:
 def test_every_package_has_a_name_and_says_how_to_install_it() -> None:
     import importlib.util
 
-    assert set(PACKAGES) == {name for name, named in CALCULATORS.items() if not named.level}
+    assert set(PACKAGES) == {in_full(name)[0] for name, named in CALCULATORS.items() if not named.level}
     for name, package in PACKAGES.items():
         if importlib.util.find_spec(package.module) is None:
             remedy = "apt-get install gpaw" if name == "gpaw" else rf"pip install 'gnome-lite\[{name}\]'"
