@@ -101,12 +101,14 @@ def made_up(references: PhaseSet, n: int) -> tuple[list[Crystal], list[str], NDA
     others = np.setdiff1d(np.arange(MAX_Z + 1), elements)
     counts = references.crystals.counts
     parents = np.flatnonzero(((counts > 0).sum(axis=1) > 1) & ~(counts[:, others] > 0).any(axis=1))
-    crystals, kinds = [], []
-    for i in rng.choice(parents, n):
-        parent = references.crystals[int(i)]
+    made: dict[str, tuple[Crystal, str]] = {}
+    while len(made) < n:  # of 100,000 some are equal
+        i = int(rng.choice(parents))
+        parent = references.crystals[i]
         lattice = parent.lattice * (1 + rng.normal(0.0, STRETCH))
-        crystals.append(Crystal.make(_exchange(rng)[parent.numbers], parent.frac_coords, lattice))
-        kinds.append(references.fingerprints[int(i)].partition("|")[2])
+        crystal = Crystal.make(_exchange(rng)[parent.numbers], parent.frac_coords, lattice)
+        made.setdefault(crystal.content_id, (crystal, references.fingerprints[i].partition("|")[2]))
+    crystals, kinds = map(list, zip(*made.values(), strict=True))
     batch = CrystalBatch.from_crystals(crystals)
     fingerprints = [f"{formula}|{kind}" for formula, kind in zip(batch.reduced_formulas(), kinds, strict=True)]
     e_form = rng.uniform(*ABOVE_HULL_EV_PER_ATOM, n) - build_hull(references).distances(batch.counts, np.zeros(n))
