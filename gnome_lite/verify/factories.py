@@ -75,14 +75,13 @@ def _gpaw(
 
     Stresses need more plane waves than energies do: 600 eV are too few for the cell of MgO.
     """
-    from ase.calculators.calculator import Calculator, all_changes
+    from ase.calculators.calculator import Calculator, all_changes, kpts2sizeandoffsets
     from ase.data import atomic_numbers
     from gpaw import GPAW, PW, FermiDirac
 
     settings = {
         "mode": PW(ecut_ev),
         "xc": xc,
-        "kpts": {"density": kpoint_density, "gamma": True},
         "occupations": FermiDirac(smearing_ev),
         "maxiter": max_iterations,
         # Bohr. A crystal relaxed in single precision keeps its symmetry to some 1e-5: GPAW's own 1e-7 misses it, and
@@ -92,21 +91,31 @@ def _gpaw(
     }
 
     class FreshGPAW(Calculator):
-        """A new GPAW for each crystal: no density of the crystal before is used, and magnetic elements have spins."""
+        """A new GPAW for each crystal: no density of the crystal before is used, and magnetic elements have spins.
+
+        The number of k-points is that of the first crystal of a relaxation. Counted anew for each cell it would change
+        on the way (Si between 5.40 and 5.47 Å), and with it the energy, by more than a step gains.
+        """
 
         def __init__(self) -> None:
             self.implemented_properties = ["energy", "forces", "stress"]
+            self.grid: Any = None
             super().__init__()
+
+        def begin(self) -> None:
+            self.grid = None
 
         def calculate(self, atoms: Any = None, properties: Any = (), system_changes: Any = all_changes) -> None:
             super().calculate(atoms, list(properties), list(system_changes))
             crystal = atoms.copy()
+            if self.grid is None:
+                self.grid, _ = kpts2sizeandoffsets(density=kpoint_density, gamma=True, atoms=crystal)
             if spin:
                 alone = set(crystal.numbers) == {8}
                 crystal.set_initial_magnetic_moments(
                     [3.0 if z in MAGNETIC else 1.0 if alone else 0.0 for z in crystal.numbers]
                 )
-            crystal.calc = GPAW(**settings)
+            crystal.calc = GPAW(**settings, kpts={"size": self.grid, "gamma": True})
             self.results = {
                 "energy": crystal.get_potential_energy(),
                 "forces": crystal.get_forces(),

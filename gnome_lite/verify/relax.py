@@ -53,6 +53,8 @@ class Watched:
         self.start_energy_ev: float | None = None
         self.frames: list[Frame] = []
         calculator.reset()  # nothing of the crystal before may reach this one
+        if (begin := getattr(calculator, "begin", None)) is not None:
+            begin()
 
     def __call__(self, crystal: Crystal) -> Frame:
         _pass(sanity.bad_geometry(crystal, self.start_volume_ang3))

@@ -16,8 +16,6 @@ from gnome_lite.sources.reference_files import read_references
 from gnome_lite.verify.calculators import level_of
 from gnome_lite.verify.verifier import ProcessVerifier
 
-pytestmark = pytest.mark.dft
-
 KPOINTS = {"kpoint_density": 2.0}
 LEVELS = Verify(levels=("chgnet", "gpaw"), processes=1, level={"gpaw": Level(calculator_kwargs=KPOINTS, max_steps=20)})
 MP2020_OXIDE_EV_PER_O = 0.687
@@ -32,6 +30,7 @@ def _gpaw() -> None:
         pytest.skip(str(error))
 
 
+@pytest.mark.dft
 def test_the_level_names_version_settings_and_datasets() -> None:
     name, version, xc, cutoff, density, datasets, arguments = level_of("gpaw", KPOINTS).split("-")
     assert (name, xc, cutoff, density) == ("gpaw", "PBE", "PW800", "K2")
@@ -40,6 +39,17 @@ def test_the_level_names_version_settings_and_datasets() -> None:
     assert level_of("gpaw", {"ecut_ev": 500}) != level_of("gpaw")
 
 
+def test_silicon_relaxes_in_few_steps() -> None:
+    """Small settings, and a start from which the number of k-points would change; runs wherever GPAW is installed."""
+    small = {"ecut_ev": 250.0, "kpoint_density": 2.0, "smearing_ev": 0.1}
+    verify = Verify(calculator="gpaw", calculator_kwargs=small, processes=1, max_steps=12, symmetry="kept")
+    with ProcessVerifier(verify) as verifier:
+        (v,) = verifier.verify([Candidate("Si", Crystal.from_ase(bulk("Si", "diamond", a=5.40)), "", "", "", 1)])
+    assert v.ok, v.detail
+    assert (4 * v.crystal.volume) ** (1 / 3) == pytest.approx(5.474, rel=0.02)
+
+
+@pytest.mark.dft
 def test_lattices_are_those_of_pbe() -> None:
     """Si 5.47 Å, MgO 4.26 Å: PBE, all-electron (Haas, Tran, Blaha, Phys. Rev. B 79, 085104 (2009), table II)."""
     known = {"Si": ("diamond", 5.40, 5.474), "MgO": ("rocksalt", 4.20, 4.261)}
@@ -56,6 +66,7 @@ def test_lattices_are_those_of_pbe() -> None:
         assert (4 * v.crystal.volume) ** (1 / 3) == pytest.approx(known[name][2], rel=0.01)
 
 
+@pytest.mark.dft
 def test_a_hull_of_dft_energies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Mg-O at PBE beside CHGNet's: they differ by the oxide correction that CHGNet's labels carry and PBE does not."""
     out = tmp_path / "mg-o.parquet"

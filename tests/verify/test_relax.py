@@ -8,6 +8,7 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from samples.beginning import Beginning
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.records import Failure
@@ -122,3 +123,11 @@ def test_what_the_dear_calculator_says_of_a_cheap_end_is_not_hidden() -> None:
     cheap = LennardJones(sigma=3.38, epsilon=0.011, rc=8.0)
     end = relax(argon(), faulty.Broken("energy", np.nan, 0), fmax_ev_per_ang=1e-4, cheap=cheap)
     assert end.failure is Failure.NON_FINITE
+
+
+def test_a_calculator_is_told_once_that_a_relaxation_begins() -> None:
+    """GPAW keeps its k-points for the length of a relaxation; ASE resets a calculator at every change."""
+    calculator = Beginning()
+    ends = [relax(argon(scale), calculator, fmax_ev_per_ang=1e-4) for scale in (0.9, 1.0)]
+    assert [(end.failure, end.energy_ev) for end in ends] == [(None, 1.0), (None, 2.0)]
+    assert all(end.n_steps > 1 for end in ends)

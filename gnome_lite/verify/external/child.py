@@ -56,6 +56,8 @@ def _evaluate(calculator: Any, known: frozenset[int] | None, crystal: dict[str, 
         raise NotImplementedError(f"the calculator does not know elements Z = {', '.join(map(str, unknown))}")
     atoms = Atoms(crystal["numbers"], positions=crystal["positions"], cell=crystal["cell"], pbc=True)
     atoms.calc = calculator
+    if crystal.get("first") and hasattr(calculator, "begin"):
+        calculator.begin()
     return {
         "energy": float(atoms.get_potential_energy()),
         "forces": atoms.get_forces().tolist(),

@@ -41,7 +41,12 @@ class ExternalCalculator(Calculator):
         super().__init__()
         self._python = python
         self._setup: Message = {"ask": "calculator", "factory": factory, "kwargs": kwargs}
+        self._first = True
         self.child = self._start()
+
+    def begin(self) -> None:
+        """Say that another relaxation begins."""
+        self._first = True
 
     def calculate(
         self,
@@ -61,7 +66,9 @@ class ExternalCalculator(Calculator):
         if not self.child.alive:
             self.child = self._start()
         arrays = {"numbers": self.atoms.numbers, "positions": self.atoms.positions, "cell": self.atoms.cell.array}
-        answer = _ask(self.child, {name: array.tolist() for name, array in arrays.items()})
+        message: Message = {name: array.tolist() for name, array in arrays.items()}
+        answer = _ask(self.child, message | {"first": self._first})
+        self._first = False
         if "error" in answer:
             kind, says = answer["error"], answer["says"]
             raise _RAISED[kind](says) if kind in _RAISED else RuntimeError(f"{kind}: {says}")
