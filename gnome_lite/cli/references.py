@@ -57,7 +57,7 @@ def references(
 
     wanted = "-".join(sorted(split_system(system)))
     settings = settings_of(home)
-    arguments = _arguments(set_ or [])
+    arguments = arguments_of(set_ or [])
     config = _config(wanted, level, campaign, arguments, single_point)
     remember(config, settings, trust)
     if programs_of(config.verify) == programs_of(Verify(calculator=level, calculator_kwargs=arguments)):
@@ -84,8 +84,12 @@ def references(
     say(f"reference set {made.id} at level {made.level}: {len(made)} phases written to {path}")
 
 
-def _arguments(words: list[str]) -> dict[str, Any]:
-    """Return the calculator's keyword arguments; each value is TOML, or else plain text."""
+def arguments_of(words: list[str]) -> dict[str, Any]:
+    """Return the calculator's keyword arguments; each value is TOML, or else plain text.
+
+    Raises:
+        ConfigError: if one is not KEY=VALUE.
+    """
     from gnome_lite.core.errors import ConfigError
 
     arguments: dict[str, Any] = {}
