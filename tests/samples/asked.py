@@ -1,22 +1,25 @@
-"""A campaign whose crystals can be asked for: the small one, with its reference phases in a file of its home."""
+"""Campaigns whose crystals can be asked for: their reference phases lie in a file of their home, as `ask` reads them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from samples.small_campaign import CRYSTALS, begin, play_round, references
+from samples.small_campaign import CRYSTALS, LEVEL, begin, play_round, pool, references, verdict, verification
 
 from gnome_lite.config import CampaignConfig, Sources
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import ModelRecord, Phase
 from gnome_lite.sources.reference_files import write_references
 from gnome_lite.store.database import SqlStore
 
-STABLE = (CRYSTALS[0].content_id,)
-"""LiF: on the hull and novel. NaCl lies 0.1 eV/atom above it, NaMnF3 0.03; KCl is known."""
+LIF, NACL, NAMNF3 = (CRYSTALS[k].content_id for k in (0, 1, 3))
+"""Of the small campaign: on the hull and novel; 0.1 and 0.03 eV/atom above it."""
 
 
 def home_with_campaign(home: Path) -> SqlStore:
-    """Make a home whose campaign "first" has played one round, with references that `open_phases` can read."""
+    """Make a home whose campaign "first" has played one round."""
     home.mkdir(parents=True, exist_ok=True)
     write_references(home / "elements.parquet", list(references()))
     store = SqlStore.open(home / "store.sqlite")
@@ -25,12 +28,24 @@ def home_with_campaign(home: Path) -> SqlStore:
     return store
 
 
-def phases(store: SqlStore) -> PhaseSet:
-    """Return what `open_phases` returns for that campaign."""
-    known = references()
-    return known.add([v for v in store.verifications(known.level) if v.ok])
+def home_with(home: Path, elements: Sequence[Phase], crystals: Sequence[Crystal]) -> SqlStore:
+    """Make a home whose campaign "first" found some crystals stable, beside some elements."""
+    home.mkdir(parents=True, exist_ok=True)
+    known = PhaseSet.make(elements)
+    write_references(home / "elements.parquet", list(known))
+    store = SqlStore.open(home / "store.sqlite")
+    files = Sources(seed=False, files=(home / "elements.parquet",))
+    store.begin(CampaignConfig(name="first", rounds=1, sources=files), known)
+    store.add_model("first", 0, ModelRecord("model-0", "models/0", 90, 10, 0.05), {})
+    store.add_candidates("first", pool(tuple(crystals)), [f"f{i}" for i in range(len(crystals))], {})
+    store.add_selection("first", 1, [c.content_id for c in crystals], [], {})
+    store.add_verifications(
+        "first", 1, [verification(c, -3.0 * len(c), crystal=c, fingerprint=f"f{i}") for i, c in enumerate(crystals)]
+    )
+    store.add_verdicts("first", 1, [verdict(c, 0.0) for c in crystals], {})
+    return store
 
 
-def config(store: SqlStore) -> CampaignConfig:
-    """Return the settings of the campaign."""
-    return CampaignConfig(name="first")
+def element(name: str, crystal: Crystal) -> Phase:
+    """Return a reference phase of the campaign's level at -1 eV/atom."""
+    return Phase(name, crystal, -1.0 * len(crystal), LEVEL, "test", "CC0")
