@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,19 +51,18 @@ def flows(out: Path) -> dict[Path, Any]:
 
 def put_back(finished: Path, folder: Path) -> None:
     """Copy the vasprun.xml of a finished job, gzipped or not, into its folder: whole or not at all."""
-    packed = finished / "vasprun.xml.gz"
-    partial = folder / "vasprun.xml.part"
-    with gzip.open(packed) if packed.exists() else (finished / "vasprun.xml").open("rb") as source:
-        with partial.open("wb") as target:
-            shutil.copyfileobj(source, target)
+    packed, partial = finished / "vasprun.xml.gz", folder / "vasprun.xml.part"
+    plain = gzip.decompress(packed.read_bytes()) if packed.exists() else (finished / "vasprun.xml").read_bytes()
+    partial.write_bytes(plain)
     partial.replace(folder / "vasprun.xml")
 
 
 def main(out: Path) -> None:
     """Run what is open here; the last job of a flow is the one that counts."""
+    made = flows(out)
     from jobflow import run_locally
 
-    for folder, flow in flows(out).items():
+    for folder, flow in made.items():
         last = (flow.jobs[-1] if hasattr(flow, "jobs") else flow).uuid
         answers = run_locally(flow, create_folders=True, raise_immediately=False)
         if last not in answers:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,11 +43,9 @@ def waiting(out: Path) -> Iterator[Path]:
 
 def put_back(finished: Path, folder: Path) -> None:
     """Copy the vasprun.xml of a finished run, gzipped or not, into its folder: whole or not at all."""
-    packed = finished / "vasprun.xml.gz"
-    partial = folder / "vasprun.xml.part"
-    with gzip.open(packed) if packed.exists() else (finished / "vasprun.xml").open("rb") as source:
-        with partial.open("wb") as target:
-            shutil.copyfileobj(source, target)
+    packed, partial = finished / "vasprun.xml.gz", folder / "vasprun.xml.part"
+    plain = gzip.decompress(packed.read_bytes()) if packed.exists() else (finished / "vasprun.xml").read_bytes()
+    partial.write_bytes(plain)
     partial.replace(folder / "vasprun.xml")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from gnome_lite.settings import Settings
 if TYPE_CHECKING:
     from gnome_lite.campaign.asking import Asked
     from gnome_lite.campaign.telling import Told
+    from gnome_lite.verify.files.answers import ReadFiles
 
 
 def ask_for_dft(
@@ -68,14 +70,14 @@ def ask_for_dft(
     return ask(store, name, phases, build_hull(phases), settings.home / "levels", request, out)
 
 
-def tell_dft(folder: Path, settings: Settings, progress: Progress = silent, processes: int = 0) -> Told:
+def tell_dft(folder: Path, settings: Settings, progress: Progress = silent, read: ReadFiles | None = None) -> Told:
     """Take back what is finished in a folder that was asked for, and judge it.
 
     Args:
         folder: folder that `ask_for_dft` wrote.
         settings: home and store.
         progress: told how many folders are read.
-        processes: readers at a time; 0 means one a core.
+        read: reads files of results; default: children that are limited.
 
     Raises:
         ConfigError: if the manifest is not as it was written, or of another store.
@@ -85,13 +87,5 @@ def tell_dft(folder: Path, settings: Settings, progress: Progress = silent, proc
     from gnome_lite.stability.hull import build_hull
 
     store, levels_dir = open_store(settings), settings.home / "levels"
-    return tell(
-        store,
-        folder,
-        lambda name: open_phases(settings, name),
-        build_hull,
-        CrystalNovelty(),
-        levels_dir,
-        progress,
-        processes,
-    )
+    phases = partial(open_phases, settings)
+    return tell(store, folder, phases, build_hull, CrystalNovelty(), levels_dir, progress, read)

@@ -22,7 +22,7 @@ from gnome_lite.core.plain_text import file_name
 from gnome_lite.core.records import Candidate, Phase, Verdict, Verification
 from gnome_lite.pipeline import BuildHull, Novelty, Progress, silent
 from gnome_lite.store.database import SqlStore
-from gnome_lite.verify.files.answers import Answer, read_answers
+from gnome_lite.verify.files.answers import Answer, ReadFiles, read_answers
 from gnome_lite.verify.files.dft_levels import asked_theory
 from gnome_lite.verify.files.manifest import Manifest, Member, read_manifest
 from gnome_lite.verify.results_log import LoggedVerifier, read_results
@@ -79,7 +79,7 @@ def tell(
     novelty: Novelty,
     levels_dir: Path,
     progress: Progress = silent,
-    processes: int = 0,
+    read: ReadFiles | None = None,
 ) -> Told:
     """Take back what is finished in a folder that `ask` wrote.
 
@@ -91,7 +91,7 @@ def tell(
         novelty: tells which crystals are the same, and their fingerprints.
         levels_dir: folder of the results logs of competing phases.
         progress: told how many folders are read.
-        processes: readers at a time; 0 means one a core.
+        read: reads files of results; default: children that are limited.
 
     Raises:
         ConfigError: if the manifest is not as `ask` writes it, or of another store.
@@ -108,7 +108,7 @@ def tell(
     done |= {v.candidate_id for v in logged(levels_dir, request.level, request.settings)}
     asked, wrong = _asked(store, phases, [m for m in manifest.members if m.id not in done])
     waiting, outcomes = list[Member](), list[tuple[Member, Verification]]()
-    for answer in read_answers(folder, manifest, asked, _same_by(novelty), progress, processes):
+    for answer in read_answers(folder, manifest, asked, _same_by(novelty), progress, read):
         _sort(answer, waiting, wrong, outcomes)
     told = _write(store, manifest, phases, outcomes, levels_dir, novelty, wrong)
     verdicts = [

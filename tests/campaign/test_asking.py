@@ -48,7 +48,7 @@ def test_nothing_is_asked_for_twice(home: Settings, tmp_path: Path) -> None:
     assert [m.id for m in asked.competing] == ["ref-11", "ref-25"], "F is asked for"
     asked = ask_for_dft(tmp_path / "3", "vasp-mp", 20, home, e_above_hull_max=0.2)
     assert [m.id for m in asked.candidates] == [NACL]
-    with pytest.raises(StoreError, match="no stable crystal left that vasp-mp was not asked for: .* --again"):
+    with pytest.raises(StoreError, match=r"no stable crystal left that vasp-mp was not asked for: .* --again"):
         ask_for_dft(tmp_path / "4", "vasp-mp", 20, home, e_above_hull_max=0.2)
     assert not (tmp_path / "4").exists()
     again = ask_for_dft(tmp_path / "5", "vasp-mp", 20, home, e_above_hull_max=0.2, again=True)
@@ -59,7 +59,7 @@ def test_nothing_is_asked_for_twice(home: Settings, tmp_path: Path) -> None:
 
 
 def test_what_a_version_of_gpaw_has_answered_is_not_asked_for(home: Settings, tmp_path: Path) -> None:
-    """The level of GPAW bears its version, which only a run knows; one that a campaign's own GPAW relaxed counts too."""
+    """The level of GPAW bears its version, which only a run knows; what a campaign's own GPAW relaxed counts, too."""
     store = store_of(home)
     lif = CRYSTALS[0]
     store.add_selection("first", 1, [lif.content_id], [], {}, GPAW)

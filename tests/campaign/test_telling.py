@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from samples import vasp_stand_in
-from samples.asked import LIF, NACL, NAMNF3, element, home_with, home_with_campaign
+from samples.asked import LIF, NACL, NAMNF3, element, home_with, home_with_campaign, read_here
 from samples.small_campaign import rocksalt
 
 from gnome_lite.assemble.dft_folders import ask_for_dft, tell_dft
-from gnome_lite.campaign.telling import log_of
+from gnome_lite.campaign.telling import Told, log_of
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.settings import Settings
@@ -40,6 +40,10 @@ def out(home: Settings, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+def told_here(out: Path, home: Settings) -> Told:
+    return tell_dft(out, home, read=read_here)
+
+
 def store_of(home: Settings) -> SqlStore:
     return SqlStore.open(home.store_url)
 
@@ -52,10 +56,10 @@ def run(out: Path, *formulas: str, **how: Any) -> None:
 
 
 def test_results_come_when_they_come(home: Settings, out: Path) -> None:
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert (len(told.candidates), len(told.open), told.wrong, told.verdicts) == (0, 8, (), ())
     run(out, "LiF", "NaCl")
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert {v.candidate_id for v in told.candidates} == {LIF, NACL}
     assert len(told.open) == 6
     assert [w.why for w in told.wrong] == [
@@ -64,7 +68,7 @@ def test_results_come_when_they_come(home: Settings, out: Path) -> None:
     ]
     assert not told.verdicts
     run(out, "Li", "F2")
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert (len(told.candidates), len(told.competing), told.before, len(told.open)) == (0, 2, 2, 4)
     (verdict,) = told.verdicts
     assert (verdict.candidate_id, verdict.level, verdict.stable) == (LIF, LEVEL, True)
@@ -73,21 +77,21 @@ def test_results_come_when_they_come(home: Settings, out: Path) -> None:
     below = store_of(home).verdicts("first")[LIF]
     assert (verdict.novel, verdict.prototype) == (below.novel, below.prototype)
     run(out)
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert {v.candidate_id for v in told.verdicts} == {NACL, NAMNF3}
     assert not told.open
 
 
 def test_telling_again_changes_nothing(home: Settings, out: Path) -> None:
     run(out)
-    first = tell_dft(out, home, processes=1)
+    first = told_here(out, home)
     assert (len(first.candidates), len(first.competing), len(first.verdicts)) == (3, 5, 3)
     store = store_of(home)
     log = log_of(home.home / "levels", LEVEL)
     before = store.verdicts("first", level=LEVEL), log.read_bytes(), store.status()
     (level,) = before[2].campaigns[0].levels
     assert (level.selected, level.verified, level.judged, level.stable) == (3, 3, 3, 3)
-    again = tell_dft(out, home, processes=1)
+    again = told_here(out, home)
     assert (len(again.candidates), again.before, again.open, again.wrong, again.verdicts) == (0, 8, (), (), ())
     assert (store.verdicts("first", level=LEVEL), log.read_bytes(), store.status()) == before
     assert len(list(read_results(log))) == 5
@@ -101,7 +105,7 @@ def test_hulls_equal_pymatgens(home: Settings, out: Path) -> None:
     energies = {"F2": -1.5, "Na": -1.2, "Mn": -8.0, "Li": -2.0, "Cl2": -1.7, "NaMnF3": -4.9, "LiF": -4.8, "NaCl": -1.0}
     for formula, energy in energies.items():
         run(out, formula, energy_per_atom=lambda _, e=energy: e)
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     verdicts = {v.candidate_id: v for v in told.verdicts}
     found = [*told.candidates, *told.competing]
     entries = {v.candidate_id: PDEntry(v.crystal.to_pymatgen().composition, v.energy_ev) for v in found}
@@ -117,7 +121,7 @@ def test_a_wrong_folder_keeps_nothing_else_from_being_told(home: Settings, out: 
     run(out, "NaCl", n_steps=99)
     text = (out / NAMNF3 / "vasprun.xml").read_text()
     (out / NAMNF3 / "vasprun.xml").write_text(text[: len(text) // 2])
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert {v.candidate_id for v in told.candidates} == {LIF}
     assert {w.where: w.why.split(":")[0] for w in told.wrong} == {
         NACL: "its relaxation is not converged",
@@ -125,14 +129,14 @@ def test_a_wrong_folder_keeps_nothing_else_from_being_told(home: Settings, out: 
     }
     assert [v.candidate_id for v in store_of(home).verifications(LEVEL)] == [LIF]
     run(out, "NaCl", "NaMnF3")
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert {v.candidate_id for v in told.candidates} == {NACL, NAMNF3}
 
 
 def test_an_absurd_energy_is_not_written(home: Settings, out: Path) -> None:
     run(out)
     run(out, "LiF", energy_per_atom=lambda _: -20.0)
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert [w.where for w in told.wrong] == [LIF]
     assert f"formation energy is -17.2 eV/atom at level {LEVEL}" in told.wrong[0].why
     assert LIF not in {v.candidate_id for v in store_of(home).verifications(LEVEL)}
@@ -144,7 +148,7 @@ def test_a_run_that_began_with_a_relaxed_crystal_is_of_the_same_one(home: Settin
     lines[1] = "1.03"
     (out / LIF / "POSCAR").write_text("\n".join(lines) + "\n")
     run(out)
-    assert LIF in {v.candidate_id for v in tell_dft(out, home, processes=1).candidates}
+    assert LIF in {v.candidate_id for v in told_here(out, home).candidates}
 
 
 def changed(out: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -163,16 +167,16 @@ def test_a_foreign_manifest_writes_nothing(home: Settings, out: Path, tmp_path: 
     ):
         changed(out, change)
         with pytest.raises(ConfigError, match=words):
-            tell_dft(out, home)
+            told_here(out, home)
         (out / MANIFEST).write_text(good)
     # Crystals that this store does not have, or has otherwise.
     changed(out, lambda plain: plain["members"][0].update(id="gl-0000000000000000"))
     changed(out, lambda plain: plain["members"][1].update(content_hash="gl-0000000000000000"))
     changed(out, lambda plain: plain["members"][3].update(id="mp-1"))
-    told = tell_dft(out, home, processes=1)
+    told = told_here(out, home)
     assert sorted(w.why for w in told.wrong if "hull" not in w.why) == [
-        f"{NAMNF3} is another crystal than the one handed out: ask again",
         "gl-0000000000000000 is not in this store: ask again",
+        f"{NAMNF3} is another crystal than the one handed out: ask again",
         "mp-1 is not in this store: ask again",
     ]
     assert {v.candidate_id for v in told.candidates} == {NACL}
@@ -190,7 +194,7 @@ def test_other_stable_crystals_are_competing_phases(tmp_path: Path) -> None:
     assert [m.role for m in asked.competing] == ["competing phase"] * 3
     assert {m.id for m in asked.competing} == {"ref-9", "ref-11", *(c.content_id for c in crystals)} - {first.id}
     run(tmp_path / "out")
-    told = tell_dft(tmp_path / "out", settings, processes=1)
+    told = told_here(tmp_path / "out", settings)
     assert {v.candidate_id for v in told.candidates} == {c.content_id for c in crystals}
     assert {v.candidate_id for v in told.competing} == {"ref-9", "ref-11"}
     assert {v.level for v in store.verdicts("first", level="mp-r2SCAN").values()} == {"mp-r2SCAN"}

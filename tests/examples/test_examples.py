@@ -33,7 +33,7 @@ def test_a_recipe_puts_results_back(path: Path, tmp_path: Path) -> None:
     module.put_back(finished, folder)
     assert (folder / "vasprun.xml").read_bytes() == b"<modeling></modeling>"
     (tmp_path / "manifest.json").write_text(json.dumps({"level": "gpaw", "members": [{"folder": folder.name}]}))
-    with pytest.raises(SystemExit, match="not gpaw: use run.sh"):
+    with pytest.raises(SystemExit, match=r"not gpaw: use run.sh"):
         module.main(tmp_path)
 
 

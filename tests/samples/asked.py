@@ -1,9 +1,14 @@
-"""Campaigns whose crystals can be asked for: their reference phases lie in a file of their home, as `ask` reads them."""
+"""Campaigns whose crystals can be asked for: their reference phases lie in a file of their home."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from samples.small_campaign import CRYSTALS, LEVEL, begin, play_round, pool, references, verdict, verification
 
@@ -13,19 +18,32 @@ from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import ModelRecord, Phase
 from gnome_lite.sources.reference_files import write_references
 from gnome_lite.store.database import SqlStore
+from gnome_lite.verify.files.result_readers import answer_of
 
 LIF, NACL, NAMNF3 = (CRYSTALS[k].content_id for k in (0, 1, 3))
 """Of the small campaign: on the hull and novel; 0.1 and 0.03 eV/atom above it."""
 
 
 def home_with_campaign(home: Path) -> SqlStore:
-    """Make a home whose campaign "first" has played one round."""
-    home.mkdir(parents=True, exist_ok=True)
+    """Make a home whose campaign "first" has played one round; copied, for it is made once a process."""
+    shutil.copytree(_played(), home)
+    return SqlStore.open(home / "store.sqlite")
+
+
+@cache
+def _played() -> Path:
+    home = Path(tempfile.mkdtemp(prefix="gnome_lite_asked"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     write_references(home / "elements.parquet", list(references()))
     store = SqlStore.open(home / "store.sqlite")
     begin(store, rounds=1, sources=Sources(seed=False, files=(home / "elements.parquet",)))
     play_round(store, "first")
-    return store
+    return home
+
+
+def read_here(paths: Sequence[Path], level: str, settings: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Read results in this process, which spares the start of a child."""
+    yield from ((path, answer_of(path, level, settings)) for path in paths)
 
 
 def home_with(home: Path, elements: Sequence[Phase], crystals: Sequence[Crystal]) -> SqlStore:

@@ -53,11 +53,12 @@ def _head(crystal: Crystal, settings: EspressoSettings, alat: float) -> str:
     )
     pseudos = "".join(
         f"     PseudoPot. # {k} for {e:<2} read from file:\n     ../pseudo/{settings.pseudopotentials[e].file}\n"
-        f"     MD5 check sum: {settings.pseudopotentials[e].md5}\n     Pseudo is Ultrasoft + core correction, Zval = 6.0\n\n"
+        f"     MD5 check sum: {settings.pseudopotentials[e].md5}\n"
+        "     Pseudo is Ultrasoft + core correction, Zval = 6.0\n\n"
         for k, e in enumerate(elements, 1)
     )
     return f"""
-     Program PWSCF v.6.7MaX starts on 30Nov2026 at 12: 0: 0 
+     Program PWSCF v.6.7MaX starts on 30Nov2026 at 12: 0: 0
 
      This program is part of the open-source Quantum ESPRESSO suite
 
@@ -166,7 +167,7 @@ Begin final coordinates
 _TAIL = """     PWSCF        :   1m12.50s CPU   1m15.30s WALL
 
 
-   This run was terminated on:  12: 1:15  30Nov2026            
+   This run was terminated on:  12: 1:15  30Nov2026
 
 =------------------------------------------------------------------------------=
    JOB DONE.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,9 @@ DEADLINE_S = 120.0
 SAME_START_ANG = 0.02
 """A program prints the crystal that it begins with to 1e-8; this also lets one pass that was symmetrised."""
 
+FOLDERS_A_READER = 100
+
+ReadFiles = Callable[[Sequence[Path], str, Mapping[str, Any]], Iterator[tuple[Path, Message | ExitReason]]]
 SameCrystal = Callable[[Crystal, Crystal], bool]
 
 
@@ -50,7 +54,7 @@ def read_answers(
     asked: Sequence[tuple[Member, Crystal]],
     same: SameCrystal,
     progress: Progress,
-    processes: int = 0,
+    read: ReadFiles | None = None,
 ) -> Iterator[Answer]:
     """Yield what has come back, one answer a member, in the order in which they are read.
 
@@ -60,41 +64,47 @@ def read_answers(
         asked: members to look at, with the crystals that were handed out.
         same: tells whether two crystals are the same one, for runs that began with a later stage of a relaxation.
         progress: told how many folders are read.
-        processes: readers at a time; 0 means one a core.
+        read: reads files; default: `read_in_children`.
 
     Raises:
         CalculatorError: if no reader can be started.
     """
     answer_file = dft_level(manifest.level).answer
-    waiting: deque[tuple[Member, Crystal]] = deque()
+    waiting: dict[Path, tuple[Member, Crystal]] = {}
     for member, crystal in asked:
         place = folder / member.folder
         if not place.is_dir():
             yield Answer(member, None, "its folder is gone: put it back, or ask again")
         elif (place / answer_file).exists():
-            waiting.append((member, crystal))
+            waiting[place / answer_file] = member, crystal
         else:
             yield Answer(member, None)
-    total, done = len(waiting), 0
-    if not total:
-        return
-    workers: Workers[tuple[Member, Crystal]] = Workers(
-        "gnome_lite.verify.files.reading_worker",
-        {"level": manifest.level, "settings": manifest.settings, "memory_bytes": MEMORY_BYTES},
-        lambda task: {"path": str(folder / task[0].folder / answer_file)},
-        processes,
-        DEADLINE_S,
-        MEMORY_BYTES,
-    )
+    found = (read or read_in_children)(list(waiting), manifest.level, manifest.settings)
+    for done, (path, said) in enumerate(found, 1):
+        member, crystal = waiting[path]
+        progress("read", done, len(waiting), member.formula)
+        yield _checked(member, crystal, said, same)
+
+
+def read_in_children(
+    paths: Sequence[Path], level: str, settings: Mapping[str, Any]
+) -> Iterator[tuple[Path, Message | ExitReason]]:
+    """Yield what the readers say of each file: numbers, what is wrong with it, or how it ended its reader.
+
+    Raises:
+        CalculatorError: if no reader can be started.
+    """
+    setup = {"level": level, "settings": dict(settings), "memory_bytes": MEMORY_BYTES}
+    module = "gnome_lite.verify.files.reading_worker"
+    workers: Workers[Path] = Workers(module, setup, lambda path: {"path": str(path)}, 0, DEADLINE_S, MEMORY_BYTES)
+    # A reader takes as long to start as to read some hundred folders.
+    workers.n = min(workers.n, 1 + len(paths) // FOLDERS_A_READER)
     try:
-        with closing(workers.run(waiting)) as events:
-            for task, said, _ in events:
-                if task is None:
+        with closing(workers.run(deque(paths))) as events:
+            for path, said, _ in events:
+                if path is None:
                     raise CalculatorError(f"no reader of results can be started: {_text(said)}; check the installation")
-                member, crystal = task
-                done += 1
-                progress("read", done, total, member.formula)
-                yield _checked(member, crystal, said, same)
+                yield path, said
     finally:
         workers.close()
 

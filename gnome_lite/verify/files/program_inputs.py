@@ -129,6 +129,7 @@ def _write_vasp(folder: Path, name: str, crystal: Crystal, settings: Settings) -
 
 
 def _write_espresso(folder: Path, name: str, crystal: Crystal, settings: Settings) -> None:
+    from ase.calculators.calculator import kpts2sizeandoffsets
     from ase.io.espresso import write_espresso_in
 
     assert isinstance(settings, EspressoSettings)
@@ -156,7 +157,8 @@ def _write_espresso(folder: Path, name: str, crystal: Crystal, settings: Setting
     files = {e: settings.pseudopotentials[e].file for e in elements}
     with (folder / "pw.in").open("w", encoding="utf-8") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        grid = {"density": settings.kpoint_density, "gamma": True}
+        # Without offset pw.x's grid holds Γ, whether its numbers are odd or even.
+        grid = tuple(int(n) for n in kpts2sizeandoffsets(density=settings.kpoint_density, atoms=atoms)[0])
         write_espresso_in(file, atoms, input_data=data, pseudopotentials=files, kpts=grid, crystal_coordinates=True)
 
 

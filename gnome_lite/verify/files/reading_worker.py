@@ -1,4 +1,4 @@
-"""What a child process of `answers.read_answers` runs: read one result after another, in limited memory.
+"""What a child process of `answers.read_in_children` runs: read one result after another, in limited memory.
 
 It writes no file.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from gnome_lite.core.messages import Channel
 from gnome_lite.core.processes import limit_memory
 from gnome_lite.verify.files.dft_levels import dft_level
-from gnome_lite.verify.files.result_readers import MOST_ATOMS, UnusableError, read_result
+from gnome_lite.verify.files.result_readers import answer_of
 
 
 def main() -> None:
@@ -27,21 +27,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     parent.send({"ready": True})
     while True:
-        path = Path(parent.receive()["path"])
-        try:
-            found = read_result(path, name, setup["settings"])
-            if len(found["crystal"]["numbers"]) > MOST_ATOMS:
-                raise UnusableError(f"it has more than {MOST_ATOMS} atoms")
-            parent.send(found)
-        except UnusableError as error:
-            parent.send({"wrong": str(error)})
-        except OSError as error:
-            parent.send({"wrong": f"{path.name} cannot be read: {error.strerror or error}"})
-        except MemoryError:
-            parent.send({"wrong": f"{path.name} takes too much memory to read", "last": True})
+        answer = answer_of(Path(parent.receive()["path"]), name, setup["settings"])
+        parent.send(answer)
+        if "last" in answer:
             return
-        except Exception as error:  # parsers of other packages raise whatever a damaged file leads to
-            parent.send({"wrong": f"{path.name} is damaged ({type(error).__name__}: {str(error)[:100]}): run it again"})
 
 
 def _warm(name: str) -> None:

@@ -49,6 +49,23 @@ class UnusableError(ValueError):
     """A result that is not taken, and why."""
 
 
+def answer_of(path: Path, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `read_result` does, or as "wrong" in one line why it returns nothing, whatever the file is."""
+    try:
+        found = read_result(path, name, given)
+        if len(found["crystal"]["numbers"]) > MOST_ATOMS:
+            raise UnusableError(f"it has more than {MOST_ATOMS} atoms: ask for smaller crystals")
+    except UnusableError as error:
+        return {"wrong": str(error)}
+    except OSError as error:
+        return {"wrong": f"{path.name} cannot be read: {error.strerror or error}"}
+    except MemoryError:
+        return {"wrong": f"{path.name} takes too much memory to read: look at it", "last": True}
+    except Exception as error:  # parsers of other packages raise whatever a damaged file leads to
+        return {"wrong": f"{path.name} is damaged ({type(error).__name__}: {str(error)[:100]}): run it again"}
+    return found
+
+
 def read_result(path: Path, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a program wrote.
 
@@ -143,7 +160,7 @@ def _require_set(run: Any, name: str) -> None:
 
 
 def _run_type(run: Any) -> str:
-    return str(run.run_type).replace("PBE", "GGA")
+    return {"PBE": "GGA", "PBE+U": "GGA+U"}.get(run.run_type, str(run.run_type))
 
 
 def _corrected(run: Any, name: str) -> float:

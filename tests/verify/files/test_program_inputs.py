@@ -131,7 +131,7 @@ def test_gpaw_folders_need_nothing_of_ours(tmp_path: Path) -> None:
 
 def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     polonide = rocksalt(12, 84)
-    with pytest.raises(ConfigError, match="no crystal can be asked for at level vasp-mp: MgPo: .*Po"):
+    with pytest.raises(ConfigError, match=r"no crystal can be asked for at level vasp-mp: MgPo: .*Po"):
         write_asked(tmp_path / "out", asked("vasp-mp", [polonide], {}), [polonide])
     assert list(tmp_path.iterdir()) == []
     written = write_asked(tmp_path / "out", asked("vasp-mp", [polonide, MGO], {}), [polonide, MGO])
