@@ -7,9 +7,11 @@ answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from gnome_lite.campaign.higher_levels import competing_phases
 from gnome_lite.core.errors import StoreError
@@ -102,7 +104,8 @@ def ask(
     done = answered | {v.candidate_id for v in logged(levels_dir, request.level, request.settings)} | passed_over
     ours = {v.candidate_id for v in crystals}
     others = [p for p in competing_phases(phases, hull, systems, request.competing_max) if p.id not in done | ours]
-    members = [*map(_candidate, crystals), *_competing(others)]
+    competing, unnamed = _competing(others)
+    members = [*map(_candidate, crystals), *competing]
     of = {v.candidate_id: v.crystal for v in crystals} | {p.id: p.crystal for p in others}
     manifest = Manifest(
         version=1,
@@ -117,11 +120,11 @@ def ask(
     )
     written = write_asked(out, manifest, [of[m.id] for m in members], request.pseudos)
     candidates = tuple(m for m in written.members if m.role == "candidate")
-    competing = tuple(m for m in written.members if m.role != "candidate")
+    with_inputs = tuple(m for m in written.members if m.role != "candidate")
     booked = list(dict.fromkeys([*asked_before, *(m.id for m in candidates)]))
-    figures = {"asked": len(booked), "phases": sorted({*asked_phases, *(m.id for m in competing)})}
+    figures = {"asked": len(booked), "phases": sorted({*asked_phases, *(m.id for m in with_inputs)})}
     store.add_selection(campaign, ASKED_ROUND, booked, [], figures, theory)
-    return Asked(out, campaign, theory, candidates, competing, written.left_out)
+    return Asked(out, campaign, theory, candidates, with_inputs, (*unnamed, *written.left_out))
 
 
 def levels_like(store: SqlStore, request: Request) -> list[str]:
@@ -162,11 +165,16 @@ def _candidate(v: Verification) -> Member:
     )
 
 
-def _competing(phases: Sequence[Phase]) -> Iterable[Member]:
-    seen = set()
+def _competing(phases: Sequence[Phase]) -> tuple[list[Member], list[tuple[str, str]]]:
+    """Return a member for each crystal, and (formula, why) of those whose id can stand in no manifest."""
+    members: dict[str, Member] = {}
+    unnamed = []
     for phase in phases:
-        content = phase.crystal.content_id
-        if content not in seen:
-            seen.add(content)
-            formula = phase.crystal.reduced_formula
-            yield Member(folder=content, id=phase.id, role="competing phase", formula=formula, content_hash=content)
+        content, formula = phase.crystal.content_id, phase.crystal.reduced_formula
+        try:
+            member = Member(folder=content, id=phase.id, role="competing phase", formula=formula, content_hash=content)
+        except ValidationError:
+            unnamed.append((formula, f"the reference phase's id {phase.id[:80]!r} has parts of a path: rename it"))
+        else:
+            members.setdefault(content, member)
+    return list(members.values()), unnamed

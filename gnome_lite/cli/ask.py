@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def ask(
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
     level: Annotated[str, typer.Option(help="vasp-mp, vasp-r2scan, vasp-matpes, qe or gpaw.")],
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Most crystals; competing phases come on top.")] = 20,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, max=50_000, help="Most crystals; competing phases come on top.")
+    ] = 20,
     campaign: Annotated[str | None, typer.Option(help="Whose crystals. Default: the campaign begun last.")] = None,
     above_hull: Annotated[float, typer.Option(min=0, help="So far above the campaign's hull at most, eV/atom.")] = 0.0,
     within: Annotated[float, typer.Option(min=0, help="Competing phases so near that hull, eV/atom.")] = 0.03,
@@ -94,4 +96,4 @@ def _print_verdicts(told: Told) -> None:
     ]
     print_table(("id", "formula", *numbers, "verdict", "level"), rows, right=numbers)
     stable = sum(v.stable for v in told.verdicts)
-    print_line(f"{len(told.verdicts)} verdicts new or moved, {stable} stable (energies in eV/atom)")
+    print_line(f"verdicts new or moved: {len(told.verdicts)}, of these stable: {stable} (energies in eV/atom)")

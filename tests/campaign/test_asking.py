@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from samples.asked import LIF, NACL, NAMNF3, home_with_campaign
+from samples.asked import LIF, NACL, NAMNF3, element, home_with, home_with_campaign
 from samples.small_campaign import CRYSTALS, verification
 
 from gnome_lite.assemble.dft_folders import ask_for_dft
+from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import ConfigError, StoreError
 from gnome_lite.settings import Settings
 from gnome_lite.store.database import SqlStore
@@ -75,6 +77,15 @@ def test_what_a_version_of_gpaw_has_answered_is_not_asked_for(home: Settings, tm
     # With other settings it is another level, which has answered nothing.
     other = ask_for_dft(tmp_path / "other", "gpaw", 20, home, arguments={"ecut_ev": 600.0})
     assert [m.id for m in other.candidates] == [LIF]
+
+
+def test_an_id_with_parts_of_a_path_gets_no_folder(tmp_path: Path) -> None:
+    cell = Crystal.make([11], [[0, 0, 0]], 3 * np.eye(3))
+    elements = [element("../ref-11", cell), element("ref-17", Crystal.make([17], [[0, 0, 0]], 3 * np.eye(3)))]
+    home_with(tmp_path / "home", elements, [CRYSTALS[1]])
+    asked = ask_for_dft(tmp_path / "out", "vasp-mp", 20, Settings(home=tmp_path / "home"))
+    assert [m.id for m in asked.competing] == ["ref-17"]
+    assert asked.left_out == (("Na", "the reference phase's id '../ref-11' has parts of a path: rename it"),)
 
 
 @pytest.mark.parametrize(
