@@ -111,7 +111,7 @@ def ask(
         version=1,
         written_by=f"gnome-lite {__version__}",
         campaign=campaign,
-        level=request.level,  # type: ignore[arg-type]  # checked by the model
+        level=request.level,
         theory=theory,
         below=phases.level,
         hull=hull.id,

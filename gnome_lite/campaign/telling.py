@@ -263,7 +263,7 @@ def _judge(
             wrong.extend(Wrong(v.candidate_id, v.crystal.reduced_formula, why) for v in mine)
             continue
         try:
-            known, made = ([x for x, e in pairs if e <= elements] for pairs in (known_in, made_in))
+            known, made = [p for p, e in known_in if e <= elements], [v for v, e in made_in if e <= elements]
             places = judge_system(known, made, system, build_hull) or {}
         except SourceError as error:
             wrong.append(Wrong(mine[0].candidate_id, system, f"its hull cannot be built at level {level}: {error}"))

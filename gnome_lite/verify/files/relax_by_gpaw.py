@@ -55,13 +55,20 @@ def _relax(atoms: Any, fmax: float, max_steps: int) -> tuple[bool, int]:
     """Relax atoms and cell in place; return whether forces and stresses got small enough, and the steps taken."""
     from ase.optimize import BFGS
 
-    try:
-        from ase.filters import FrechetCellFilter as CellFilter
-    except ImportError:  # ASE before 3.23
-        from ase.constraints import ExpCellFilter as CellFilter
-    with BFGS(CellFilter(atoms), logfile="relax.log", trajectory="relax.traj") as optimizer:
+    with BFGS(_cell_filter()(atoms), logfile="relax.log", trajectory="relax.traj") as optimizer:
         converged = optimizer.run(fmax=fmax, steps=max_steps)
         return bool(converged), int(optimizer.get_number_of_steps())
+
+
+def _cell_filter() -> Any:
+    """Return the class that has an optimizer move the cell, too."""
+    try:
+        from ase.filters import FrechetCellFilter
+    except ImportError:
+        from ase import constraints
+
+        return vars(constraints)["ExpCellFilter"]  # ASE before 3.23
+    return FrechetCellFilter
 
 
 def _crystal(atoms: Any) -> dict[str, Any]:

@@ -89,13 +89,12 @@ def read_result(path: Path, name: str, given: Mapping[str, Any]) -> dict[str, An
 
 
 def _read_vasp(path: Path, name: str, settings: Settings) -> dict[str, Any]:
-    from lxml.etree import XMLSyntaxError
     from pymatgen.io.vasp.outputs import Vasprun
 
     _require_plain_xml(path)
     try:
         run = Vasprun(path, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
-    except XMLSyntaxError as error:
+    except SyntaxError as error:  # lxml's is one
         raise UnusableError("vasprun.xml ends early or is damaged: let the run finish, or run it again") from error
     if not run.ionic_steps or not run.ionic_steps[-1]["electronic_steps"]:
         raise UnusableError("vasprun.xml holds no finished step: run it again")
