@@ -86,8 +86,6 @@ def ask(
         ConfigError: if the folder exists, or no crystal has inputs at this level.
         StoreError: if there is nothing to ask for.
     """
-    from gnome_lite import __version__
-
     require_free(out)
     theory = asked_theory(request.level, request.settings)
     asked_phases = set((store.done(campaign, ASKED_ROUND, f"acquire {theory}") or {}).get("phases", ()))
@@ -109,7 +107,7 @@ def ask(
     of = {v.candidate_id: v.crystal for v in crystals} | {p.id: p.crystal for p in others}
     manifest = Manifest(
         version=1,
-        written_by=f"gnome-lite {__version__}",
+        written_by="gnome-lite",
         campaign=campaign,
         level=request.level,
         theory=theory,
