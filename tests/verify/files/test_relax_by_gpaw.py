@@ -52,11 +52,11 @@ def test_asked_run_and_told(tmp_path: Path) -> None:
     assert verdict.stable
     assert verdict.e_form_ev_per_atom == pytest.approx(-2.7, abs=0.15)
     assert not tell_dft(out, settings).verdicts
-    # Relaxed: another level, PBE's lattice constant; 340 eV are far too few for stresses.
+    # Relaxed: another level. With 340 eV the stresses are far from converged, and the cell shrinks (PBE's has 4.26 Å).
     relaxed = tmp_path / "relaxed"
-    asked = ask_for_dft(relaxed, "gpaw", 5, settings, arguments={"kpoint_density": 1.5, "fmax_ev_per_ang": 0.1})
+    asked = ask_for_dft(relaxed, "gpaw", 5, settings, arguments=SMALL | {"fmax_ev_per_ang": 0.1})
     subprocess.run(["sh", str(relaxed / "run.sh"), asked.candidates[0].folder], check=True)
     (outcome,) = tell_dft(relaxed, settings).candidates
-    assert outcome.level == level_of("gpaw", {"kpoint_density": 1.5})
+    assert outcome.level == level_of("gpaw", SMALL)
     assert outcome.n_steps > 0
-    assert (4 * outcome.crystal.volume) ** (1 / 3) == pytest.approx(4.26, rel=0.02)
+    assert 3.4 < (4 * outcome.crystal.volume) ** (1 / 3) < 4.2
