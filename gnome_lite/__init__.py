@@ -20,7 +20,7 @@ from gnome_lite.core.processors import choose_kernels
 
 if TYPE_CHECKING:
     from gnome_lite.assemble import load_references, open_phases, open_store
-    from gnome_lite.assemble.notebook import hull, predict, relax, run
+    from gnome_lite.assemble.notebook import ask, hull, predict, relax, run, tell
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.crystals import Crystal, CrystalBatch
     from gnome_lite.core.phases import PhaseSet
@@ -36,6 +36,7 @@ _PUBLIC = {
     "PhaseSet": "core.phases",
     "Query": "store.query",
     "Settings": "settings",
+    "ask": "assemble.notebook",
     "hull": "assemble.notebook",
     "load_references": "assemble",
     "open_phases": "assemble",
@@ -43,11 +44,12 @@ _PUBLIC = {
     "predict": "assemble.notebook",
     "relax": "assemble.notebook",
     "run": "assemble.notebook",
+    "tell": "assemble.notebook",
 }
 
 __all__ = [
-    "CampaignConfig", "Crystal", "CrystalBatch", "PhaseSet", "Query", "Settings", "__version__", "hull",
-    "load_references", "open_phases", "open_store", "predict", "relax", "run",
+    "CampaignConfig", "Crystal", "CrystalBatch", "PhaseSet", "Query", "Settings", "__version__", "ask", "hull",
+    "load_references", "open_phases", "open_store", "predict", "relax", "run", "tell",
 ]  # fmt: skip
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ase import Atoms
     from pymatgen.core import Structure
 
+    from gnome_lite.campaign.asking import Asked
+    from gnome_lite.campaign.telling import Told
     from gnome_lite.pipeline import Engine
     from gnome_lite.stability.systems import HullSystem
 
@@ -135,6 +137,56 @@ def relax(
     with ProcessVerifier(config, None, Settings.at(home).home / "trajectories") as verifier:
         outcomes = {v.candidate_id: v for v in verifier.verify(list(candidates.values()))}
     return [outcomes[c.content_id] for c in crystals]
+
+
+def ask(
+    out: Path | str,
+    *,
+    level: str,
+    n: int = 20,
+    campaign: str | None = None,
+    e_above_hull_max: float = 0.0,
+    pseudos: Path | str | None = None,
+    home: Path | str | None = None,
+    **settings: Any,
+) -> Asked:
+    """Write DFT inputs of a campaign's best crystals, and of competing phases, that a level was not asked for.
+
+    Args:
+        out: folder to make.
+        level: "vasp-mp", "vasp-r2scan", "vasp-matpes", "qe" or "gpaw".
+        n: most candidates.
+        campaign: default: the campaign begun last.
+        e_above_hull_max: candidates lie at most so far above the campaign's hull, eV/atom.
+        pseudos: folder of pseudopotentials, which "qe" needs.
+        home: directory of the store; default: GNOME_LITE_HOME.
+        settings: of "qe" or "gpaw", e.g. `ecut_ev=600`.
+
+    Raises:
+        ConfigError: if the level, a setting or the folder cannot be used.
+        StoreError: if there is nothing to ask for.
+    """
+    from gnome_lite.assemble.dft_folders import ask_for_dft
+
+    folder = None if pseudos is None else Path(pseudos)
+    of_home = Settings.at(home)
+    return ask_for_dft(Path(out), level, n, of_home, campaign, settings, folder, e_above_hull_max=e_above_hull_max)
+
+
+def tell(folder: Path | str, *, home: Path | str | None = None, progress: Progress = silent) -> Told:
+    """Take back the DFT results that are finished in a folder of `ask`, and judge them on their level's hull.
+
+    Args:
+        folder: folder that `ask` wrote. It may be told again at any time.
+        home: directory of the store; default: GNOME_LITE_HOME.
+        progress: told how many folders are read.
+
+    Raises:
+        ConfigError: if the manifest is not as `ask` wrote it, or of another store.
+    """
+    from gnome_lite.assemble.dft_folders import tell_dft
+
+    return tell_dft(Path(folder), Settings.at(home), progress)
 
 
 def hull(system: str, *, campaign: str | None = None, home: Path | str | None = None) -> HullSystem:

@@ -45,7 +45,8 @@ def levels(context: Context, round: int) -> dict[str, Any]:
         others = [p for p in known if p.id not in {v.candidate_id for v in good}]
         phases, failed = phases_at(higher.verifier, others, higher.results_log, context.stages.progress)
         judged = judge_at(phases, good, context.stages.build_hull)
-        before = store.verdicts(name, round, level=higher.verifier.level)
+        # Those of the rounds before: this round's own, of a step that was killed before its end, are issued again.
+        before = store.verdicts(name, round - 1, level=higher.verifier.level)
         # The first verdict at a level takes novelty and prototype from the level below.
         now = {
             i: moved(before[i], place)
@@ -79,8 +80,9 @@ def competing_phases(phases: PhaseSet, hull: Hull, systems: Iterable[str], withi
         within_ev_per_atom: furthest distance above that hull.
     """
     near = phases.near_hull(hull.distances(phases.counts, phases.e_form_ev_per_atom), within_ev_per_atom)
-    wanted = sorted(set(systems))
-    return [p for p in near if any(_within(p.crystal.chemical_system, system) for system in wanted)]
+    wanted = {frozenset(system.split("-")) for system in systems}
+    elements = (frozenset(p.crystal.chemical_system.split("-")) for p in near)
+    return [p for p, inside in zip(near, elements, strict=True) if any(inside <= system for system in wanted)]
 
 
 def phases_at(
@@ -115,14 +117,21 @@ def judge_at(
     """Return places on the hulls of one level, by candidate id; a system without all its elements has none."""
     verdicts: dict[str, HullVerdict] = {}
     for system in sorted({v.crystal.chemical_system for v in verified}):
-        references = of_system(phases, system)
-        if references is None:
-            continue
-        inside = [v for v in verified if _within(v.crystal.chemical_system, system)]
-        hull = build_hull(references.add(inside))
-        ids = [v.candidate_id for v in inside if v.crystal.chemical_system == system]
-        verdicts |= zip(ids, hull.verdicts(ids), strict=True)
+        verdicts |= judge_system(phases, verified, system, build_hull) or {}
     return verdicts
+
+
+def judge_system(
+    phases: Sequence[Phase], verified: Sequence[Verification], system: str, build_hull: BuildHull
+) -> dict[str, HullVerdict] | None:
+    """Return places on the hull of one chemical system at a level, by candidate id; None if an element is missing."""
+    references = of_system(phases, system)
+    if references is None:
+        return None
+    inside = [v for v in verified if _within(v.crystal.chemical_system, system)]
+    hull = build_hull(references.add(inside))
+    ids = [v.candidate_id for v in inside if v.crystal.chemical_system == system]
+    return dict(zip(ids, hull.verdicts(ids), strict=True))
 
 
 def most_promising(

@@ -8,6 +8,7 @@ import typer
 
 from gnome_lite.cli import (
     analyse,
+    ask,
     benchmark,
     export,
     finetune,
@@ -54,7 +55,7 @@ def root(
 for command in (
     run.init, run.run, generate.generate, query.query, show.show, analyse.analyse, synthesis.synthesis, match.match,
     plot.plot, reevaluate.reevaluate, export.export, release.release, predict.predict, train.train,
-    references.references, finetune.finetune, status.status,
+    references.references, ask.ask, ask.tell, finetune.finetune, status.status,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(seed.app, name="seed")

@@ -260,12 +260,12 @@ class SqlStore:
         figures: Mapping[str, Any],
         references: PhaseSet | None = None,
         verified: tuple[int, Verification] | None = None,
+        level: str | None = None,
     ) -> None:
-        """Store verdicts that moved after the campaign's last round, and why; earlier ones are kept.
+        """Store verdicts that moved, or are new, after the campaign's last round, and why; earlier ones are kept.
 
         Args:
-            hull_id: of the whole hull they were looked up in.
-            figures: how many were looked at, moved and so on.
+            hull_id, figures: of the whole hull they were looked up in; how many were looked at, moved and so on.
             references: the campaign goes on with these.
             verified: (round, outcome) that moved them, stored with them as by `add_verification`.
 
@@ -277,7 +277,7 @@ class SqlStore:
             if found is not None:
                 insert(connection, schema.crystal, [found[1]], ignore=True)
                 insert(connection, schema.verification, [found[0]], ignore=True)
-            write_reissued(connection, campaign, verdicts, cause, hull_id, figures, references)
+            write_reissued(connection, campaign, verdicts, cause, hull_id, figures, references, level)
 
     def verdicts(self, campaign: str, round: int | None = None, level: str | None = None) -> dict[str, Verdict]:
         """Verdicts at a level that stand at the end of a round (None = now), by candidate id."""

@@ -61,11 +61,13 @@ def write_reissued(
     hull_id: str,
     figures: Mapping[str, Any],
     references: PhaseSet | None = None,
+    level: str | None = None,
 ) -> None:
-    """Verdicts that moved since the campaign's last round; with `references` it goes on with these.
+    """Verdicts that are new or moved since the campaign's last round; with `references` it goes on with these.
 
     Raises:
         StoreError: if the campaign has judged nothing yet.
+        LevelMismatchError: if one of them is of another level.
     """
     judgement = schema.judgement
     last = select(func.max(judgement.c.round)).where(*at(judgement, campaign, None))
@@ -74,7 +76,10 @@ def write_reissued(
         raise StoreError(f"campaign {campaign!r} has no verdicts to re-issue: `gnome-lite run` issues the first")
     if references is not None:
         change_campaign(connection, campaign, reference_set_id=references.id, n_references=len(references))
-    _write(connection, campaign, round, own_level(connection, campaign), verdicts, cause, hull_id, figures)
+    level = own_level(connection, campaign) if level is None else level
+    if others := {v.level for v in verdicts} - {level}:
+        raise LevelMismatchError(f"verdicts of {', '.join(sorted(others))} are no verdicts of {level}")
+    _write(connection, campaign, round, level, verdicts, cause, hull_id, figures)
 
 
 def read_standing(connection: Connection, campaign: str, round: int | None, level: str | None) -> dict[str, Verdict]:

@@ -168,8 +168,11 @@ def test_a_kill_spends_no_budget_twice(verified_higher: tuple[Path, CampaignConf
     stages = assemble(config, Settings(home=home))
     before = stages.store.verifications("chgnet-r2scan-8eba3db0")
     wanted = dict(stages.store.done("tiny", 2, "levels") or {})
+    verdicts = stages.store.verdicts("tiny", level="chgnet-r2scan-8eba3db0")
+    assert verdicts
     assert levels(Context(stages), 2)["levels"] == wanted["levels"]
     assert len(stages.store.verifications("chgnet-r2scan-8eba3db0")) == len(before)
+    assert stages.store.verdicts("tiny", level="chgnet-r2scan-8eba3db0") == verdicts, "none is taken back"
     # The hull of a system at that level, against pymatgen on what the results log and the store hold.
     higher: HigherLevel = stages.higher_levels[0]
     assert higher.results_log.exists()
