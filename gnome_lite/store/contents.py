@@ -16,6 +16,10 @@ from gnome_lite.store.query import Query
 FEW = 2000
 """Of so many crystals those with a verdict are looked up and sorted; with more, the page is met in an index's order."""
 
+FEW_OF_ONE_KIND = 3000
+"""Likewise where the order goes with the elements, and all hits of a page may stand far down in it."""
+ORDERS_BY_KIND = ("formula", "e_form")
+
 _C = schema.candidate.c
 
 
@@ -39,11 +43,12 @@ def of_contents(query: Query, n_sites: ColumnElement[int] = _C.n_sites) -> Itera
 def few_with(connection: Connection, query: Query) -> Sequence[str] | None:
     """Return the ids of the candidates with the elements and the size asked for; None if any, or more than FEW, have.
 
-    An index has all that is compared; it is gone through until FEW are met. Where chemical system or formula are given,
+    An index has all that is compared; it is gone through until too many are met. Where chemical system or formula are given,
     their own indices serve.
     """
     conditions = [*of_contents(query)]
     if not conditions or query.chemical_system is not None or query.formula is not None:
         return None
-    found = connection.execute(select(_C.id).where(*conditions).limit(FEW + 1)).scalars().all()
-    return found if len(found) <= FEW else None
+    few = max(FEW, FEW_OF_ONE_KIND) if query.sort in ORDERS_BY_KIND and FEW else FEW
+    found = connection.execute(select(_C.id).where(*conditions).limit(few + 1)).scalars().all()
+    return found if len(found) <= few else None
