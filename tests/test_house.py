@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,14 +45,16 @@ def test_every_module_is_tested_by_name() -> None:
         dotted = ".".join(("gnome_lite", *inside.parts))
         package, _, name = dotted.rpartition(".")
         named = dotted in text or re.search(rf"from {re.escape(package)} import [^\n]*\b{name}\b", text)
-        covered = name in _covered_by((ROOT / "tests" / inside.parts[0]).rglob("test_*.py"))
+        covered = name in _covered_by(ROOT / "tests" / inside.parts[0])
         if not (path.name.startswith("__") or mirrored.exists() or named or covered):
             without.append(dotted)
     assert without == []
 
 
-def _covered_by(tests: Iterable[Path]) -> set[str]:
-    """Return the modules that the docstrings of some test files say they cover."""
+@cache
+def _covered_by(room: Path) -> set[str]:
+    """Return the modules that the docstrings of a room's test files say they cover."""
+    tests = room.rglob("test_*.py")
     said = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "" for path in tests)
     return {name for text in said for name in re.findall(r"`(?:\w+\.)*(\w+)`", text.partition("Covers ")[2])}
 

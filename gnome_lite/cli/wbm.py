@@ -93,7 +93,7 @@ def _by_level(
 
     if corrections_of(*in_full(level, arguments)) is Corrections.NONE:
         raise ConfigError(
-            f"energies of {level} {arguments or ''} are not on the Materials Project's corrected scale, as WBM's are: "
+            f"energies of {level} are not on the Materials Project's corrected scale, as WBM's are: "
             "choose a level that carries MP2020's corrections (docs/levels.md)"
         )
     verify = Verify(calculator=level, calculator_kwargs=arguments, symmetry="free")

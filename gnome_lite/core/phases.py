@@ -82,8 +82,7 @@ class PhaseSet:
         if not levels[0].strip():
             raise SourceError(f"reference {phases[0].id} has no level of theory: name the one its energy is of")
         require_corrections_said(levels[0])
-        bad = [p.id for p in phases if not math.isfinite(p.energy_ev)]
-        if bad:
+        if bad := [p.id for p in phases if not math.isfinite(p.energy_ev)]:
             raise SourceError(f"reference {bad[0]} has no finite energy: remove or recompute it")
         ordered = sorted(phases, key=lambda p: p.id)
         digest = sha256(levels[0].encode())

@@ -43,8 +43,8 @@ def of_contents(query: Query, n_sites: ColumnElement[int] = _C.n_sites) -> Itera
 def few_with(connection: Connection, query: Query) -> Sequence[str] | None:
     """Return the ids of the candidates with the elements and the size asked for; None if any, or more than FEW, have.
 
-    An index has all that is compared; it is gone through until too many are met. Where chemical system or formula are given,
-    their own indices serve.
+    An index has all that is compared; it is gone through until too many are met. Where chemical system or formula is
+    given, its own index serves.
     """
     conditions = [*of_contents(query)]
     if not conditions or query.chemical_system is not None or query.formula is not None:
