@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from ase.calculators.calculator import Calculator
@@ -16,17 +17,14 @@ from benchmarks.rows import Row, data_dir, missing
 from benchmarks.sizes import Effort, size
 from benchmarks.verification_relaxation import FMAX_EV_PER_ANG, MAX_STEPS, substituted
 from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.verify.calculators import in_full
 from gnome_lite.verify.relax import Relaxed
 
 BEST = "7net-l3i5"
 MAE_TARGET_EV_PER_ATOM = 0.036
 SPEEDUP, SPEEDUP_OF_STOCK = 3.0, 2.0
 SAME_EV_PER_ATOM, SAME_SHARE = 0.002, 0.97
-LEVELS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("chgnet", {}),
-    ("sevennet", {"checkpoint": "7net-0"}),
-    ("sevennet", {"checkpoint": BEST}),
-)
+LEVELS = ("chgnet", "7net-0", BEST)
 
 
 def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
@@ -50,18 +48,18 @@ def _on_wbm(n: int) -> Iterator[Row]:
     except FileNotFoundError:
         yield missing("errors on WBM", "WBM")
         return
-    for name, kwargs in LEVELS:
-        calculator, held = _calculator(name, kwargs), corrections_of(name, kwargs)
+    for level in LEVELS:
+        calculator, held = _calculator(level), corrections_of(*in_full(level))
         started = time.process_time()
         outcomes = [relax(c, calculator, max_steps=0, corrections=held) for c in wbm.crystals]
         milliseconds = 1000 * (time.process_time() - started) / len(wbm)
         said = np.array([o.energy_ev / len(o.crystal) for o in outcomes])
         error = np.abs(said - wbm.energy_ev_per_atom)
         known = np.isfinite(error)
-        level = kwargs.get("checkpoint", name) + (" + MP2020" if held is Corrections.MP2020 else "")
-        best = kwargs.get("checkpoint") == BEST
+        best = level == BEST
         mae = float(error[known].mean())
-        of = f"{level}: MAE on {int(known.sum())} of {len(wbm)} crystals of WBM, single points"
+        title = level + (" + MP2020" if held is Corrections.MP2020 else "")
+        of = f"{title}: MAE on {int(known.sum())} of {len(wbm)} crystals of WBM, single points"
         target, ok = (f"<= {MAE_TARGET_EV_PER_ATOM:g}", mae <= MAE_TARGET_EV_PER_ATOM) if best else ("", None)
         yield Row(of, "eV/atom", mae, None, "", None, target, ok)
         yield Row("the same, median", "eV/atom", float(np.median(error[known])), None, "", None)
@@ -72,7 +70,7 @@ def _in_two_stages(crystals: list[Crystal]) -> Iterator[Row]:
     """Yield times and ends of SevenNet alone and after CHGNet, from the same starts."""
     from gnome_lite.verify.relax import relax
 
-    dear, cheap = _calculator("sevennet", {"checkpoint": BEST}), _calculator("chgnet", {})
+    dear, cheap = _calculator(BEST), _calculator("chgnet")
     seconds, steps = np.zeros(2), np.zeros(2)
     alone: list[Relaxed] = []
     after: list[Relaxed] = []
@@ -104,7 +102,7 @@ def _beside_stock(crystals: list[Crystal]) -> Iterator[Row]:
 
     from gnome_lite.verify.relax import relax
 
-    dear, cheap = _calculator("sevennet", {"checkpoint": BEST}), _calculator("chgnet", {})
+    dear, cheap = _calculator(BEST), _calculator("chgnet")
     stock = SevenNetCalculator(BEST)
     seconds, higher = np.zeros(2), []
     for crystal in crystals:
@@ -130,10 +128,12 @@ def _beside_stock(crystals: list[Crystal]) -> Iterator[Row]:
     yield Row("energies of one crystal, ours and the stock calculator's, differ by", "eV/atom", differ, None, "", None)
 
 
-def _calculator(name: str, kwargs: dict[str, str]) -> Calculator:
+@cache
+def _calculator(level: str) -> Calculator:
     """Return a calculator of this process: a campaign has SevenNet in a child, whose time would not count here."""
     from gnome_lite.verify.calculators import make_calculator
     from gnome_lite.verify.factories import PACKAGES
 
+    name, kwargs = in_full(level)
     made: Calculator = PACKAGES[name].make(**kwargs)[0] if name in PACKAGES else make_calculator(name, kwargs)
     return made

@@ -134,7 +134,7 @@ def train_members(
             partial.replace(folder / "plan.json")
     missing = [i for i in range(plan.members) if not (folder / f"done-{i}").exists()]
     epochs = [0] * plan.members
-    with closing(_workers(processes).run(deque((folder, i) for i in missing))) as events:
+    with closing(_workers(processes, os.getpid()).run(deque((folder, i) for i in missing))) as events:
         for task, said, _ in events:
             _, member = task or (folder, None)
             if isinstance(said, ExitReason):
@@ -156,7 +156,8 @@ def _member(done: dict[str, Any]) -> Member:
 
 
 @cache
-def _workers(processes: int) -> Workers[tuple[Path, int]]:
+def _workers(processes: int, owner: int) -> Workers[tuple[Path, int]]:
+    """Return the children of this process: one that was forked off has its own."""
     return Workers(__name__, {}, lambda task: {"folder": str(task[0]), "member": task[1]}, processes)
 
 

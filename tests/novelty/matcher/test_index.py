@@ -49,7 +49,7 @@ def test_groups_are_structure_matchers(seed_crystals: CrystalBatch, helpers, see
 @pytest.mark.parametrize(
     ("seed", "n"),
     [
-        pytest.param(10, 1000, marks=pytest.mark.slow),
+        pytest.param(10, 600, marks=pytest.mark.slow),
         *(pytest.param(seed, 2400, marks=pytest.mark.soak) for seed in range(11, 14)),
     ],
 )
@@ -58,7 +58,7 @@ def test_groups_of_many_are_structure_matchers(seed_crystals: CrystalBatch, help
     np.testing.assert_array_equal(groups(crystals), helpers["pymatgen_groups"](crystals))
 
 
-@pytest.mark.parametrize("every", [pytest.param(5, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("every", [pytest.param(10, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.soak)])
 def test_groups_of_relaxed_and_unrelaxed_are_structure_matchers(dft_data, helpers, every: int) -> None:
     import tarfile
     import warnings
