@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 Made = tuple[Any, frozenset[int] | None]
@@ -200,6 +201,7 @@ def _sevennet(checkpoint: str = "7net-0", device: str = "cpu", modal: str = "") 
 
     (path,) = _sevennet_files(checkpoint)
     made = SevenNetCalculator(model=str(path), device=device, modal=modal or None)
+    _neighbour("sevennet_convolution").fuse(made.model)
     return made, frozenset(int(z) for z in made.type_map)
 
 
@@ -245,6 +247,14 @@ def _matgl(checkpoint: str = "TensorNet-PES-MatPES-PBE-2025.2", device: str = "c
     potential = matgl.load_model(_matgl_folder(checkpoint)).to(device)
     known = frozenset(atomic_numbers[symbol] for symbol in potential.model.element_types)
     return PESCalculator(potential, stress_unit="eV/A3", use_voigt=True), known
+
+
+def _neighbour(name: str) -> Any:
+    """Return the module beside this file, also where gnome_lite is not installed."""
+    path = Path(__file__).with_name(f"{name}.py")
+    module = ModuleType(name)
+    exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
+    return module
 
 
 def local_file(checkpoint: str) -> Path | None:

@@ -71,6 +71,7 @@ def _said(error: BaseException) -> dict[str, str]:
 
 def _load(path: Path) -> Any:
     module = ModuleType(path.stem)
+    module.__file__ = str(path)
     exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     return module
 
