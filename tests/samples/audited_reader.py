@@ -56,6 +56,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     for module in (*reader.IMPORTS.values(), "scipy.spatial"):
         import_module(module)
+    parent.send({"imported": True})  # a long message is not sent to a child that does not read for seconds
     for kind, content in parent.receive()["first"]:
         assert "crystals" in reader.read(kind, b64decode(content), "stem")
     events: list[str] = []

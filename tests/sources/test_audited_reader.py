@@ -28,6 +28,7 @@ WORDS = (
 @pytest.fixture(scope="module")
 def child() -> Iterator[Child]:
     child = Child.of_module("samples.audited_reader")
+    assert child.receive() == {"imported": True}
     child.send({"first": [(kind(name), b64encode(content).decode()) for name, content in FILES.items()]})
     assert child.receive() == {"ready": True}
     yield child
