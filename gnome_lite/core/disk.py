@@ -19,6 +19,13 @@ def is_full(said: str) -> bool:
     return any(os.strerror(code) in said for code in FULL)
 
 
+def umask() -> int:
+    """Return the permissions that new files do not get; temporary ones that take a place are given the others."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what goes wrong while a file or a folder is written into one line that names it.

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from gnome_lite.core.crystals import Crystal, symbol
+from gnome_lite.core.disk import umask
 from gnome_lite.core.errors import ConfigError, StoreError
 from gnome_lite.core.formats import extxyz_frame
 from gnome_lite.core.plain_text import file_name, printable
@@ -173,9 +174,7 @@ def _beside(place: Path, suffix: str) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)
+        partial.chmod(0o666 & ~umask())
         partial.replace(place)
     finally:
         partial.unlink(missing_ok=True)

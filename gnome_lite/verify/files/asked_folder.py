@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.disk import writing
+from gnome_lite.core.disk import umask, writing
 from gnome_lite.core.errors import ConfigError
 from gnome_lite.verify.files.dft_levels import dft_level
 from gnome_lite.verify.files.job_scripts import write_scripts
@@ -74,15 +74,9 @@ def write_asked(out: Path, manifest: Manifest, crystals: Sequence[Crystal], pseu
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.chmod(0o777 & ~_umask())
+            partial.chmod(0o777 & ~umask())
             require_free(out)
             os.rename(partial, out)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return Written(tuple(members), tuple(left_out))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

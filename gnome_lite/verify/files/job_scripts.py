@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gnome_lite.core.disk import umask
 from gnome_lite.verify.files.dft_levels import Program
 
 FOLDERS = "folders.txt"
@@ -82,12 +83,4 @@ def write_scripts(out: Path, program: Program, level: str, folders: list[str]) -
     (out / "run.sh").write_text(_RUN, encoding="ascii")
     (out / "slurm.sh").write_text(_SLURM.format(level=level, n=len(folders)), encoding="ascii")
     for name in ("job.sh", "run.sh", "slurm.sh"):
-        (out / name).chmod(0o755 & ~_umask())
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        (out / name).chmod(0o755 & ~umask())
