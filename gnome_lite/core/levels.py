@@ -51,11 +51,11 @@ def corrections_of(calculator: str, kwargs: Mapping[str, object], chosen: str = 
     if calculator not in RAW_MP:
         return Corrections.NONE
     names = [str(kwargs[key]) for key in ("checkpoint", "model", "modal") if kwargs.get(key)]
-    if any(word in name.lower() for name in names for word in ONE_FUNCTIONAL):
+    if any(map(_of_one_functional, names)):
         return Corrections.NONE
     if calculator == "matgl" and not names:
         return Corrections.NONE  # its default is trained on MatPES
-    files = [name for name in names if Path(name).is_file()]
+    files = [name for name in names if Path(name).exists()]
     if files:
         raise CalculatorError(
             f"nothing is known of the energies that {files[0]} was trained on: set verify.corrections = 'mp2020' for "
@@ -68,7 +68,7 @@ def named_with(level: str, calculator: str, corrections: Corrections) -> str:
     """Return the name of a level with what it has to say of its corrections."""
     if corrections is Corrections.MP2020:
         return f"{level}-{Corrections.MP2020}"
-    if calculator in RAW_MP and not any(word in level.lower() for word in ONE_FUNCTIONAL):
+    if calculator in RAW_MP and not _of_one_functional(level):
         return f"{level}-uncorrected"
     return level
 
@@ -81,8 +81,12 @@ def require_corrections_said(level: str) -> None:
     """
     name = level.removesuffix("-single-point")
     calculator = name.partition("-")[0]
-    if calculator in RAW_MP and not name.endswith(SAID) and not any(word in name.lower() for word in ONE_FUNCTIONAL):
+    if calculator in RAW_MP and not name.endswith(SAID) and not _of_one_functional(name):
         raise LevelMismatchError(
             f"level {level} does not say which corrections hold: its elements and oxides may stand on two scales; "
             "compute its energies anew (`gnome-lite references`), which adds the corrections of MP2020"
         )
+
+
+def _of_one_functional(name: str) -> bool:
+    return any(word in name.lower() for word in ONE_FUNCTIONAL)

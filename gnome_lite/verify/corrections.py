@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gnome_lite.core.crystals import Crystal, symbol
+
+if TYPE_CHECKING:
+    from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 
 class UncorrectableError(ValueError):
@@ -28,7 +31,6 @@ def corrected_mp2020(crystal: Crystal, energy_ev: float) -> float:
     Raises:
         UncorrectableError: if pymatgen would drop the crystal; says why.
     """
-    from pymatgen.analysis.compatibility import CompatibilityError
     from pymatgen.entries.computed_entries import ComputedStructureEntry
 
     structure = crystal.to_pymatgen()
@@ -38,12 +40,25 @@ def corrected_mp2020(crystal: Crystal, energy_ev: float) -> float:
         "is_hubbard": bool(hubbards),
         "hubbards": {e.symbol: hubbards.get(e.symbol, 0.0) for e in structure.elements} if hubbards else {},
     }
-    entry = ComputedStructureEntry(structure, energy_ev, parameters=parameters)
+    try:
+        return corrected_entry_mp2020(ComputedStructureEntry(structure, energy_ev, parameters=parameters))
+    except UncorrectableError as error:
+        raise UncorrectableError(f"{structure.composition.reduced_formula}: {error}") from error
+
+
+def corrected_entry_mp2020(entry: ComputedStructureEntry) -> float:
+    """Return the energy of an entry, eV, corrected by the run type and U values that it names.
+
+    Raises:
+        UncorrectableError: if pymatgen would drop the entry; says why.
+    """
+    from pymatgen.analysis.compatibility import CompatibilityError
+
     try:
         adjustments = _scheme().get_adjustments(entry)
     except CompatibilityError as error:
-        raise UncorrectableError(f"{structure.composition.reduced_formula}: {error}") from error
-    return energy_ev + float(sum(a.value for a in adjustments))
+        raise UncorrectableError(" ".join(str(error).split())) from error
+    return float(entry.energy) + float(sum(a.value for a in adjustments))
 
 
 def hubbards_ev(crystal: Crystal) -> dict[str, float]:
@@ -57,7 +72,7 @@ def hubbards_ev(crystal: Crystal) -> dict[str, float]:
 def _scheme() -> Any:
     from pymatgen.analysis.compatibility import MaterialsProject2020Compatibility
 
-    # No POTCARs: the energies are a potential's. What it was trained on had the right ones.
+    # POTCARs are checked where there are any (`files.result_readers`): a potential was trained on the right ones.
     return MaterialsProject2020Compatibility(check_potcar=False)
 
 

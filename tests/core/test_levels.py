@@ -50,8 +50,11 @@ def test_what_the_user_says_counts() -> None:
 
 
 def test_weights_of_ones_own_and_corrections_counted_twice_are_refused(tmp_path: Path) -> None:
-    weights = tmp_path / "mine.pt"
+    weights, folder = tmp_path / "mine.pt", tmp_path / "mine"
     weights.touch()
+    folder.mkdir()
+    with pytest.raises(CalculatorError, match=r"mine was trained on: set verify\.corrections"):
+        corrections_of("matgl", {"checkpoint": str(folder)})
     with pytest.raises(CalculatorError, match=r"mine\.pt was trained on: set verify\.corrections"):
         corrections_of("mace", {"checkpoint": str(weights)})
     assert corrections_of("mace", {"checkpoint": str(weights)}, "mp2020") is Corrections.MP2020

@@ -36,7 +36,8 @@ def main() -> None:
 def _warm(name: str) -> None:
     """Import what reading needs, before memory is limited and the clock of a folder runs."""
     if dft_level(name).program == "vasp":
-        import pymatgen.entries.compatibility
+        import pymatgen.analysis.compatibility
+        import pymatgen.entries.computed_entries
         import pymatgen.io.vasp.outputs
         import pymatgen.io.vasp.sets  # noqa: F401
     elif dft_level(name).program == "espresso":

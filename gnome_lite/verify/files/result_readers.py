@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.limited import open_limited, read_limited
+from gnome_lite.verify.corrections import UncorrectableError, corrected_entry_mp2020
 from gnome_lite.verify.files.dft_levels import (
     EspressoSettings,
     GpawSettings,
@@ -169,20 +170,14 @@ def _corrected(run: Any, name: str) -> float:
     """
     if name != "vasp-mp":
         return float(run.final_energy)
-    from pymatgen.entries.compatibility import CompatibilityError, MaterialsProject2020Compatibility
-
     entry = run.get_computed_entry(inc_structure=True, entry_id="asked")
     entry.parameters["run_type"] = _run_type(run)
     try:
-        corrected = MaterialsProject2020Compatibility(check_potcar=False).process_entry(entry, on_error="raise")
-    except CompatibilityError as error:
-        why = " ".join(str(error).split())
+        return corrected_entry_mp2020(entry)
+    except UncorrectableError as error:
         raise UnusableError(
-            f"MaterialsProject2020Compatibility refuses it ({why}): run the INCAR of the folder"
+            f"MaterialsProject2020Compatibility refuses it ({error}): run the INCAR of the folder"
         ) from error
-    if corrected is None:
-        raise UnusableError("MaterialsProject2020Compatibility drops it: run the INCAR of the folder")
-    return float(corrected.energy)
 
 
 def _read_espresso(path: Path, name: str, settings: Settings) -> dict[str, Any]:
