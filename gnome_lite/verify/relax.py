@@ -95,8 +95,8 @@ def _steps(
     ahead = None if cheap is None or max_steps == 0 else Watched(cheap, crystal)
     try:
         yield from quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry, cheap=ahead)
-    except (Refused, ValueError, RuntimeError, NotImplementedError):
-        if ahead is None or watched.start_energy_ev is not None:
+    except (Refused, ValueError, RuntimeError, NotImplementedError) as error:
+        if ahead is None or watched.start_energy_ev is not None or out_of_memory(error):
             raise
         yield from quasi_newton(crystal, watched, fmax_ev_per_ang, max_steps, symmetry=symmetry)
 
