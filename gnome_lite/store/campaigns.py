@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, RowMapping, func, select
 
@@ -27,8 +28,8 @@ def begin_campaign(connection: Connection, config: CampaignConfig, references: P
         ConfigError: if it exists with other settings or other references.
     """
     table = schema.campaign
-    wanted = json.loads(to_json(config.model_dump(mode="json")))
-    found = require_settings(connection, config)
+    wanted = as_stored(config)
+    found = require_settings(connection, config.name, wanted)
     if found is None:
         begun = now(connection.execute(select(func.max(table.c.begun_at))).scalar())
         row = {"name": config.name, "config": to_json(wanted), "begun_at": begun, "level": references.level}
@@ -42,17 +43,22 @@ def begin_campaign(connection: Connection, config: CampaignConfig, references: P
     change_campaign(connection, config.name, config=to_json(wanted))
 
 
-def require_settings(connection: Connection, config: CampaignConfig) -> RowMapping | None:
+def as_stored(config: CampaignConfig) -> dict[str, Any]:
+    """Return the settings of a campaign as its row holds them."""
+    return dict(json.loads(to_json(config.model_dump(mode="json"))))
+
+
+def require_settings(connection: Connection, name: str, wanted: Mapping[str, Any]) -> RowMapping | None:
     """Return the row of a campaign of this name, None if there is none.
 
     Raises:
         ConfigError: if it began with other settings.
     """
     table = schema.campaign
-    found = connection.execute(select(table).where(table.c.name == config.name)).mappings().one_or_none()
+    found = connection.execute(select(table).where(table.c.name == name)).mappings().one_or_none()
     if found is not None:
         require_sound(table, found)
-        require_same(config.name, json.loads(found["config"]), json.loads(to_json(config.model_dump(mode="json"))))
+        require_same(name, json.loads(found["config"]), wanted)
     return found
 
 

@@ -49,6 +49,6 @@ def few_with(connection: Connection, query: Query) -> Sequence[str] | None:
     conditions = [*of_contents(query)]
     if not conditions or query.chemical_system is not None or query.formula is not None:
         return None
-    few = max(FEW, FEW_OF_ONE_KIND) if query.sort in ORDERS_BY_KIND and FEW else FEW
+    few = FEW_OF_ONE_KIND if query.sort in ORDERS_BY_KIND else FEW
     found = connection.execute(select(_C.id).where(*conditions).limit(few + 1)).scalars().all()
     return found if len(found) <= few else None

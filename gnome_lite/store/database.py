@@ -27,7 +27,7 @@ from gnome_lite.core.records import (
     VerifiedBatch,
 )
 from gnome_lite.store import locks, opening, outcomes, rows, schema
-from gnome_lite.store.campaigns import begin_campaign, read_model, require_settings
+from gnome_lite.store.campaigns import as_stored, begin_campaign, read_model, require_settings
 from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
 from gnome_lite.store.checksums import read_sound
 from gnome_lite.store.connection import MEMORY, Database, parse_url
@@ -95,7 +95,7 @@ class SqlStore:
     def require_settings(self, config: CampaignConfig) -> None:
         """Raise ConfigError if a campaign of this name began with other settings; it names the first that differs."""
         with self._database.reading() as connection:
-            require_settings(connection, config)
+            require_settings(connection, config.name, as_stored(config))
 
     def done(self, campaign: str, round: int, stage: str) -> Mapping[str, Any] | None:
         """Figures of a finished step, None if it is not finished."""

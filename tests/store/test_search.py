@@ -284,8 +284,10 @@ def test_few_crystals_are_looked_up_and_many_met_in_order_with_the_same_hits(
     ):
         wanted = Query(**filters, sort=sort, include_unverified=unverified)
         monkeypatch.setattr(contents, "FEW", 2000)
+        monkeypatch.setattr(contents, "FEW_OF_ONE_KIND", 3000)
         few = [c.id for c in mixed.query(wanted)]
         monkeypatch.setattr(contents, "FEW", 0)
+        monkeypatch.setattr(contents, "FEW_OF_ONE_KIND", 0)
         assert few == [c.id for c in mixed.query(wanted)] != []
 
 
