@@ -10,11 +10,9 @@ import typer
 
 from gnome_lite.cli.common import (
     Home,
-    Trust,
     keyword_arguments,
     print_json,
     print_line,
-    remember,
     say,
     settings_of,
     show_progress,
@@ -39,7 +37,6 @@ def wbm(
     relax: Annotated[bool, typer.Option("--relax", help="Relax the crystals first. Default: single points.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many crystals.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    trust: Trust = False,
     home: Home = None,
 ) -> None:
     """Judge a level of theory or an ensemble on WBM, as Matbench Discovery does.
@@ -56,7 +53,7 @@ def wbm(
     if ensemble is not None:
         name, e_form = _by_ensemble(known, ensemble)
     else:
-        name, e_form = _by_level(known, level, keyword_arguments(set_ or []), relax, trust, home)
+        name, e_form = _by_level(known, level, keyword_arguments(set_ or []), relax, home)
     figures = wbm_figures(known, e_form)
     if json:
         print_json({"judged": name, **asdict(figures)})
@@ -78,10 +75,9 @@ def wbm(
 
 
 def _by_level(
-    known: WbmSet, level: str, arguments: dict[str, str], relax: bool, trust: bool, home: Path | None
+    known: WbmSet, level: str, arguments: dict[str, str], relax: bool, home: Path | None
 ) -> tuple[str, NDArray[np.float64]]:
     from gnome_lite.assemble import make_verifier, require_range
-    from gnome_lite.assemble.trust import programs_of
     from gnome_lite.cli.common import config_of
     from gnome_lite.config import Verify
     from gnome_lite.core.errors import ConfigError
@@ -99,10 +95,7 @@ def _by_level(
     verify = Verify(calculator=level, calculator_kwargs=arguments, symmetry="free")
     verify = verify if relax else verify.model_copy(update={"max_steps": 0})
     config = config_of(None).model_copy(update={"verify": verify})
-    settings = settings_of(home)
-    remember(config, settings, trust)
-    if programs_of(config.verify):
-        settings = settings.model_copy(update={"trust": True})  # all of it stands on the command line
+    settings = settings_of(home).model_copy(update={"trust": True})  # all of it stands on the command line
     require_range(config)
     with make_verifier(config, None, settings) as verifier, show_progress() as progress:
         log = settings.home / "wbm" / f"{file_name(verifier.level)}.jsonl"

@@ -10,24 +10,17 @@ from ase.build import bulk
 from gnome_lite.cli import main
 from gnome_lite.config import CampaignConfig, Level, Verify
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.errors import CalculatorError
 from gnome_lite.core.records import Candidate, Failure
 from gnome_lite.sources.reference_files import read_references
 from gnome_lite.verify.calculators import level_of
 from gnome_lite.verify.verifier import ProcessVerifier
 
+pytestmark = pytest.mark.usefixtures("gpaw")
+
 KPOINTS = {"kpoint_density": 2.0}
 LEVELS = Verify(levels=("chgnet", "gpaw"), processes=1, level={"gpaw": Level(calculator_kwargs=KPOINTS, max_steps=20)})
 MP2020_OXIDE_EV_PER_O = 0.687
 """Lowered by so much for each O in an oxide: Wang et al., Scientific Reports 11, 15496 (2021), table 1."""
-
-
-@pytest.fixture(autouse=True)
-def _gpaw() -> None:
-    try:
-        level_of("gpaw")
-    except CalculatorError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.dft

@@ -11,7 +11,6 @@ from samples.asked import element, home_with
 
 from gnome_lite.assemble.dft_folders import ask_for_dft, tell_dft
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.errors import CalculatorError
 from gnome_lite.settings import Settings
 from gnome_lite.sources.elemental import elemental_candidates
 from gnome_lite.verify.calculators import level_of
@@ -19,16 +18,8 @@ from gnome_lite.verify.calculators import level_of
 SMALL = {"ecut_ev": 340.0, "kpoint_density": 1.5}
 
 
-@pytest.fixture
-def _gpaw() -> None:
-    try:
-        level_of("gpaw")
-    except CalculatorError as error:
-        pytest.skip(str(error))
-
-
 @pytest.mark.dft
-@pytest.mark.usefixtures("_gpaw")
+@pytest.mark.usefixtures("gpaw")
 def test_asked_run_and_told(tmp_path: Path) -> None:
     """MgO and its elements at PBE: formed with -2.7 eV/atom (its value converged: -2.73), at `level_of`'s own level."""
     oxygen = next(e.crystal for e in elemental_candidates() if e.label == "A_mC4_12_i" and e.symbol == "O")
