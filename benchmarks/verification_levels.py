@@ -22,6 +22,7 @@ from gnome_lite.verify.calculators import in_full
 from gnome_lite.verify.relax import Relaxed
 
 BEST = "7net-l3i5"
+PLUTONIUM = 94
 MAE_TARGET_EV_PER_ATOM = 0.036
 SPEEDUP, SPEEDUP_OF_STOCK = 3.0, 2.0
 SAME_EV_PER_ATOM, SAME_SHARE = 0.002, 0.97
@@ -51,6 +52,7 @@ def _on_wbm(n: int) -> Iterator[Row]:
     except FileNotFoundError:
         yield missing("errors on WBM", "WBM")
         return
+    with_plutonium = np.array([PLUTONIUM in c.numbers for c in wbm.crystals])
     for level in LEVELS:
         calculator, held = _calculator(level), corrections_of(*in_full(level))
         started = time.process_time()
@@ -65,6 +67,10 @@ def _on_wbm(n: int) -> Iterator[Row]:
         of = f"{title}: MAE on {int(known.sum())} of {len(wbm)} crystals of WBM, single points"
         target, ok = (f"<= {MAE_TARGET_EV_PER_ATOM:g}", mae <= MAE_TARGET_EV_PER_ATOM) if best else ("", None)
         yield Row(of, "eV/atom", mae, None, "", None, target, ok)
+        for what, some in (("without plutonium", known & ~with_plutonium), ("plutonium alone", known & with_plutonium)):
+            if some.any():
+                name = f"the same, MAE of {int(some.sum())}, {what}"
+                yield Row(name, "eV/atom", float(error[some].mean()), None, "", None)
         yield Row("the same, median", "eV/atom", float(np.median(error[known])), None, "", None)
         yield Row("the same, time of one", "ms", milliseconds, None, "", None)
 
