@@ -48,7 +48,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "candidates_stream",
         "candidates_recovery",
     ),
-    "learning": ("learning_replay", "learning_from_little", "learning_rediscovery", "learning_campaign"),
+    "learning": (
+        "learning_replay",
+        "learning_climbers",
+        "learning_from_little",
+        "learning_rediscovery",
+        "learning_campaign",
+    ),
 }
 """Each part is a module of this package with a function `measure(effort)` that returns or yields rows."""
 PARTS = tuple(part for parts in GROUPS.values() for part in parts)

@@ -61,7 +61,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
 
     data_dir()
     describe = make_describe(LEVEL)
-    judged = _judged(describe)
+    judged = judged_entries(describe)
     path = shipped_delta(LEVEL)
     if path is not None:
         yield from _rows(judged, delta.read(path), "", effort)
@@ -77,7 +77,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     yield from _shuffled(features, data.e_form_ev_per_atom, effort)
 
 
-def _judged(describe: Any) -> Judged:
+def judged_entries(describe: Any) -> Judged:
     """Entries of at most MAX_ATOMS that CHGNet can know."""
     from gnome_lite.sources.pymatgen_json import structure_from_dict
 
@@ -88,17 +88,17 @@ def _judged(describe: Any) -> Judged:
     known = np.flatnonzero(np.isfinite(features.energies_ev_per_atom[:, 0]))
     entries, crystals, features = [entries[i] for i in known], crystals.take(known), features.take(known)
     total = np.array([e["energy"] + e["correction"] for e in entries])
-    e_form = formation_energies(crystals.counts, total, _elemental(crystals, total / crystals.n_atoms))
+    e_form = formation_energies(crystals.counts, total, elemental(crystals, total / crystals.n_atoms))
     ids = tuple(e["entry_id"] for e in entries)
     moments = np.array(
         [sum(abs(s.get("properties", {}).get("magmom") or 0.0) for s in e["structure"]["sites"]) for e in entries]
     )
-    away = _decomposition(ids, crystals, e_form)
+    away = decomposition(ids, crystals, e_form)
     kinds = tuple(e["data"].get("oxide_type") or "None" for e in entries)
     return Judged(ids, crystals, features, e_form, away, kinds, moments)
 
 
-def _elemental(crystals: CrystalBatch, ev_per_atom: NDArray[np.float64]) -> dict[str, float]:
+def elemental(crystals: CrystalBatch, ev_per_atom: NDArray[np.float64]) -> dict[str, float]:
     counts = crystals.counts
     alone = (counts > 0).sum(axis=1) == 1
     return {
@@ -107,7 +107,7 @@ def _elemental(crystals: CrystalBatch, ev_per_atom: NDArray[np.float64]) -> dict
     }
 
 
-def _decomposition(ids: Sequence[str], crystals: CrystalBatch, e_form: NDArray[np.float64]) -> NDArray[np.float64]:
+def decomposition(ids: Sequence[str], crystals: CrystalBatch, e_form: NDArray[np.float64]) -> NDArray[np.float64]:
     verdicts = ChemicalHull("judged", ids, crystals.counts, e_form).verdicts(ids)
     return np.array([v.decomposition_ev_per_atom for v in verdicts])
 
@@ -117,11 +117,11 @@ def _rows(judged: Judged, model: DeltaModel, of: str, effort: Effort) -> Iterato
     truth, stable = judged.e_form_ev_per_atom, judged.stable
     raw_energy = judged.features.energies_ev_per_atom[:, 0]
     raw = formation_energies(
-        judged.crystals.counts, raw_energy * judged.crystals.n_atoms, _elemental(judged.crystals, raw_energy)
+        judged.crystals.counts, raw_energy * judged.crystals.n_atoms, elemental(judged.crystals, raw_energy)
     )
     corrected = _filled(model.correct(judged.features), raw)
     fixed = corrected.e_form_ev_per_atom
-    raw_away = _decomposition(judged.ids, judged.crystals, raw)
+    raw_away = decomposition(judged.ids, judged.crystals, raw)
     away, p = judge_corrected(
         judged.ids, judged.crystals, corrected, range(len(truth)), size("verification_delta.draws", effort)
     )

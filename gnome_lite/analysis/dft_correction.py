@@ -1,4 +1,4 @@
-"""DFT (Delta-ML) correction of crystals at a surrogate's level: corrected energies, their spread, P(DFT-stable).
+"""What DFT would say of crystals at a surrogate's level: corrected energies, their spread, P(DFT-stable).
 
 A crystal is judged among all phases known within its elements, each with its corrected energy. Elements' lowest phases
 are the zero of the formation energy, so they lie at zero exactly. Errors that phases share stay shared in the draws.
@@ -6,7 +6,7 @@ are the zero of the formation energy, so they lie at zero exactly. Errors that p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
-from gnome_lite.predict.delta import Corrected, DeltaModel
+from gnome_lite.predict.delta import Corrected
 from gnome_lite.stability.hull import ChemicalHull
 from gnome_lite.stability.uncertainty import verdict_uncertainty
 
@@ -53,22 +53,28 @@ class DftCorrection:
 
 
 def dft_corrections(
-    phases: PhaseSet, ids: Sequence[str], model: DeltaModel, describe: Describe
+    phases: PhaseSet, ids: Sequence[str], correct: Callable[[PhaseSet], Corrected], target: str, model_id: str
 ) -> list[DftCorrection | None]:
-    """Return how some phases of a set would stand; None where one, or an element of it, cannot be corrected."""
+    """Return how some phases of a set would stand; None where one, or an element of it, cannot be corrected.
+
+    Args:
+        correct: gives the corrected energies of the phases that compete.
+        target: level of DFT that it leads to.
+        model_id: what corrects.
+    """
     present = phases.counts > 0
     within = np.zeros(len(phases), dtype=bool)
     for i in map(phases.index, ids):
         within |= ~present[:, ~present[i]].any(axis=1)
     inside = phases.take(within)
-    corrected = model.correct(describe(inside.crystals))
+    corrected = correct(inside)
     asked = [inside.index(i) for i in ids]
     judged = judge_corrected(inside.ids, inside.crystals, corrected, asked)
     e_form, spread = corrected.e_form_ev_per_atom, corrected.spread_ev_per_atom
     return [
         None
         if np.isnan(p)
-        else DftCorrection(model.card.target, float(e_form[k]), float(spread[k]), float(away), float(p), model.card.id)
+        else DftCorrection(target, float(e_form[k]), float(spread[k]), float(away), float(p), model_id)
         for k, away, p in zip(asked, *judged, strict=True)
     ]
 

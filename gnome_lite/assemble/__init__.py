@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, get_args
 from gnome_lite.assemble.generators import make_gate, make_generator, make_mix, make_novelty, make_screen, read_parents
 from gnome_lite.assemble.predictors import (
     dft_correction,
+    knows_dft,
     make_describe,
     make_predictor,
     shipped_delta,
+    shipped_errors,
     shipped_levels,
     shipped_model,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "check_calculators",
     "contradicted_verdicts",
     "dft_correction",
+    "knows_dft",
     "level_of",
     "load_molecules",
     "load_references",
@@ -74,6 +77,7 @@ __all__ = [
     "remember_trust",
     "require_range",
     "shipped_delta",
+    "shipped_errors",
     "shipped_levels",
     "shipped_model",
 ]

@@ -1,10 +1,13 @@
-"""Assembly of predictors: the shipped ensembles and the Δ-models."""
+"""Assembly of predictors: the shipped ensembles, Δ-models and errors of levels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import CrystalBatch
@@ -13,11 +16,12 @@ from gnome_lite.core.records import TrainingSet
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from gnome_lite.analysis.dft_correction import Describe, DftCorrection
     from gnome_lite.core.phases import PhaseSet
+    from gnome_lite.predict.delta import Corrected
+    from gnome_lite.predict.level_errors import LevelErrors
     from gnome_lite.predict.predictor import EnsemblePredictor
 
 
@@ -86,12 +90,40 @@ def make_describe(level: str) -> Describe:
     return CHGNetFeatures()
 
 
+def shipped_errors(level: str) -> Path | None:
+    """Return the file of a level's errors (`LevelErrors`), None if none is shipped."""
+    path = bundled("models", f"errors-{level}.json")
+    return path if path.is_file() else None
+
+
+def knows_dft(level: str) -> bool:
+    """Return whether anything shipped tells what DFT would say of crystals at a level."""
+    return shipped_delta(level) is not None or shipped_errors(level) is not None
+
+
 def dft_correction(phases: PhaseSet, ids: Sequence[str]) -> list[DftCorrection | None]:
-    """Return the DFT corrections of phases; None where no Δ-model is shipped or it cannot tell."""
+    """Return the DFT corrections of phases; None where nothing is shipped for their level or it cannot tell."""
     from gnome_lite.analysis.dft_correction import dft_corrections
     from gnome_lite.predict import delta
+    from gnome_lite.predict.level_errors import LevelErrors
 
-    path = shipped_delta(phases.level)
-    if path is None:
-        return [None] * len(ids)
-    return dft_corrections(phases, ids, delta.read(path), make_describe(phases.level))
+    if path := shipped_delta(phases.level):
+        model, describe = delta.read(path), make_describe(phases.level)
+        return dft_corrections(
+            phases, ids, lambda some: model.correct(describe(some.crystals)), model.card.target, model.card.id
+        )
+    if path := shipped_errors(phases.level):
+        errors = LevelErrors.read(path)
+        return dft_corrections(phases, ids, partial(_by_errors, errors), errors.target, errors.id)
+    return [None] * len(ids)
+
+
+def _by_errors(errors: LevelErrors, phases: PhaseSet) -> Corrected:
+    from gnome_lite.sources.reported_table import is_reported
+    from gnome_lite.verify.chgnet.features import CHGNetFeatures
+
+    chgnet = CHGNetFeatures()(phases.crystals).energies_ev_per_atom[:, 0]
+    energies = np.column_stack([phases.energies_ev / phases.crystals.n_atoms, chgnet])
+    alone = (phases.counts > 0).sum(axis=1) == 1
+    seen = alone | np.array([is_reported(s) or s == "Materials Project" for s in phases.sources], dtype=bool)
+    return errors.correct(phases.crystals, energies, seen)

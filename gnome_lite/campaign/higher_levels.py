@@ -23,7 +23,7 @@ from gnome_lite.core.crystals import MAX_Z
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Verdict, Verification
 from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Progress, Verifier
-from gnome_lite.predict.residual_gp import ResidualGP
+from gnome_lite.predict.level_difference import LevelDifference
 from gnome_lite.verify.results_log import relax_all
 
 COMPUTED_HERE = "computed here"
@@ -137,18 +137,20 @@ def judge_system(
 def most_promising(
     context: Context, level: str, below: str, standing: Mapping[str, Verdict], ids: Sequence[str]
 ) -> list[str]:
-    """Order survivors by the decomposition energy expected at a level, lowest first.
+    """Order survivors by the probability that they are on the hull at a level, highest first.
 
-    It is the decomposition energy at the level below plus the difference between the two levels at similar
-    compositions so far, by a residual GP as in the networks' error model. Without any outcome the level below decides.
+    It is learnt from how crystals judged there so far moved against the level below, see `LevelDifference`; of equally
+    likely ones the level below decides.
     """
     store, name = context.stages.store, context.stages.config.name
     judged = {i: v for i, v in store.verdicts(name, level=level).items() if i in standing}
     known = {v.candidate_id: v.crystal.counts for v in store.verifications(below, ids=[*judged, *ids])}
-    difference = [v.decomposition_ev_per_atom - standing[i].decomposition_ev_per_atom for i, v in judged.items()]
-    learnt = ResidualGP.fitted(_stacked(known, judged), np.array(difference))
-    shift = dict(zip(ids, learnt(_stacked(known, ids)).tolist(), strict=True))
-    return sorted(ids, key=lambda i: (standing[i].decomposition_ev_per_atom + shift[i], i))
+    before = np.array([standing[i].decomposition_ev_per_atom for i in judged])
+    there = np.array([v.decomposition_ev_per_atom for v in judged.values()])
+    learnt = LevelDifference.fitted(_stacked(known, judged), before, there - before)
+    waiting = np.array([standing[i].decomposition_ev_per_atom for i in ids])
+    p = dict(zip(ids, learnt.p_stable(_stacked(known, ids), waiting).tolist(), strict=True))
+    return sorted(ids, key=lambda i: (-p[i], standing[i].decomposition_ev_per_atom, i))
 
 
 def _stacked(counts: Mapping[str, NDArray[np.int64]], ids: Iterable[str]) -> NDArray[np.int64]:

@@ -67,6 +67,10 @@ def report(context: Context, round: int) -> dict[str, Any]:
         new_prototypes=len(new_prototypes - {""}),
         by_generator=by_generator,
         expected_hit_rate=steps["acquire"].get("expected_hit_rate"),
+        confirmed={
+            level: (figures["stable"], figures["judged"])
+            for level, figures in steps["levels"].get("levels", {}).items()
+        },
     )
     store.add_report(name, outcome)
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}

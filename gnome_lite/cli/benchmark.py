@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gnome_lite.cli.calibrate import calibrate
 from gnome_lite.cli.common import (
     Home,
     Trust,
@@ -26,6 +27,7 @@ app = typer.Typer(help="Test campaigns where the answer is known.", no_args_is_h
 
 app.command()(rediscover)
 app.command()(wbm)
+app.command()(calibrate)
 
 DEFAULT_STRATEGIES = "perfect,random,ion_exchange,composition,greedy,p_stable,expected_improvement"
 
@@ -63,6 +65,36 @@ def pool(
     write_pool(out / UNIVERSE, labelled)
     for name, figure in {"id": labelled.id, "level": labelled.level, **labelled.census(), **made, "out": out}.items():
         print_line(f"{name}: {figure}")
+
+
+@app.command()
+def higher(
+    level: Annotated[str, typer.Argument(metavar="CALCULATOR", help="Of the dearer level.")] = "7net-l3i5",
+    out: Annotated[Path, typer.Option(help="Directory for higher.parquet.")] = Path("data/replay"),
+    pool: Annotated[Path | None, typer.Option(metavar="DIR", help="Labelled pool. Default: the shipped one.")] = None,
+    trust: Trust = False,
+    home: Home = None,
+) -> None:
+    """Verify at a dearer level what a labelled pool found, and its competing phases: for replays of who climbs.
+
+    It takes an hour; a killed call continues where it stopped.
+    """
+    from gnome_lite.assemble import make_higher_level
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.evaluation.higher_truth import verify_higher
+    from gnome_lite.evaluation.replay_setup import HIGHER, open_truth
+    from gnome_lite.sources.reference_files import write_references
+
+    config = CampaignConfig.model_validate({"verify": {"levels": ["chgnet", level]}})
+    settings = settings_of(home)
+    remember(config, settings, trust)
+    with show_progress() as progress:
+        truth = open_truth(pool, progress)
+        dear = make_higher_level(level, config, settings)
+        with dear.verifier:
+            made = verify_higher(truth, dear.verifier, dear.results_log, progress)
+    write_references(out / HIGHER, made)
+    print_line(f"{len(made)} phases at level {dear.verifier.level}")
 
 
 @app.command()

@@ -96,6 +96,40 @@ def build(
 
 
 @app.command()
+def reported(
+    out: Annotated[Path, typer.Option(help="Directory of the seed: reported.parquet, reported.csv.")] = Path(
+        "data/seed"
+    ),
+    table: Annotated[
+        Path, typer.Option(metavar="DIR", help="The table: structure_types/*.toml, compounds/*.csv.")
+    ] = Path("data/reported"),
+    processes: Annotated[int, typer.Option(min=0, help="Relaxations at once. 0 is one a core.")] = 0,
+    home: Home = None,
+) -> None:
+    """Relax the table of reported compounds, each within its space group. An hour; a killed call goes on."""
+    from gnome_lite.assemble import make_novelty, make_verifier
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.seed.reported_phases import as_csv, candidates_of, check, phases_of
+    from gnome_lite.sources.bundled_seed import REPORTED
+    from gnome_lite.sources.reference_files import write_references
+    from gnome_lite.sources.reported_table import read_table
+    from gnome_lite.verify.results_log import relax_all
+
+    settings = settings_of(home)
+    plan = candidates_of(read_table(table))
+    verify = {"symmetry": "kept", "deadline_s": 300.0, "processes": processes}
+    with show_progress() as progress:
+        with make_verifier(CampaignConfig.model_validate({"verify": verify}), None, settings) as verifier:
+            outcomes = relax_all([c for _, c in plan], verifier, settings.home / "seed" / "reported.jsonl", progress)
+        checked = [check(entry, outcomes[candidate.id]) for entry, candidate in plan]
+        phases = phases_of(checked, make_novelty())
+    write_references(out / REPORTED, phases)
+    (out / "reported.csv").write_text(as_csv(checked), encoding="utf-8")
+    remarks = Counter(c.remark.split(" ")[0].rstrip(":;,") for c in checked if c.remark)
+    print_line(f"{len(phases)} reported compounds of {len(plan)} tried; remarks: {dict(remarks.most_common())}")
+
+
+@app.command()
 def gases(
     campaign: CampaignFile = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: in the home's references.")] = None,

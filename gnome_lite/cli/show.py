@@ -81,10 +81,10 @@ def _standing(issued: IssuedVerdict) -> None:
 
 def _by_dft(history: CrystalHistory, home: Path | None) -> None:
     """Print the DFT-corrected formation energy of a verified crystal, where a Δ-model is shipped for its level."""
-    from gnome_lite.assemble import dft_correction, open_phases, shipped_delta
+    from gnome_lite.assemble import dft_correction, knows_dft, open_phases
 
     last = next(iter(history.standing.values()), None)
-    if last is None or shipped_delta(last.verdict.level) is None:
+    if last is None or not knows_dft(last.verdict.level):
         return
     phases = open_phases(settings_of(home), last.campaign)
     if phases.level != last.verdict.level or history.candidate.id not in phases:

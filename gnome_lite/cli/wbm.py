@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from gnome_lite.core.records import Candidate, Verification
     from gnome_lite.evaluation.wbm import WbmSet
 
 
@@ -77,13 +79,22 @@ def wbm(
 def _by_level(
     known: WbmSet, level: str, arguments: dict[str, str], relax: bool, home: Path | None
 ) -> tuple[str, NDArray[np.float64]]:
+    from gnome_lite.evaluation.wbm import formation_energies_of
+
+    name, outcomes = verified_at(known.candidates, level, arguments, relax, home, "wbm")
+    return name, formation_energies_of(known, outcomes)
+
+
+def verified_at(
+    candidates: Sequence[Candidate], level: str, arguments: dict[str, str], relax: bool, home: Path | None, folder: str
+) -> tuple[str, list[Verification]]:
+    """Return the name of a level on the Materials Project's scale, and crystals at it; kept in a folder of the home."""
     from gnome_lite.assemble import make_verifier, require_range
     from gnome_lite.cli.common import config_of
     from gnome_lite.config import Verify
     from gnome_lite.core.errors import ConfigError
     from gnome_lite.core.levels import Corrections, corrections_of
     from gnome_lite.core.plain_text import file_name
-    from gnome_lite.evaluation.wbm import formation_energies_of
     from gnome_lite.verify.calculators import in_full
     from gnome_lite.verify.results_log import relax_all
 
@@ -98,9 +109,9 @@ def _by_level(
     settings = settings_of(home).model_copy(update={"trust": True})  # all of it stands on the command line
     require_range(config)
     with make_verifier(config, None, settings) as verifier, show_progress() as progress:
-        log = settings.home / "wbm" / f"{file_name(verifier.level)}.jsonl"
-        outcomes = relax_all(known.candidates, verifier, log, progress)
-        return verifier.level, formation_energies_of(known, [outcomes[i] for i in known.ids])
+        log = settings.home / folder / f"{file_name(verifier.level)}.jsonl"
+        outcomes = relax_all(candidates, verifier, log, progress)
+        return verifier.level, [outcomes[c.id] for c in candidates]
 
 
 def _by_ensemble(known: WbmSet, path: Path) -> tuple[str, NDArray[np.float64]]:

@@ -317,6 +317,7 @@ class RoundReport:
         skipped: parents and compositions that the generators left out, by generator and cause.
         expected_hit_rate: mean P(stable) of those chosen, before they were verified.
         kept: candidates generated that passed the gate and were new; None where not recorded.
+        confirmed: by higher level, how many crystals are on the hull there so far, and how many were judged there.
     """
 
     round: int
@@ -346,3 +347,4 @@ class RoundReport:
     skipped: Mapping[str, int] = field(default_factory=dict)
     expected_hit_rate: float | None = None
     kept: int | None = None
+    confirmed: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gnome_lite.evaluation.labelled_pool import LabelledPool
     from gnome_lite.evaluation.replay_predictors import Networks
 
-UNIVERSE, REFERENCES = "universe.parquet", "references.parquet"
+UNIVERSE, REFERENCES, HIGHER = "universe.parquet", "references.parquet", "higher.parquet"
 
 
 def load_pool(directory: Path | None = None) -> tuple[PhaseSet, LabelledPool]:
@@ -43,6 +43,20 @@ def load_pool(directory: Path | None = None) -> tuple[PhaseSet, LabelledPool]:
     labelled = read_pool(directory / UNIVERSE)
     own = directory / REFERENCES
     return SeedSource(own if own.is_file() else None).load(), labelled
+
+
+def open_truth(directory: Path | None = None, progress: Progress = silent) -> GroundTruth:
+    """Return the ground truth of a labelled pool; None is the shipped one.
+
+    Raises:
+        SourceError: if the labelled pool cannot be read.
+        LevelMismatchError: if labelled pool and references are of two levels.
+    """
+    from gnome_lite.evaluation.ground_truth import make_ground_truth
+    from gnome_lite.stability.hull import build_hull
+
+    references, labelled = load_pool(directory)
+    return make_ground_truth(references, labelled, make_novelty(), build_hull, progress)
 
 
 def open_replay(
@@ -68,12 +82,10 @@ def open_replay(
         SourceError: if the labelled pool cannot be read.
         LevelMismatchError: if labelled pool and references are of two levels.
     """
-    from gnome_lite.evaluation.ground_truth import make_ground_truth
     from gnome_lite.evaluation.replay_predictors import Networks, PooledPredictor
-    from gnome_lite.stability.hull import build_hull
 
-    references, labelled = load_pool(directory)
-    truth = make_ground_truth(references, labelled, make_novelty(), build_hull, progress)
+    truth = open_truth(directory, progress)
+    references, labelled = truth.references, truth.labelled
     home = settings.home / "replay"
     if directory is not None and (directory / REFERENCES).is_file():
         # The seed's unrelaxed crystals are not those of these references.

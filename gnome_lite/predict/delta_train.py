@@ -134,14 +134,14 @@ def _scaling(features: SurrogateFeatures, labels: NDArray[np.float64]) -> Scalin
     fractions = fractions_of(features)
     energies = features.energies_ev_per_atom
     return Scaling(
-        _by_element(fractions, labels - energies[:, 0]),
-        _by_element(fractions, energies[:, 1] - energies[:, 0]),
+        by_element(fractions, labels - energies[:, 0]),
+        by_element(fractions, energies[:, 1] - energies[:, 0]),
         features.atoms.mean(axis=0, dtype=np.float64),
         features.atoms.std(axis=0, dtype=np.float64) + 1e-6,
     )
 
 
-def _by_element(fractions: NDArray[np.float64], target: NDArray[np.float64], steps: int = 10) -> NDArray[np.float64]:
+def by_element(fractions: NDArray[np.float64], target: NDArray[np.float64], steps: int = 10) -> NDArray[np.float64]:
     """One number an element with the least sum of absolute errors (reweighted least squares), [MAX_Z + 1]."""
     weight = np.ones(len(target))
     found = np.zeros(fractions.shape[1])

@@ -82,16 +82,33 @@ def round_table(reports: Sequence[RoundReport], title: str | None = None, last: 
         ("failed by", attrgetter("failures")),
     ):
         if text := causes(reports, pick):
-            table.caption = f"{table.caption}\n{name}: {text}" if table.caption else f"{name}: {text}"
-            table.caption_justify = "left"
+            _add_line(table, f"{name}: {text}")
+    for line in confirmed(reports):
+        _add_line(table, line)
     return table
+
+
+def confirmed(reports: Sequence[RoundReport]) -> list[str]:
+    """Return a line for each higher level: what share of the survivors judged there is on its hull, too."""
+    last = reports[-1].confirmed if reports else {}
+    return [
+        f"confirmed at {printable(level)}: {stable} of {judged} ({stable / judged:.0%})"
+        for level, (stable, judged) in sorted(last.items())
+        if judged
+    ]
+
+
+def _add_line(table: Table, line: str) -> None:
+    table.caption = f"{table.caption}\n{line}" if table.caption else line
+    table.caption_justify = "left"
 
 
 def round_markdown(reports: Sequence[RoundReport]) -> str:
     """Return the same table in Markdown, for artifacts and the README."""
     lines = [("round", *(str(r.round) for r in reports), "meaning"), ("---", *["---:"] * len(reports), "---")]
     lines += [(f.name, *map(f.text, reports), f.meaning) for f in FIGURES]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    rows = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    return rows + "".join(f"\n{line}\n" for line in confirmed(reports))
 
 
 def causes(reports: Sequence[RoundReport], pick: Callable[[RoundReport], Mapping[str, int]]) -> str:

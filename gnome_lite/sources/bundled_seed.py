@@ -1,4 +1,7 @@
-"""The bundled seed: elements and common compounds, relaxed with the default calculator. How: data/seed/README.md."""
+"""The bundled seed: reported compounds, elements and hypothetical compounds, relaxed by the default calculator.
+
+How: data/seed/README.md.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.reference_files import read_references
+
+REPORTED = "reported.parquet"
 
 
 class SeedSource:
@@ -24,7 +29,9 @@ class SeedSource:
         Raises:
             SourceError: if it is missing or damaged.
         """
-        return PhaseSet.make(read_references(self.path))
+        reported = self.path.with_name(REPORTED)
+        entries = read_references(reported) if reported.is_file() else []
+        return PhaseSet.make([*entries, *read_references(self.path)])
 
     def inputs(self) -> TrainingSet:
         """Return the unrelaxed crystals of the seed with the formation energies of what they relaxed to.

@@ -156,6 +156,7 @@ def test_survivors_are_verified_within_their_budget(verified_higher: tuple[Path,
     assert all(v.candidate_id in verdicts for v in high)
     report = store.reports("tiny")[-1]
     assert report.verified == TINY.select.budget + TINY.select.control, "the levels are counted apart"
+    assert report.confirmed == {"chgnet-r2scan": [level["stable"], level["judged"]]}
     status = store.status().campaigns[0]
     assert all(r.verified == TINY.select.budget + TINY.select.control for r in status.rounds)
 

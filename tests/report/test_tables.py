@@ -48,6 +48,13 @@ def test_markdown_is_a_rectangular_table_with_the_same_figures() -> None:
     assert "| verified | 5 | 5 |" in lines[2 + [f.name for f in FIGURES].index("verified")]
 
 
+def test_what_higher_levels_confirm_is_below_the_table() -> None:
+    judged = [report(1), replace(report(2), confirmed={"r2scan": (5, 6), "gpaw": (0, 0)})]
+    assert "confirmed at r2scan: 5 of 6 (83%)" in round_markdown(judged)
+    assert "confirmed at r2scan: 5 of 6 (83%)" in str(round_table(judged).caption)
+    assert "gpaw" not in round_markdown(judged), "nothing was judged there"
+
+
 def test_causes_are_summed_most_frequent_first() -> None:
     def failures(r: RoundReport) -> dict[str, int]:
         return dict(r.failures)
