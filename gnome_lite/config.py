@@ -35,6 +35,7 @@ class Space(Section):
     min_elements: int = Field(2, ge=1, le=8, description="fewest elements in a candidate")
     max_elements: int = Field(4, ge=1, le=8, description="most elements in a candidate")
     allow_radioactive: bool = Field(False, description="also Tc, Pm, Po and beyond Bi")
+    allow_uncovered: bool = Field(False, description="also elements that no reference compound of the space holds")
 
     @field_validator("elements")
     @classmethod

@@ -106,6 +106,7 @@ def assemble(
     source = make_source(config, settings, level)
     references = source.load()
     _require_elements(config, references)
+    _require_covered(config, references, progress)
     require_range(config)
     return Stages(
         config=config,
@@ -200,4 +201,20 @@ def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:
         raise SourceError(
             f"no elemental reference for {', '.join(missing)} at level {references.level}: "
             "leave it out of space.elements or add a source that has it"
+        )
+
+
+def _require_covered(config: CampaignConfig, references: PhaseSet, progress: Progress) -> None:
+    """Say what the hulls of the space rest on; raise SourceError if an element has no compound there."""
+    from gnome_lite.stability.reference_coverage import coverage_of, uncovered
+
+    space = config.space
+    systems = [tuple(s.split("-")) for s in space.chemical_systems] or [tuple(sorted(elements_of(config)))]
+    for system in systems:
+        progress("references", 0, 0, str(coverage_of(references, system)))
+    lacking = uncovered(references, systems)
+    if lacking and not space.allow_uncovered:
+        raise SourceError(
+            f"{lacking[0]}: against elements alone everything looks stable; add references (sources.files), leave "
+            "the element out, or set space.allow_uncovered = true"
         )

@@ -119,11 +119,11 @@ def dft_correction(phases: PhaseSet, ids: Sequence[str]) -> list[DftCorrection |
 
 
 def _by_errors(errors: LevelErrors, phases: PhaseSet) -> Corrected:
-    from gnome_lite.sources.reported_table import is_reported
+    from gnome_lite.core.origins import MATERIALS_PROJECT, is_reported
     from gnome_lite.verify.chgnet.features import CHGNetFeatures
 
     chgnet = CHGNetFeatures()(phases.crystals).energies_ev_per_atom[:, 0]
     energies = np.column_stack([phases.energies_ev / phases.crystals.n_atoms, chgnet])
     alone = (phases.counts > 0).sum(axis=1) == 1
-    seen = alone | np.array([is_reported(s) or s == "Materials Project" for s in phases.sources], dtype=bool)
+    seen = alone | np.array([is_reported(s) or s.startswith(MATERIALS_PROJECT) for s in phases.sources], dtype=bool)
     return errors.correct(phases.crystals, energies, seen)

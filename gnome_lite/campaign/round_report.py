@@ -9,7 +9,7 @@ import numpy as np
 
 from gnome_lite.campaign.context import Context
 from gnome_lite.core.metrics import calibration_error
-from gnome_lite.core.records import RoundReport
+from gnome_lite.core.records import MISSING_REFERENCE_EV_PER_ATOM, RoundReport
 
 STEPS = ("generate", "predict", "acquire", "verify", "judge", "learn", "levels")
 """Steps whose figures and seconds a report holds."""
@@ -67,6 +67,7 @@ def report(context: Context, round: int) -> dict[str, Any]:
         new_prototypes=len(new_prototypes - {""}),
         by_generator=by_generator,
         expected_hit_rate=steps["acquire"].get("expected_hit_rate"),
+        too_deep=sum(verdicts[i].decomposition_ev_per_atom < -MISSING_REFERENCE_EV_PER_ATOM for i in hits),
         confirmed={
             level: (figures["stable"], figures["judged"])
             for level, figures in steps["levels"].get("levels", {}).items()

@@ -84,6 +84,7 @@ def higher(
     from gnome_lite.evaluation.higher_truth import verify_higher
     from gnome_lite.evaluation.replay_setup import HIGHER, open_truth
     from gnome_lite.sources.reference_files import write_references
+    from gnome_lite.verify.verifier import ProcessVerifier
 
     config = CampaignConfig.model_validate({"verify": {"levels": ["chgnet", level]}})
     settings = settings_of(home)
@@ -91,6 +92,7 @@ def higher(
     with show_progress() as progress:
         truth = open_truth(pool, progress)
         dear = make_higher_level(level, config, settings)
+        assert isinstance(dear.verifier, ProcessVerifier), "made so"
         with dear.verifier:
             made = verify_higher(truth, dear.verifier, dear.results_log, progress)
     write_references(out / HIGHER, made)

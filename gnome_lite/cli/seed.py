@@ -103,6 +103,7 @@ def reported(
     table: Annotated[
         Path, typer.Option(metavar="DIR", help="The table: structure_types/*.toml, compounds/*.csv.")
     ] = Path("data/reported"),
+    max_atoms: Annotated[int, typer.Option(min=1, max=44, help="Of a primitive cell; larger ones are left out.")] = 44,
     processes: Annotated[int, typer.Option(min=0, help="Relaxations at once. 0 is one a core.")] = 0,
     home: Home = None,
 ) -> None:
@@ -116,7 +117,7 @@ def reported(
     from gnome_lite.verify.results_log import relax_all
 
     settings = settings_of(home)
-    plan = candidates_of(read_table(table))
+    plan = candidates_of(read_table(table), max_atoms)
     verify = {"symmetry": "kept", "deadline_s": 300.0, "processes": processes}
     with show_progress() as progress:
         with make_verifier(CampaignConfig.model_validate({"verify": verify}), None, settings) as verifier:

@@ -8,6 +8,7 @@ import typer
 
 from gnome_lite.cli.common import Home, number, print_drawn, print_line, print_section, settings_of, store_of, yes_no
 from gnome_lite.core.plain_text import printable
+from gnome_lite.stability.reference_coverage import missing_reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,8 +64,9 @@ def _heading(history: CrystalHistory) -> None:
         like = f", as in {v.credibility.analogue}" if v.credibility.analogue else ""
         new = " (no crystal known before has it)" if v.credibility.new_prototype else ""
         print_line(f"prototype: {v.prototype}{new}{like}")
-    for flag in v.credibility.flags:
-        print_line(f"beware: {flag}")
+    for flag in (missing_reference(v.decomposition_ev_per_atom), *v.credibility.flags):
+        if flag:
+            print_line(f"beware: {flag}")
 
 
 def _standing(issued: IssuedVerdict) -> None:

@@ -1,7 +1,6 @@
 """The frozen records that cross rooms. Units stand in the names; a failure of one crystal is a value here.
 
-Energies are in eV or eV/atom, forces in eV/Å, volumes in Å^3. "Level" is a level of theory, e.g.
-"chgnet-0.3.0"; energies of two levels never meet in one hull.
+Energies are in eV or eV/atom, forces in eV/Å, volumes in Å^3; "level" is a level of theory, e.g. "chgnet-0.3.0".
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from gnome_lite.core.ragged import as_indices
 
 STABLE_EV_PER_ATOM = 5e-5
 """A crystal at most this far above the hull is on it (tolerance of GNoME's released analysis)."""
+MISSING_REFERENCE_EV_PER_ATOM = 0.1
+"""Further below all others few real compounds lie: it is likelier that a competing phase is missing."""
 
 
 class Failure(StrEnum):
@@ -144,11 +145,9 @@ class Prediction:
 
     Attributes:
         spread_ev_per_atom: interquartile range over the members.
-        e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative means
-            the prediction lies below the hull.
+        e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative is below it.
         p_stable: probability, 0..1, that verification will find it on the hull.
-        expected_improvement_ev_per_atom: distance by which it is expected to lower the hull; None in predictions of
-            versions before this figure.
+        expected_improvement_ev_per_atom: distance by which it is expected to lower the hull; None in older ones.
     """
 
     candidate_id: str
@@ -243,8 +242,7 @@ class Verdict:
         decomposition_ev_per_atom: energy relative to all *other* phases; negative pushes the hull down.
         products: phases it would decompose into, as (entry id, formula, fraction of atoms).
         hull_id: id of its chemical system's hull: hash of level, ids and energies of the entries that it rests on.
-        nearest_known: id of the known crystal it equals (`novel` is then False) or, for a novel one,
-            of the known crystal of the same formula closest in energy; None where there is none.
+        nearest_known: id of the known crystal it equals, or, if novel, of the nearest in energy of its formula, if any.
         prototype: its Wyckoff-labelled prototype without elements, e.g. "AB_cF8_225_a_b" ("" = none found).
     """
 
@@ -316,8 +314,9 @@ class RoundReport:
         by_generator: counts of each generator: kept candidates, chosen, hits.
         skipped: parents and compositions that the generators left out, by generator and cause.
         expected_hit_rate: mean P(stable) of those chosen, before they were verified.
-        kept: candidates generated that passed the gate and were new; None where not recorded.
+        kept: candidates that passed the gate and were new; None where not recorded.
         confirmed: by higher level, how many crystals are on the hull there so far, and how many were judged there.
+        too_deep: number of hits so far below all other phases that a reference is probably missing.
     """
 
     round: int
@@ -348,3 +347,4 @@ class RoundReport:
     expected_hit_rate: float | None = None
     kept: int | None = None
     confirmed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    too_deep: int = 0

@@ -10,12 +10,11 @@ from pathlib import Path
 from gnome_lite.chemistry.volume import volume_from_radii
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.origins import REPORTED
 from gnome_lite.sources.structure_types import StructureType, read_structure_types
 
 COLUMNS = ("formula", "structure_type", "name", "volume")
 POSSIBLE_ANG3_PER_ATOM, USUAL_ANG3_PER_ATOM = (5.0, 70.0), 12.0
-SOURCE = "reported"
-"""Sources of reported phases begin with it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +40,7 @@ class TableEntry:
     def source(self) -> str:
         """What its phase says of itself: "reported: forsterite, olivine type"."""
         kind = f"{self.structure_type.name} type"
-        return f"{SOURCE}: {self.name}, {kind}" if self.name else f"{SOURCE}: {kind}"
-
-
-def is_reported(source: str) -> bool:
-    """Return whether a phase of this source is a reported compound."""
-    return source.startswith(SOURCE)
+        return f"{REPORTED}: {self.name}, {kind}" if self.name else f"{REPORTED}: {kind}"
 
 
 def read_table(folder: Path) -> list[TableEntry]:

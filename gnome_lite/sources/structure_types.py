@@ -179,10 +179,10 @@ def operations(number: int, setting: str = "") -> tuple[NDArray[np.float64], NDA
 
     entries = [e for k in range(1, 531) if (e := moyopy.HallSymbolEntry(hall_number=k)).number == number]
     if setting:
-        chosen = next((e for e in entries if e.setting == setting), None)
+        chosen = next((e for e in entries if str(e.setting) == setting), None)
         if chosen is None:
             raise ValueError(
-                f"space group {number} has no setting {setting!r}: {', '.join(e.setting or '-' for e in entries)}"
+                f"space group {number} has no setting {setting!r}: {', '.join(str(e.setting) or '-' for e in entries)}"
             )
         which = moyopy.Setting.hall_number(chosen.hall_number)
     else:

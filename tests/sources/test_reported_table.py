@@ -10,7 +10,8 @@ import pytest
 
 from gnome_lite.core.crystals import formula_counts, reduced_formula
 from gnome_lite.core.errors import SourceError
-from gnome_lite.sources.reported_table import is_reported, read_table
+from gnome_lite.core.origins import is_reported
+from gnome_lite.sources.reported_table import read_table
 
 TABLE = Path(__file__).resolve().parents[2] / "data" / "reported"
 HEAD = "formula,structure_type,name,volume\n"
