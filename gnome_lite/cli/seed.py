@@ -105,6 +105,9 @@ def reported(
     ] = Path("data/reported"),
     max_atoms: Annotated[int, typer.Option(min=1, max=44, help="Of a primitive cell; larger ones are left out.")] = 44,
     processes: Annotated[int, typer.Option(min=0, help="Relaxations at once. 0 is one a core.")] = 0,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="Relax nothing more: write what an unfinished call has.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Relax the table of reported compounds, each within its space group. An hour; a killed call goes on."""
@@ -114,20 +117,25 @@ def reported(
     from gnome_lite.sources.bundled_seed import REPORTED
     from gnome_lite.sources.reference_files import write_references
     from gnome_lite.sources.reported_table import read_table
-    from gnome_lite.verify.results_log import relax_all
+    from gnome_lite.verify.results_log import read_results, relax_all
 
     settings = settings_of(home)
     plan = candidates_of(read_table(table), max_atoms)
     verify = {"symmetry": "kept", "deadline_s": 300.0, "processes": processes}
+    log = settings.home / "seed" / "reported.jsonl"
     with show_progress() as progress:
-        with make_verifier(CampaignConfig.model_validate({"verify": verify}), None, settings) as verifier:
-            outcomes = relax_all([c for _, c in plan], verifier, settings.home / "seed" / "reported.jsonl", progress)
-        checked = [check(entry, outcomes[candidate.id]) for entry, candidate in plan]
+        if so_far:
+            outcomes = {v.candidate_id: v for v in read_results(log)}
+        else:
+            with make_verifier(CampaignConfig.model_validate({"verify": verify}), None, settings) as verifier:
+                outcomes = relax_all([c for _, c in plan], verifier, log, progress)
+        checked = [check(entry, outcomes[candidate.id]) for entry, candidate in plan if candidate.id in outcomes]
         phases = phases_of(checked, make_novelty())
     write_references(out / REPORTED, phases)
     (out / "reported.csv").write_text(as_csv(checked), encoding="utf-8")
     remarks = Counter(c.remark.split(" ")[0].rstrip(":;,") for c in checked if c.remark)
-    print_line(f"{len(phases)} reported compounds of {len(plan)} tried; remarks: {dict(remarks.most_common())}")
+    print_line(f"{len(phases)} phases of {len(checked)} reported compounds, of {len(plan)} in the table")
+    print_line(f"remarks: {dict(remarks.most_common())}")
 
 
 @app.command()

@@ -42,8 +42,8 @@ class Checked:
 
 
 def candidates_of(entries: Iterable[TableEntry], max_atoms: int = MAX_ATOMS) -> list[tuple[TableEntry, Candidate]]:
-    """Return what to relax, small cells first; cells of more than so many atoms are left out."""
-    small = sorted((e for e in entries if len(e.crystal) <= max_atoms), key=lambda e: len(e.crystal))
+    """Return what to relax: minerals and other named forms, then small cells; cells of more atoms are left out."""
+    small = sorted((e for e in entries if len(e.crystal) <= max_atoms), key=lambda e: (not e.name, len(e.crystal)))
     made = [
         (e, Candidate(e.crystal.content_id, e.crystal, e.structure_type.name, "reported", e.name, 0)) for e in small
     ]
