@@ -27,15 +27,19 @@ def prediction_history(context: Context, round: int) -> PredictionHistory:
 def training_sets(context: Context, round: int) -> tuple[TrainingSet, TrainingSet]:
     """Return the training sets of the networks after a round: what is known beside this campaign, and what it verified.
 
-    The first holds the reference phases and what other campaigns of the store verified; the second each crystal that
-    this campaign selected, as it relaxed and as it was proposed, with the formation energy of the relaxed one.
+    The first holds the reference phases within the campaign's elements and what other campaigns of the store verified;
+    the second each crystal that this campaign selected, as it relaxed and as it was proposed, with the formation energy
+    of the relaxed one.
     """
     store, name, phases = context.stages.store, context.stages.config.name, context.phases()
     proposed = {c.id: c.crystal for r in range(1, round + 1) for c, _ in store.selected(name, r)}
     mine = sorted(
         (i for i in range(phases.n_references, len(phases)) if phases.ids[i] in proposed), key=phases.ids.__getitem__
     )
-    others = np.ones(len(phases), dtype=bool)
+    space = context.stages.config.space
+    elements = {e for system in space.chemical_systems for e in system.split("-")} or set(space.elements)
+    # Of other elements the networks need not know more than they do: their compounds would take the others' turns.
+    others = phases.crystals.within(sorted(elements)) | (np.arange(len(phases)) >= phases.n_references)
     others[mine] = False
     e_form = phases.e_form_ev_per_atom
     unrelaxed = CrystalBatch.from_crystals(proposed[phases.ids[i]] for i in mine)

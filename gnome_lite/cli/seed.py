@@ -113,8 +113,8 @@ def reported(
     """Relax the table of reported compounds, each within its space group. An hour; a killed call goes on."""
     from gnome_lite.assemble import make_novelty, make_verifier
     from gnome_lite.config import CampaignConfig
-    from gnome_lite.seed.reported_phases import as_csv, candidates_of, check, phases_of
-    from gnome_lite.sources.bundled_seed import REPORTED
+    from gnome_lite.seed.reported_phases import as_csv, candidates_of, check, phases_of, same_as_reported
+    from gnome_lite.sources.bundled_seed import REPLACED, REPORTED, SeedSource
     from gnome_lite.sources.reference_files import write_references
     from gnome_lite.sources.reported_table import read_table
     from gnome_lite.verify.results_log import read_results, relax_all
@@ -132,6 +132,9 @@ def reported(
         checked = [check(entry, outcomes[candidate.id]) for entry, candidate in plan if candidate.id in outcomes]
         phases = phases_of(checked, make_novelty())
     write_references(out / REPORTED, phases)
+    others = SeedSource(out / "references.parquet", reported=False).load()
+    replaced = same_as_reported(phases, others, make_novelty())
+    (out / REPLACED).write_text("".join(f"{i}\n" for i in replaced), encoding="utf-8")
     (out / "reported.csv").write_text(as_csv(checked), encoding="utf-8")
     remarks = Counter(c.remark.split(" ")[0].rstrip(":;,") for c in checked if c.remark)
     print_line(f"{len(phases)} phases of {len(checked)} reported compounds, of {len(plan)} in the table")

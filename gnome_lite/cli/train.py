@@ -109,7 +109,7 @@ def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
     from gnome_lite.core.records import TrainingSet
     from gnome_lite.sources.bundled_seed import SeedSource
 
-    seed = SeedSource()
+    seed = SeedSource(reported=False)
     references = seed.load()
     return TrainingSet(references.crystals, references.e_form_ev_per_atom), seed.inputs(), references.level
 

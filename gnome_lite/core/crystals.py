@@ -197,6 +197,12 @@ class CrystalBatch:
         offsets = np.concatenate([[0], np.cumsum(self.n_atoms[index])]).astype(np.int64)
         return CrystalBatch(self.numbers[atoms], self.frac_coords[atoms], self.lattices[index], offsets)
 
+    def within(self, elements: Iterable[str]) -> NDArray[np.bool_]:
+        """Return which crystals have no element but these symbols, [n]."""
+        others = np.ones(MAX_Z + 1, dtype=bool)
+        others[[atomic_number(e) for e in elements]] = False
+        return np.asarray(self.counts[:, others].sum(axis=1) == 0)
+
     def scaled(self, factors: ArrayLike) -> CrystalBatch:
         """Return the crystals with each *volume* multiplied by its factor [n] (or one for all), fractions kept."""
         linear = np.cbrt(np.broadcast_to(np.asarray(factors, dtype=np.float64), (len(self),)))

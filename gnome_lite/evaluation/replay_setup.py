@@ -42,7 +42,7 @@ def load_pool(directory: Path | None = None) -> tuple[PhaseSet, LabelledPool]:
     directory = bundled("replay") if directory is None else Path(directory)
     labelled = read_pool(directory / UNIVERSE)
     own = directory / REFERENCES
-    return SeedSource(own if own.is_file() else None).load(), labelled
+    return SeedSource(own if own.is_file() else None, reported=False).load(), labelled
 
 
 def open_truth(directory: Path | None = None, progress: Progress = silent) -> GroundTruth:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number, chemical_system, symbol
+from gnome_lite.core.crystals import CrystalBatch, chemical_system, symbol
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.pipeline import Progress, silent
@@ -52,13 +52,6 @@ class DeltaPlan(NamedTuple):
     width: int = 48
     pair_weight: float = 1.0
     seed: int = 0
-
-
-def within(crystals: CrystalBatch, elements: Sequence[str]) -> NDArray[np.bool_]:
-    """Which crystals have no element but these, [n]."""
-    others = np.ones(MAX_Z + 1, dtype=bool)
-    others[[atomic_number(e) for e in elements]] = False
-    return np.asarray(crystals.counts[:, others].sum(axis=1) == 0)
 
 
 def train_delta(
@@ -123,7 +116,7 @@ def _usable(features: SurrogateFeatures, labels: NDArray[np.float64], without: S
     energies = features.energies_ev_per_atom
     good = np.isfinite(energies).all(axis=1) & (np.abs(labels) <= MAX_ABS_E_FORM_EV_PER_ATOM)
     if without:
-        good &= ~within(features.crystals, without)
+        good &= ~features.crystals.within(without)
     rows = np.flatnonzero(good)
     keys = np.column_stack([features.crystals.counts[rows], np.round(1000 * energies[rows, :1]), labels[rows].round(3)])
     _, first = np.unique(keys, axis=0, return_index=True)

@@ -12,6 +12,7 @@ import numpy as np
 from gnome_lite.chemistry.symmetry import symmetry
 from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.licences import LICENCE
+from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, Phase, Verification
 from gnome_lite.pipeline import Novelty
 from gnome_lite.sources.reported_table import TableEntry
@@ -79,6 +80,15 @@ def phases_of(checked: Sequence[Checked], novelty: Novelty) -> list[Phase]:
             index.add(id, v.crystal)
             phases.append(Phase(id, v.crystal, v.energy_ev, v.level, c.entry.source, LICENCE, key))
     return phases
+
+
+def same_as_reported(phases: Sequence[Phase], others: PhaseSet, novelty: Novelty) -> list[str]:
+    """Return the ids of the other phases, elements left out, that are the same crystal as a reported one."""
+    index = novelty.index()
+    for p in phases:
+        index.add(p.id, p.crystal)
+    compounds = np.flatnonzero((others.counts > 0).sum(axis=1) > 1).tolist()
+    return [others.ids[i] for i in compounds if index.find(others.crystals[i]) is not None]
 
 
 def as_csv(checked: Iterable[Checked]) -> str:

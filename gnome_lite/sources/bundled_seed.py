@@ -14,24 +14,33 @@ from gnome_lite.core.records import TrainingSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.reference_files import read_references
 
-REPORTED = "reported.parquet"
+REPORTED, REPLACED = "reported.parquet", "replaced.txt"
+"""Reported compounds, and ids of the other entries that one of them is the same crystal as."""
 
 
 class SeedSource:
-    """Source of the whole seed, whatever the campaign's space: its elements and competing phases make the hull."""
+    """Source of the whole seed, whatever the campaign's space: its elements and competing phases make the hull.
 
-    def __init__(self, path: Path | None = None) -> None:
+    Args:
+        path: file of its elements and hypothetical compounds; the others lie beside it. None is the bundled one.
+        reported: False leaves the reported compounds out: what networks and labelled pools were made with.
+    """
+
+    def __init__(self, path: Path | None = None, reported: bool = True) -> None:
         self.path = path if path is not None else bundled("seed", "references.parquet")
+        self._reported = reported
 
     def load(self) -> PhaseSet:
-        """Read and check the file.
+        """Read and check the files.
 
         Raises:
-            SourceError: if it is missing or damaged.
+            SourceError: if one is missing or damaged.
         """
-        reported = self.path.with_name(REPORTED)
-        entries = read_references(reported) if reported.is_file() else []
-        return PhaseSet.make([*entries, *read_references(self.path)])
+        entries, reported = read_references(self.path), self.path.with_name(REPORTED)
+        if not self._reported or not reported.is_file():
+            return PhaseSet.make(entries)
+        replaced = set(self.path.with_name(REPLACED).read_text(encoding="utf-8").split())
+        return PhaseSet.make([*read_references(reported), *(e for e in entries if e.id not in replaced)])
 
     def inputs(self) -> TrainingSet:
         """Return the unrelaxed crystals of the seed with the formation energies of what they relaxed to.

@@ -16,7 +16,7 @@ from gnome_lite.core.errors import CheckpointError, SourceError
 from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.predict import delta
 from gnome_lite.predict.delta import DeltaModel, linear_energies
-from gnome_lite.predict.delta_train import DeltaPlan, folds, train_delta, within
+from gnome_lite.predict.delta_train import DeltaPlan, folds, train_delta
 
 SAME_EV_PER_ATOM = 1e-6  # float32 sums in another order
 PLAN = DeltaPlan(members=2, epochs=40, width=16)
@@ -115,7 +115,7 @@ def test_what_it_does_not_know_is_nan(model: DeltaModel) -> None:
 
 def test_nothing_is_learnt_from_what_is_left_out() -> None:
     features, labels = truth(400)
-    out = within(features.crystals, ("Li", "O", "Fe"))
+    out = features.crystals.within(("Li", "O", "Fe"))
     assert 0 < out.sum() < len(out)
     spoilt = labels + np.where(out, 3.0, 0.0)
     plan = replace_plan(epochs=1)
