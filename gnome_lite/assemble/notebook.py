@@ -269,8 +269,13 @@ def predict_crystals(
     rows = []
     for i, crystal in enumerate(crystals):
         e, s, d, p = (_known(values[i]) for values in (e_form, spread, distance, p_stable))
-        note = predictor.out_of_domain(model.id, crystal, e is not None) or missing[i]
-        rows.append(PredictedCrystal(crystal.reduced_formula, e, s, d, p, note))
+        strange = predictor.out_of_domain(model.id, crystal, e is not None)
+        covered = "" if references is None or missing[i] else _coverage(crystal, references, d)
+        # Outside of what the networks know nothing is known of their errors, and P(stable) is a guess.
+        row = PredictedCrystal(
+            crystal.reduced_formula, e, s, d, None if strange else p, strange or missing[i] or covered
+        )
+        rows.append(row)
     return rows, of
 
 
@@ -278,6 +283,16 @@ def _without_reference(crystals: CrystalBatch, references: PhaseSet) -> list[str
     """Return which elements of each crystal have no reference, in words, "" where all have one, [n]."""
     present = [sorted({symbol(z) for z in c.numbers} - references.elemental_ev_per_atom.keys()) for c in crystals]
     return [f"no reference for {', '.join(lacking)}" if lacking else "" for lacking in present]
+
+
+def _coverage(crystal: Crystal, references: PhaseSet, distance_ev_per_atom: float | None) -> str:
+    """Return what the hull lacks to judge a crystal, "" where nothing is known to be missing."""
+    from gnome_lite.stability.reference_coverage import missing_reference, uncovered
+
+    lacking = uncovered(references, [crystal.chemical_system.split("-")])
+    if lacking:
+        return f"no reference compound with {', '.join(lacking[0].alone)} in {lacking[0].system}"
+    return "" if distance_ev_per_atom is None else missing_reference(distance_ev_per_atom)
 
 
 def _known(value: np.float64 | NDArray[np.float64]) -> float | None:

@@ -22,6 +22,8 @@ from gnome_lite.predict.train import Member, Plan, in_training, train_members
 
 MAX_ABS_E_FORM_EV_PER_ATOM = 5.0
 """Formation energies beyond this are no physics and are not trained on."""
+FEWEST_COMPOUNDS = 20
+"""Networks know an element that so many of their training compounds hold; its pure crystals tell nothing of those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +140,10 @@ def build(
 
 
 def _elements(training: TrainingSet, also: tuple[str, ...]) -> tuple[str, ...]:
-    """Symbols in the order of the atomic numbers."""
-    trained = np.flatnonzero((training.crystals.counts > 0).any(axis=0))
-    return tuple(s for z in range(1, MAX_Z + 1) if (s := symbol(z)) in also or z in trained)
+    """Symbols of those that enough compounds hold, in the order of the atomic numbers."""
+    held = training.crystals.counts > 0
+    compounds = held[held.sum(axis=1) > 1].sum(axis=0)
+    return tuple(s for z in range(1, MAX_Z + 1) if (s := symbol(z)) in also or compounds[z] >= FEWEST_COMPOUNDS)
 
 
 def _is_worse(

@@ -56,8 +56,8 @@ class ModelCard(BaseModel):
         holdout_mae_ev_per_atom: of the median of the members, on formulas none of them was trained on.
         holdout_unrelaxed: the hold-out is of candidates as they were before relaxation, with the energies of what they
             relaxed to: what the ensemble is asked for. Else it is of relaxed crystals.
-        elements: symbols of those in the training crystals (and in those of the base); what is predicted of others
-            is out of domain.
+        elements: symbols of those that enough training compounds hold (or those of the base); what is predicted of
+            others is out of domain.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -138,7 +138,7 @@ class Ensemble:
         """Return why a prediction is not to be trusted, or why there is none; "" if there is no reason."""
         strange = [symbol(z) for z in np.unique(crystal.numbers) if 1 <= z <= MAX_Z and self._unseen[z]]
         if strange:
-            return f"out of domain: not trained on {', '.join(strange)}"
+            return f"out of domain: trained on few compounds or none with {', '.join(strange)}"
         return "" if predicted else f"out of domain: no two atoms within {self.cutoff_ang:g} Å, or no sound cell"
 
 

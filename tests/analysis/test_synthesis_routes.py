@@ -13,6 +13,7 @@ from pymatgen.core import Composition
 from pymatgen.entries.computed_entries import ComputedEntry
 from samples.phase_sets import entries_of, phases_of, seed_phases
 
+from gnome_lite.analysis.equations import molecule_size
 from gnome_lite.analysis.gases import gas_of
 from gnome_lite.analysis.lookup import find_phase
 from gnome_lite.analysis.synthesis_routes import FLUID, Route, Synthesis, synthesis
@@ -33,8 +34,9 @@ def by_pymatgen(phases: PhaseSet, route: Route, target: str) -> float:
 
     def entry(formula: str) -> ComputedEntry:
         c = Composition(formula)
-        if formula in phases.molecules and formula == route.gas:
-            return ComputedEntry(c, phases.molecules[formula][1] * c.num_atoms)
+        if formula == route.gas:
+            molecules = c.num_atoms / molecule_size(formula)
+            return ComputedEntry(c, gas_of(phases, formula).energy_ev * molecules)
         return ComputedEntry(c, float(phases.e_form_ev_per_atom[find_phase(phases, formula)]) * c.num_atoms)
 
     reactants = [entry(f) for f, _ in route.equation.reactants]
