@@ -117,7 +117,7 @@ def test_levels_that_cannot_be_had_are_named_before_anything_runs(tmp_path: Path
     with pytest.raises(CalculatorError, match="choose from chgnet"):
         assemble(config(levels=["chgnet", "vasp"]), settings)
     with pytest.raises(CalculatorError, match="emt does not know U"):
-        assemble(config({"elements": ["U", "Na"]}, levels=["chgnet", "emt"]), settings)
+        assemble(config({"elements": ["U", "Na", "O"]}, levels=["chgnet", "emt"]), settings)
     with pytest.raises(CalculatorError, match="No module named"):
         assemble(config(levels=["chgnet", "mace"]), settings)
     assert not (tmp_path / "levels").exists()

@@ -11,6 +11,7 @@ from samples.small_campaign import CRYSTALS, LEVEL, begin, failed, pool, predict
 
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.history import prediction_history, training_sets
+from gnome_lite.config import Space
 from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.store.database import SqlStore
 
@@ -33,7 +34,7 @@ def context() -> Context:
     store.add_selection("other", 1, [CRYSTALS[3].content_id], [], {})
     store.add_verification("other", 1, verification(CRYSTALS[3]))
     parts: Any = SimpleNamespace(
-        store=store, config=SimpleNamespace(name="first"), verifier=SimpleNamespace(level=LEVEL),
+        store=store, config=SimpleNamespace(name="first", space=Space(elements=tuple(references().elemental_ev_per_atom))), verifier=SimpleNamespace(level=LEVEL),
         source=SimpleNamespace(load=references), novelty=CrystalNovelty(),
     )  # fmt: skip
     return Context(parts)
@@ -48,6 +49,12 @@ def test_predictions_of_earlier_rounds_with_what_was_found(context: Context) -> 
     # -9 eV a cell of two atoms, elements at -1 eV/atom.
     assert both.verified_ev_per_atom == pytest.approx([(-9 + 2) / 2] * 2)
     assert prediction_history(context, 1).predictions == ()
+
+
+def test_references_of_other_elements_are_not_trained_on(context: Context) -> None:
+    every = len(training_sets(context, 3)[0])
+    context.stages.config.space = Space(elements=("Cs", "I"))  # type: ignore[misc]
+    assert len(training_sets(context, 3)[0]) < every
 
 
 def test_what_others_verified_is_known_and_not_new(context: Context) -> None:
