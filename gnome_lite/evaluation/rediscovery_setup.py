@@ -112,8 +112,7 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
         raise ConfigError(f"{entries} has no stable compound of three and more elements: there is nothing to hide")
     further = [f for path in parents for f in read_parents_of(path)]
     seed = SeedSource().load()
-    out = concealed(seed.crystals, elements)
-    kept = list(seed.take(~out))
+    kept = list(seed.take(~concealed(seed.crystals, elements)))
     given, not_given = _relaxed(to_give, kept, novelty, home, progress)
     known = [*kept, *given]
     hide = concealed(CrystalBatch.from_crystals(e.crystal for e in further), elements)
@@ -128,8 +127,9 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     for done, e in enumerate(to_hide):
         progress("parents", done, len(to_hide), e.crystal.reduced_formula)
         hidden.append(Hidden(e.id, e.crystal, types.of(e.crystal)))
-    index, left_out = novelty.index(), seed.crystals.take(out)
-    index.admit(left_out.content_ids, left_out)
+    index, learnt = novelty.index(), SeedSource(reported=False).load().crystals
+    learnt = learnt.take(concealed(learnt, elements))
+    index.admit(learnt.content_ids, learnt)
     leaks = tuple(h.id for h in hidden if index.find(h.crystal) is not None)
     return Rediscovery(
         elements, home, dft, distances, tuple(hidden), files[0], tuple(files[1:]), crystals, leaks, not_given
