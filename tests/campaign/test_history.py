@@ -33,8 +33,9 @@ def context() -> Context:
     store.add_candidates("other", pool((CRYSTALS[3],), 1), ["f"], {})
     store.add_selection("other", 1, [CRYSTALS[3].content_id], [], {})
     store.add_verification("other", 1, verification(CRYSTALS[3]))
+    space = Space(elements=tuple(references().elemental_ev_per_atom))
     parts: Any = SimpleNamespace(
-        store=store, config=SimpleNamespace(name="first", space=Space(elements=tuple(references().elemental_ev_per_atom))), verifier=SimpleNamespace(level=LEVEL),
+        store=store, config=SimpleNamespace(name="first", space=space), verifier=SimpleNamespace(level=LEVEL),
         source=SimpleNamespace(load=references), novelty=CrystalNovelty(),
     )  # fmt: skip
     return Context(parts)
