@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from gnome_lite.core.crystals import Crystal
     from gnome_lite.core.records import Verdict
     from gnome_lite.store.lineage import CrystalHistory, IssuedVerdict
+
+
+OTHER_VOLUME = 0.06
+"""Potentials and functionals differ by a few percent in the volume of one crystal; by more, something is wrong."""
 
 
 def show(
@@ -64,9 +69,20 @@ def _heading(history: CrystalHistory) -> None:
         like = f", as in {v.credibility.analogue}" if v.credibility.analogue else ""
         new = " (no crystal known before has it)" if v.credibility.new_prototype else ""
         print_line(f"prototype: {v.prototype}{new}{like}")
-    for flag in (missing_reference(v.decomposition_ev_per_atom), *v.credibility.flags):
+    for flag in (missing_reference(v.decomposition_ev_per_atom), *v.credibility.flags, *_other_volumes(history)):
         if flag:
             print_line(f"beware: {flag}")
+
+
+def _other_volumes(history: CrystalHistory) -> Iterator[str]:
+    """Yield where another level finds another volume than the campaign's own: another crystal, or one is wrong."""
+    relaxed = {i.verification.level: i.verification.crystal for i in history.verifications if i.verification.ok}
+    own = next(iter(history.standing))
+    for level, crystal in relaxed.items():
+        if own in relaxed:
+            ratio = crystal.volume / len(crystal) * len(relaxed[own]) / relaxed[own].volume
+            if abs(ratio - 1) > OTHER_VOLUME:
+                yield f"the volume is {ratio:.2f} times as large at {level} as at {own}"
 
 
 def _standing(issued: IssuedVerdict) -> None:

@@ -147,7 +147,13 @@ def test_show_has_a_block_for_each_level(call: Call, home: Path) -> None:
     ):
         assert words in said.out
     assert "moved" not in said.out
+    assert "beware: the volume" not in said.out
     assert f"level {found.level}: 1 of 1 verified, 0 failed, 0 of 1 on the hull there" in call("status").out
+
+
+def test_a_volume_that_another_level_changes_is_a_warning(call: Call, home: Path) -> None:
+    higher(SqlStore.open(home / "store.sqlite"), grown=1.09)
+    assert "beware: the volume is 1.09 times as large at higher-1 as at test-1" in call("show", LIF).out
 
 
 def test_show_of_a_failed_and_of_an_unverified_crystal(call: Call) -> None:

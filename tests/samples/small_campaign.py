@@ -129,12 +129,14 @@ def play_round(store: SqlStore, campaign: str, round: int = 1) -> None:
 
 
 def higher(
-    store: SqlStore, campaign: str = "first", round: int = 1, e_above_hull: float = 0.02, level: str = "higher-1"
-) -> Verdict:
-    """LiF verified and judged at a level above the campaign's own; its verdict."""
+    store: SqlStore, campaign: str = "first", round: int = 1, e_above_hull: float = 0.02, level: str = "higher-1",
+    grown: float = 1.0,
+) -> Verdict:  # fmt: skip
+    """LiF verified and judged at a level above the campaign's own, with `grown` times the volume; its verdict."""
     lif = CRYSTALS[0]
     store.add_selection(campaign, round, [lif.content_id], [], {"chosen": 1}, level)
-    store.add_verification(campaign, round, verification(lif, -9.5, level=level))
+    there = verification(Crystal(lif.numbers, lif.frac_coords, lif.lattice * grown ** (1 / 3)), -9.5, level=level)
+    store.add_verification(campaign, round, replace(there, candidate_id=lif.content_id))
     found = replace(verdict(lif, e_above_hull, "hull-of-higher"), level=level)
     store.add_verdicts(campaign, round, [found], {"hull": "hull-of-higher", "reference_set": "set-1"}, level)
     return found
