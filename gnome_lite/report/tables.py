@@ -44,7 +44,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("stable", "on the hull (surrogate-stable)", lambda r: str(r.stable)),
     Figure("novel", "not among the known crystals", lambda r: str(r.novel)),
     Figure("hits", "stable and novel", lambda r: str(r.hits)),
-    Figure("too deep", "of hits, a reference is probably missing", lambda r: str(r.too_deep)),
+    Figure("too deep", "of hits, reference probably missing", lambda r: str(r.too_deep)),
     Figure("new prototypes", "of hits, known of no crystal before", lambda r: str(r.new_prototypes)),
     Figure("suspects", "maybe an ordering of a solid solution", lambda r: str(r.ordering_suspects)),
     Figure("hit rate", "hits of those chosen", lambda r: _rate(r.hit_rate)),
