@@ -65,7 +65,7 @@ def _write_machine(bundle: Path, data: Path) -> None:
         (bundle / "models" / path.name).symlink_to(path)
     for path in bundled("seed").glob("molecules-*.parquet"):
         (bundle / "seed" / path.name).symlink_to(path)
-    seed = _small(SeedSource().load())
+    seed = _small(SeedSource(reported=False).load())
     kept = set(seed.ids)
     inputs = [e for e in read_references(bundled("seed", "inputs.parquet")) if e.id in kept]
     write_references(bundle / "seed" / "references.parquet", list(seed))
