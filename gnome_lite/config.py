@@ -56,6 +56,16 @@ class Space(Section):
                 atomic_number(element)
         return tuple("-".join(sorted(set(s.split("-")))) for s in value)
 
+    @property
+    def systems(self) -> tuple[tuple[str, ...], ...]:
+        """Elements of each chemical system that is named; those of the space as one system where none is."""
+        return tuple(tuple(s.split("-")) for s in self.chemical_systems) or (self.elements,)
+
+    @property
+    def all_elements(self) -> frozenset[str]:
+        """Elements that any candidate may contain."""
+        return frozenset(e for system in self.systems for e in system)
+
 
 class Sources(Section):
     """Reference crystals; all must be of the verifier's level of theory."""

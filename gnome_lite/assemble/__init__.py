@@ -28,7 +28,6 @@ from gnome_lite.assemble.references import (
 from gnome_lite.assemble.trust import remember_trust
 from gnome_lite.assemble.verifiers import (
     check_calculators,
-    elements_of,
     level_of,
     make_higher_level,
     make_verifier,
@@ -196,7 +195,7 @@ def _references_now(name: str, store: SqlStore, settings: Settings | None) -> tu
 
 def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:
     """Raise SourceError if an element of the space has no elemental reference, without which there is no hull."""
-    missing = sorted(elements_of(config) - references.elemental_ev_per_atom.keys())
+    missing = sorted(config.space.all_elements - references.elemental_ev_per_atom.keys())
     if missing:
         raise SourceError(
             f"no elemental reference for {', '.join(missing)} at level {references.level}: "
@@ -206,14 +205,13 @@ def _require_elements(config: CampaignConfig, references: PhaseSet) -> None:
 
 def _require_covered(config: CampaignConfig, references: PhaseSet, progress: Progress) -> None:
     """Say what the hulls of the space rest on; raise SourceError if an element has no compound there."""
-    from gnome_lite.stability.reference_coverage import coverage_of, uncovered
+    from gnome_lite.stability.reference_coverage import coverage_of
 
-    space = config.space
-    systems = [tuple(s.split("-")) for s in space.chemical_systems] or [tuple(sorted(elements_of(config)))]
-    for system in systems:
-        progress("references", 0, 0, str(coverage_of(references, system)))
-    lacking = uncovered(references, systems)
-    if lacking and not space.allow_uncovered:
+    coverage = [coverage_of(references, system) for system in config.space.systems]
+    for found in coverage:
+        progress("references", 0, 0, str(found))
+    lacking = [found for found in coverage if found.alone]
+    if lacking and not config.space.allow_uncovered:
         raise SourceError(
             f"{lacking[0]}: against elements alone everything looks stable; add references (sources.files), leave "
             "the element out, or set space.allow_uncovered = true"

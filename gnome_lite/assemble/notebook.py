@@ -238,6 +238,8 @@ def predict_crystals(
     Raises:
         ConfigError: if no ensemble of the level is shipped.
     """
+    from gnome_lite.stability.reference_coverage import missing_reference
+
     config = CampaignConfig()
     references: PhaseSet | None = None
     if level is None:
@@ -267,15 +269,14 @@ def predict_crystals(
         errors = predictor.error_model(model.id, of_references)
         p_stable[placed] = errors.p_stable(distance[placed], spread[placed])
     rows = []
+    # Many crystals are of few systems, and each asks all references.
+    covered = {} if references is None else _without_compound(crystals, references)
     for i, crystal in enumerate(crystals):
         e, s, d, p = (_known(values[i]) for values in (e_form, spread, distance, p_stable))
         strange = predictor.out_of_domain(model.id, crystal, e is not None)
-        covered = "" if references is None or missing[i] else _coverage(crystal, references, d)
+        note = strange or missing[i] or covered.get(crystal.chemical_system, "") or missing_reference(d)
         # Outside of what the networks know nothing is known of their errors, and P(stable) is a guess.
-        row = PredictedCrystal(
-            crystal.reduced_formula, e, s, d, None if strange else p, strange or missing[i] or covered
-        )
-        rows.append(row)
+        rows.append(PredictedCrystal(crystal.reduced_formula, e, s, d, None if strange else p, note))
     return rows, of
 
 
@@ -285,14 +286,12 @@ def _without_reference(crystals: CrystalBatch, references: PhaseSet) -> list[str
     return [f"no reference for {', '.join(lacking)}" if lacking else "" for lacking in present]
 
 
-def _coverage(crystal: Crystal, references: PhaseSet, distance_ev_per_atom: float | None) -> str:
-    """Return what the hull lacks to judge a crystal, "" where nothing is known to be missing."""
-    from gnome_lite.stability.reference_coverage import missing_reference, uncovered
+def _without_compound(crystals: CrystalBatch, references: PhaseSet) -> dict[str, str]:
+    """Return which elements no reference compound of a chemical system holds, in words, by system."""
+    from gnome_lite.stability.reference_coverage import coverage_of
 
-    lacking = uncovered(references, [crystal.chemical_system.split("-")])
-    if lacking:
-        return f"no reference compound with {', '.join(lacking[0].alone)} in {lacking[0].system}"
-    return "" if distance_ev_per_atom is None else missing_reference(distance_ev_per_atom)
+    found = (coverage_of(references, system.split("-")) for system in {c.chemical_system for c in crystals})
+    return {c.system: f"no reference compound with {', '.join(c.alone)} in {c.system}" for c in found if c.alone}
 
 
 def _known(value: np.float64 | NDArray[np.float64]) -> float | None:

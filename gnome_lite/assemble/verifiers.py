@@ -88,14 +88,9 @@ def require_range(config: CampaignConfig) -> None:
     from gnome_lite.verify.calculators import max_z
 
     for name in (config.verify.calculator, *config.verify.levels[1:]):
-        beyond = sorted(e for e in elements_of(config) if atomic_number(e) > max_z(name))
+        beyond = sorted(e for e in config.space.all_elements if atomic_number(e) > max_z(name))
         if beyond:
             raise CalculatorError(
                 f"{name} does not know {', '.join(beyond)} (Z <= {max_z(name)}): "
                 "leave it out of space.elements or choose another calculator"
             )
-
-
-def elements_of(config: CampaignConfig) -> set[str]:
-    """Return the elements of the space: those of its chemical systems, where any are named."""
-    return {e for s in config.space.chemical_systems for e in s.split("-")} or set(config.space.elements)

@@ -36,10 +36,9 @@ def training_sets(context: Context, round: int) -> tuple[TrainingSet, TrainingSe
     mine = sorted(
         (i for i in range(phases.n_references, len(phases)) if phases.ids[i] in proposed), key=phases.ids.__getitem__
     )
-    space = context.stages.config.space
-    elements = {e for system in space.chemical_systems for e in system.split("-")} or set(space.elements)
     # Of other elements the networks need not know more than they do: their compounds would take the others' turns.
-    others = phases.crystals.within(sorted(elements)) | (np.arange(len(phases)) >= phases.n_references)
+    others = phases.crystals.within(context.stages.config.space.all_elements)
+    others[phases.n_references :] = True
     others[mine] = False
     e_form = phases.e_form_ev_per_atom
     unrelaxed = CrystalBatch.from_crystals(proposed[phases.ids[i]] for i in mine)

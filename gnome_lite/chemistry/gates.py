@@ -63,9 +63,8 @@ def element_masks(space: Space) -> NDArray[np.bool_]:
     One row, all of `space.elements`, if no chemical systems are named; radioactive elements only if allowed;
     none that CHGNet does not know.
     """
-    systems = [s.split("-") for s in space.chemical_systems] or [list(space.elements)]
-    masks = np.zeros((len(systems), MAX_Z + 1), dtype=bool)
-    for row, system in zip(masks, systems, strict=True):
+    masks = np.zeros((len(space.systems), MAX_Z + 1), dtype=bool)
+    for row, system in zip(masks, space.systems, strict=True):
         row[[atomic_number(e) for e in system]] = True
     masks[:, CHGNET_MAX_Z + 1 :] = False
     if not space.allow_radioactive:

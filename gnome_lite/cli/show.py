@@ -9,7 +9,6 @@ import typer
 
 from gnome_lite.cli.common import Home, number, print_drawn, print_line, print_section, settings_of, store_of, yes_no
 from gnome_lite.core.plain_text import printable
-from gnome_lite.stability.reference_coverage import missing_reference
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +57,8 @@ def _heading(history: CrystalHistory) -> None:
         why = f"verification failed: {failed[-1].failure} ({failed[-1].detail})" if failed else "not verified yet"
         print_line(f"no verdict; {why}")
         return
+    from gnome_lite.stability.reference_coverage import missing_reference
+
     first, *higher = history.standing.values()
     for verdict in (first, *higher):
         print_line(_meaning(verdict))
@@ -78,11 +79,11 @@ def _other_volumes(history: CrystalHistory) -> Iterator[str]:
     """Yield where another level finds another volume than the campaign's own: another crystal, or one is wrong."""
     relaxed = {i.verification.level: i.verification.crystal for i in history.verifications if i.verification.ok}
     own = next(iter(history.standing))
-    for level, crystal in relaxed.items():
-        if own in relaxed:
-            ratio = crystal.volume / len(crystal) * len(relaxed[own]) / relaxed[own].volume
-            if abs(ratio - 1) > OTHER_VOLUME:
-                yield f"the volume is {ratio:.2f} times as large at {level} as at {own}"
+    per_atom = {level: crystal.volume / len(crystal) for level, crystal in relaxed.items()}
+    for level, volume in per_atom.items():
+        ratio = volume / per_atom.get(own, volume)
+        if abs(ratio - 1) > OTHER_VOLUME:
+            yield f"the volume is {ratio:.2f} times as large at {level} as at {own}"
 
 
 def _standing(issued: IssuedVerdict) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gnome_lite.core.crystals import CrystalBatch, atomic_number, chemical_system, symbol
+from gnome_lite.core.crystals import CrystalBatch, chemical_system, symbol
 from gnome_lite.core.errors import LevelMismatchError, SourceError
 from gnome_lite.core.formation import E_FORM_LIMIT_EV_PER_ATOM, absurd_element, formation_energies
 from gnome_lite.core.levels import require_corrections_said
@@ -204,9 +204,7 @@ class PhaseSet:
 
     def within(self, elements: Collection[str]) -> PhaseSet:
         """Return the phases that hold no other elements, given as symbols."""
-        inside = np.zeros(self.counts.shape[1], dtype=bool)
-        inside[[atomic_number(e) for e in elements]] = True
-        return self.take(~(self.counts[:, ~inside] > 0).any(axis=1))
+        return self.take(self.crystals.within(elements))
 
     def near_hull(
         self, e_above_hull_ev_per_atom: NDArray[np.float64], limit_ev_per_atom: float, max_atoms: int | None = None

@@ -31,7 +31,6 @@ class Checked:
         space_group_number: of the relaxed crystal; None where none was found.
         volume_ratio: relaxed over reported; None where none is reported.
         remark: what is wrong with it, "" where nothing is.
-        kept: whether it goes into the reference set.
     """
 
     entry: TableEntry
@@ -39,7 +38,11 @@ class Checked:
     space_group_number: int | None
     volume_ratio: float | None
     remark: str
-    kept: bool
+
+    @property
+    def kept(self) -> bool:
+        """Whether it goes into the reference set."""
+        return self.outcome.ok
 
 
 def candidates_of(entries: Iterable[TableEntry], max_atoms: int = MAX_ATOMS) -> list[tuple[TableEntry, Candidate]]:
@@ -54,7 +57,7 @@ def candidates_of(entries: Iterable[TableEntry], max_atoms: int = MAX_ATOMS) -> 
 def check(entry: TableEntry, outcome: Verification) -> Checked:
     """Hold a relaxed compound against what is reported of it."""
     if not outcome.ok:
-        return Checked(entry, outcome, None, None, f"{outcome.failure}: {outcome.detail}", kept=False)
+        return Checked(entry, outcome, None, None, f"{outcome.failure}: {outcome.detail}")
     found = symmetry(outcome.crystal, SYMPREC_ANG)
     number = None if found is None else int(found.number)
     units = len(outcome.crystal) // len(entry.structure_type.crystal) * entry.structure_type.n_formula_units
@@ -64,7 +67,7 @@ def check(entry: TableEntry, outcome: Verification) -> Checked:
         remarks.append(f"space group {number}, reported {entry.structure_type.space_group_number}")
     if ratio is not None and abs(ratio - 1) > VOLUME_WITHIN:
         remarks.append(f"volume {ratio:.2f} of the reported")
-    return Checked(entry, outcome, number, ratio, "; ".join(remarks), kept=True)
+    return Checked(entry, outcome, number, ratio, "; ".join(remarks))
 
 
 def phases_of(checked: Sequence[Checked], novelty: Novelty) -> list[Phase]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from gnome_lite.core.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import atomic_number
 from gnome_lite.core.origins import is_reported
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import MISSING_REFERENCE_EV_PER_ATOM
@@ -34,26 +34,18 @@ class SystemCoverage:
 
 
 def coverage_of(references: PhaseSet, system: Sequence[str]) -> SystemCoverage:
-    """Return how many compounds a reference set has within some elements."""
-    z = [atomic_number(e) for e in system]
-    outside = np.ones(MAX_Z + 1, dtype=bool)
-    outside[z] = False
+    """Return how many compounds a reference set has within some elements; a single element needs none."""
     present = references.counts > 0
-    within = ~present[:, outside].any(axis=1) & (present.sum(axis=1) > 1)
+    within = references.crystals.within(system) & (present.sum(axis=1) > 1)
     known = np.array([is_reported(references.sources[i]) for i in np.flatnonzero(within)], dtype=bool)
     held = present[within].any(axis=0)
-    alone = tuple(e for e, n in zip(system, z, strict=True) if not held[n])
+    alone = tuple(e for e in system if not held[atomic_number(e)]) if len(system) > 1 else ()
     return SystemCoverage("-".join(sorted(system)), int(known.sum()), int((~known).sum()), alone)
 
 
-def uncovered(references: PhaseSet, systems: Iterable[Sequence[str]]) -> list[SystemCoverage]:
-    """Return the coverage of those systems of two elements or more in which an element has no compound."""
-    return [c for system in systems if len(system) > 1 and (c := coverage_of(references, system)).alone]
-
-
-def missing_reference(decomposition_ev_per_atom: float) -> str:
-    """Return what a crystal far below all other phases tells of the hull; "" for any other crystal."""
-    if decomposition_ev_per_atom >= -MISSING_REFERENCE_EV_PER_ATOM:
+def missing_reference(decomposition_ev_per_atom: float | None) -> str:
+    """Return what a crystal far below all other phases tells of the hull; "" for others, or None."""
+    if decomposition_ev_per_atom is None or decomposition_ev_per_atom >= -MISSING_REFERENCE_EV_PER_ATOM:
         return ""
     depth = f"{-1000 * decomposition_ev_per_atom:.0f} meV/atom below all other phases"
     return f"{depth}: a reference phase is probably missing"
