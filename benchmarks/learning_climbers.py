@@ -18,7 +18,6 @@ from gnome_lite.evaluation.higher_truth import HigherTruth, read_higher_truth
 from gnome_lite.evaluation.replay_setup import HIGHER, open_truth
 from gnome_lite.predict.level_difference import LevelDifference
 from gnome_lite.settings import bundled
-from gnome_lite.stability.hull import build_hull
 
 ROUNDS, BUDGET = 10, 6
 WAYS = ("P(stable) at the dearer level", "who survived", "deepest at the level below", "perfect picker")
@@ -29,7 +28,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     if not path.is_file():
         yield missing("who climbs", HIGHER)
         return
-    truth = read_higher_truth(path, open_truth(), build_hull)
+    truth = read_higher_truth(path, open_truth())
     seeds = size("learning_climbers.seeds", effort)
     rates = {way: np.mean([_replay(truth, way, seed) for seed in range(seeds)], axis=0) for way in WAYS}
     ours, survived, deepest, perfect = (rates[way] for way in WAYS)

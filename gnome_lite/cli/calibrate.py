@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from gnome_lite.core.crystals import Crystal, CrystalBatch
+    from gnome_lite.core.crystals import CrystalBatch
 
 TARGET = "mp-GGA_GGA+U-MP2020"
 SINGLE_POINT = "-single-point"
@@ -34,6 +34,7 @@ def calibrate(
     """
     import numpy as np
 
+    from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.evaluation.wbm import read_wbm
     from gnome_lite.predict.build import join
     from gnome_lite.predict.level_errors import fit_level_errors
@@ -42,11 +43,12 @@ def calibrate(
     every = join([read_labelled(path) for path in labels])
     data = every.take(np.unique(np.linspace(0, len(every) - 1, min(limit, len(every))).astype(int)))
     wbm = read_wbm(new)
-    _, seen = _energies(list(data.crystals), level, home)
-    name, unseen = _energies(list(wbm.crystals), level, home)
+    new_crystals = CrystalBatch.from_crystals(wbm.crystals)
+    _, seen = _energies(data.crystals, level, home)
+    name, unseen = _energies(new_crystals, level, home)
     seen_of, new_of = (
         (data.crystals, seen, data.e_form_ev_per_atom),
-        (_batch(wbm.crystals), unseen, wbm.e_form_ev_per_atom),
+        (new_crystals, unseen, wbm.e_form_ev_per_atom),
     )
     made = fit_level_errors(name.removesuffix(SINGLE_POINT), TARGET, seen_of, new_of)
     place = out if out is not None else Path("data/models") / f"{made.id}.json"
@@ -63,22 +65,15 @@ def calibrate(
     print_line(f"written to {place}")
 
 
-def _batch(crystals: tuple[Crystal, ...]) -> CrystalBatch:
-    from gnome_lite.core.crystals import CrystalBatch
-
-    return CrystalBatch.from_crystals(crystals)
-
-
-def _energies(crystals: list[Crystal], level: str, home: Path | None) -> tuple[str, NDArray[np.float64]]:
+def _energies(crystals: CrystalBatch, level: str, home: Path | None) -> tuple[str, NDArray[np.float64]]:
     """Return the level's name, and energies by it and by CHGNet, eV/atom, [n, 2]; NaN where one has none."""
     import numpy as np
 
-    from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.core.records import Candidate
     from gnome_lite.verify.chgnet.features import CHGNetFeatures
 
     candidates = [Candidate(c.content_id, c, "", "", "", 0) for c in crystals]
     name, outcomes = verified_at(candidates, level, {}, False, home, "calibrate")
     ours = np.array([v.energy_ev / len(v.crystal) for v in outcomes])
-    chgnet = CHGNetFeatures()(CrystalBatch.from_crystals(crystals)).energies_ev_per_atom[:, 0]
+    chgnet = CHGNetFeatures()(crystals).energies_ev_per_atom[:, 0]
     return name, np.column_stack([ours, chgnet])

@@ -294,6 +294,11 @@ def _formula_of(amounts: tuple[tuple[int, int], ...]) -> str:
     return str(Composition({symbol(z): n for z, n in amounts}).reduced_formula)
 
 
+def atomic_fractions(counts: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return the share of each element among the atoms, [n, m], of atom counts [n, m]; of none 0."""
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+
+
 def formula_counts(formula: str) -> NDArray[np.int64]:
     """Return the atoms of one formula unit by atomic number, int64 [MAX_Z + 1].
 

@@ -17,7 +17,7 @@ from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, Phase, Verification
 from gnome_lite.evaluation.ground_truth import GroundTruth
-from gnome_lite.pipeline import BuildHull, Progress, Verifier, silent
+from gnome_lite.pipeline import Hull, Progress, Verifier, silent
 from gnome_lite.sources.reference_files import read_references
 
 FIND_EV_PER_ATOM, COMPETING_EV_PER_ATOM = 0.03, 0.03
@@ -48,22 +48,22 @@ class HigherTruth:
         return self.decomposition_ev_per_atom <= STABLE_EV_PER_ATOM
 
 
-def finds(truth: GroundTruth) -> tuple[list[int], NDArray[np.float64]]:
-    """Return the rows of the finds in a labelled pool, and their decomposition energies, eV/atom."""
+def finds(truth: GroundTruth) -> tuple[list[int], NDArray[np.float64], Hull]:
+    """Return the rows of the finds in a labelled pool, their decomposition energies, eV/atom, and the hull of both."""
     outcomes = truth.labelled.outcomes
     hull = truth.build_hull(truth.references.add(outcomes))
     distance = np.abs(hull.distances(truth.start.counts, truth.e_form_ev_per_atom))
     rows = np.flatnonzero(truth.novel & (distance <= FIND_EV_PER_ATOM)).tolist()
     verdicts = hull.verdicts([outcomes[i].candidate_id for i in rows])
-    return rows, np.array([v.decomposition_ev_per_atom for v in verdicts])
+    return rows, np.array([v.decomposition_ev_per_atom for v in verdicts]), hull
 
 
 def verify_higher(
     truth: GroundTruth, verifier: Verifier, results_log: Path, progress: Progress = silent
 ) -> list[Phase]:
     """Return finds and competing phases at a dearer level; a killed call goes on where it stopped."""
-    outcomes = [truth.labelled.outcomes[i] for i in finds(truth)[0]]
-    hull = truth.build_hull(truth.references.add(truth.labelled.outcomes))
+    rows, _, hull = finds(truth)
+    outcomes = [truth.labelled.outcomes[i] for i in rows]
     systems = {v.crystal.chemical_system for v in outcomes}
     below = [Phase(v.candidate_id, v.crystal, v.energy_ev, v.level, FIND, "", "") for v in outcomes]
     below += competing_phases(truth.references, hull, systems, COMPETING_EV_PER_ATOM)
@@ -73,21 +73,21 @@ def verify_higher(
     return made
 
 
-def read_higher_truth(path: Path, truth: GroundTruth, build_hull: BuildHull) -> HigherTruth:
+def read_higher_truth(path: Path, truth: GroundTruth) -> HigherTruth:
     """Read what `verify_higher` made, beside the labelled pool that it was made of.
 
     Raises:
         SourceError: if the file is missing or damaged, or is of another pool.
     """
     phases = read_references(path)
-    rows, below = finds(truth)
+    rows, below, _ = finds(truth)
     outcomes = [truth.labelled.outcomes[i] for i in rows]
     there = {p.id: p for p in phases if p.source.endswith(FIND)}
     if not there.keys() <= {v.candidate_id for v in outcomes}:
         raise SourceError(f"{path} has finds of another labelled pool: make it anew")
     others = [p for p in phases if p.id not in there]
     verified = [Verification(p.id, p.crystal, p.energy_ev, 0.0, 0, True, p.level, 0.0) for p in there.values()]
-    places = judge_at(others, verified, build_hull)
+    places = judge_at(others, verified, truth.build_hull)
     kept = [k for k, v in enumerate(outcomes) if v.candidate_id in places]
     ids = tuple(outcomes[k].candidate_id for k in kept)
     return HigherTruth(

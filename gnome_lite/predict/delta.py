@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gnome_lite.core.crystals import MAX_Z, atomic_number
+from gnome_lite.core.crystals import MAX_Z, atomic_fractions, atomic_number
 from gnome_lite.core.errors import CheckpointError
 from gnome_lite.core.surrogate_features import SurrogateFeatures
 from gnome_lite.predict import checkpoint
@@ -27,7 +27,7 @@ from gnome_lite.predict.kinds import load_weights
 
 SCALING = "scaling.safetensors"
 CRYSTALS_AT_ONCE = 256
-_DIFFERENCE_CLIP_EV_PER_ATOM = 0.2
+DIFFERENCE_CLIP_EV_PER_ATOM = 0.2
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -144,7 +144,7 @@ def tensors_of(features: SurrogateFeatures, scaling: Scaling, rows: NDArray[np.i
     some = features.take(rows)
     energies = some.energies_ev_per_atom
     apart = energies[:, 1] - energies[:, 0] - fractions_of(some) @ scaling.difference_ev
-    apart = np.clip(apart, -_DIFFERENCE_CLIP_EV_PER_ATOM, _DIFFERENCE_CLIP_EV_PER_ATOM)
+    apart = np.clip(apart, -DIFFERENCE_CLIP_EV_PER_ATOM, DIFFERENCE_CLIP_EV_PER_ATOM)
     return DeltaTensors(
         torch.from_numpy(((some.atoms - scaling.mean) / scaling.deviation).astype(np.float32)),
         torch.from_numpy(some.crystals.numbers),
@@ -163,7 +163,7 @@ def evaluate(network: DeltaNetwork, tensors: DeltaTensors) -> tuple[NDArray[np.f
 
 def fractions_of(features: SurrogateFeatures) -> NDArray[np.float64]:
     """Atomic fractions of crystals, [n, MAX_Z + 1]."""
-    return features.crystals.counts / features.crystals.n_atoms[:, None]
+    return atomic_fractions(features.crystals.counts)
 
 
 def delta_id(scaling: bytes, members: tuple[bytes, ...]) -> str:

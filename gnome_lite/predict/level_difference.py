@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 
-from gnome_lite.core.crystals import MAX_Z
+from gnome_lite.core.crystals import MAX_Z, atomic_fractions
 from gnome_lite.core.records import STABLE_EV_PER_ATOM
 
 USUAL = np.log([0.02, 0.06, 0.03, 0.3, 0.02])
@@ -41,13 +41,13 @@ class LevelDifference:
     Attributes:
         fractions: atomic fractions of the outcomes' crystals, [m, MAX_Z + 1].
         below_ev_per_atom: their decomposition energies at the cheaper level, [m].
-        weights: of each in the mean, [m].
+        difference_ev_per_atom: dearer minus cheaper level, [m].
         sizes: the five standard deviations, see `USUAL`.
     """
 
     fractions: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, MAX_Z + 1)))
     below_ev_per_atom: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    difference_ev_per_atom: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     sizes: NDArray[np.float64] = field(default_factory=lambda: np.exp(USUAL))
 
     @classmethod
@@ -61,43 +61,38 @@ class LevelDifference:
         known = np.flatnonzero(np.isfinite(difference_ev_per_atom) & np.isfinite(below_ev_per_atom))[-MOST:]
         if not len(known):
             return cls()
-        fractions, below = _fractions(counts[known]), np.asarray(below_ev_per_atom, dtype=np.float64)[known]
+        fractions, below = atomic_fractions(counts[known]), np.asarray(below_ev_per_atom, dtype=np.float64)[known]
         difference = _cut(np.asarray(difference_ev_per_atom, dtype=np.float64)[known])
         parts = _parts(fractions, below, fractions, below)
 
         def surprise(log: NDArray[np.float64]) -> float:
-            covariance = _covariance(parts, np.exp(log)) + np.exp(2 * log[-1]) * np.eye(len(known))
-            factor = cho_factor(covariance, lower=True)
+            factor = _factor(parts, np.exp(log))
             fit = difference @ cho_solve(factor, difference) / 2 + np.log(np.diagonal(factor[0])).sum()
             return float(fit + (((log - USUAL) / SURE) ** 2).sum() / 2)
 
         sizes = np.exp(minimize(surprise, USUAL, method="L-BFGS-B", bounds=[(u - 3, u + 2) for u in USUAL]).x)
-        covariance = _covariance(parts, sizes) + sizes[-1] ** 2 * np.eye(len(known))
-        return cls(fractions, below, cho_solve(cho_factor(covariance, lower=True), difference), sizes)
+        return cls(fractions, below, difference, sizes)
 
     def __call__(
         self, counts: NDArray[np.integer], below_ev_per_atom: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return mean and standard deviation of the decomposition energy at the dearer level, eV/atom, [n] each."""
-        fractions, below = _fractions(counts), np.asarray(below_ev_per_atom, dtype=np.float64)
-        own = np.array([_covariance(_parts(f[None], b[None], f[None], b[None]), self.sizes)[0, 0]
-                        for f, b in zip(fractions, below, strict=True)])  # fmt: skip
-        across = _covariance(_parts(fractions, below, self.fractions, self.below_ev_per_atom), self.sizes)
-        among = _covariance(
-            _parts(self.fractions, self.below_ev_per_atom, self.fractions, self.below_ev_per_atom), self.sizes
-        ) + self.sizes[-1] ** 2 * np.eye(len(self.weights))
-        explained = (across * cho_solve(cho_factor(among, lower=True), across.T).T).sum(1) if len(among) else 0.0
-        variance = np.maximum(own - explained, 0.0) + self.sizes[-1] ** 2
-        return below + across @ self.weights, np.sqrt(variance)
+        fractions, below = atomic_fractions(counts), np.asarray(below_ev_per_atom, dtype=np.float64)
+        # The covariance of each with itself.
+        alone = np.stack([np.ones(len(below)), (fractions**2).sum(axis=1), np.ones(len(below)), below**2])
+        mean, variance = below, self.sizes[:4] ** 2 @ alone
+        if len(self.difference_ev_per_atom):
+            across = _covariance(_parts(fractions, below, self.fractions, self.below_ev_per_atom), self.sizes)
+            own = _parts(self.fractions, self.below_ev_per_atom, self.fractions, self.below_ev_per_atom)
+            factor = _factor(own, self.sizes)
+            mean = below + across @ cho_solve(factor, self.difference_ev_per_atom)
+            variance = np.maximum(variance - (across * cho_solve(factor, across.T).T).sum(axis=1), 0.0)
+        return mean, np.sqrt(variance + self.sizes[-1] ** 2)
 
     def p_stable(self, counts: NDArray[np.integer], below_ev_per_atom: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the probability to be on the hull of the dearer level, [n]."""
         mean, sigma = self(counts, below_ev_per_atom)
         return np.asarray(ndtr((STABLE_EV_PER_ATOM - mean) / sigma))
-
-
-def _fractions(counts: NDArray[np.integer]) -> NDArray[np.float64]:
-    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
 def _cut(difference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -118,3 +113,11 @@ def _parts(
 
 def _covariance(parts: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.tensordot(sizes[:4] ** 2, parts, axes=1))
+
+
+def _factor(parts: NDArray[np.float64], sizes: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    """Return the Cholesky factor of the outcomes' covariance, their own scatter included."""
+    covariance = _covariance(parts, sizes)
+    covariance[np.diag_indices_from(covariance)] += sizes[-1] ** 2
+    factor: tuple[NDArray[np.float64], bool] = cho_factor(covariance, lower=True)
+    return factor

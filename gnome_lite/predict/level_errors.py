@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_number, symbol
+from gnome_lite.core.crystals import MAX_Z, CrystalBatch, atomic_fractions, atomic_number, symbol
 from gnome_lite.core.disk import writing
 from gnome_lite.core.errors import CheckpointError
-from gnome_lite.predict.delta import Corrected
-from gnome_lite.predict.delta_train import by_element
+from gnome_lite.predict.delta import DIFFERENCE_CLIP_EV_PER_ATOM, Corrected
+from gnome_lite.predict.delta_train import ONE_SIGMA, by_element
+from gnome_lite.predict.error_model import FEWEST_RESIDUALS
 
 SLOPES = tuple(k / 10 for k in range(11))
 FLOORS_EV_PER_ATOM = tuple(round(1e-3 * 1.1**k, 5) for k in range(50))
 """From 1 to 107 meV/atom."""
-DIFFERENCE_CLIP_EV_PER_ATOM = 0.2
-ONE_SIGMA, TWO_SIGMA = 0.6827, 0.9545
+TWO_SIGMA = 0.9545
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -58,8 +58,8 @@ class Spread(BaseModel):
         error = np.abs(error_ev_per_atom)
         known = np.isfinite(error) & np.isfinite(difference_ev_per_atom)
         error, difference = error[known], np.abs(difference_ev_per_atom[known])
-        if len(error) < 40:
-            raise ValueError(f"{len(error)} known errors: give at least 40")
+        if len(error) < FEWEST_RESIDUALS:
+            raise ValueError(f"{len(error)} known errors: give at least {FEWEST_RESIDUALS}")
         made = [cls(floor_ev_per_atom=f, slope=s, n=len(error)) for f in FLOORS_EV_PER_ATOM for s in SLOPES]
         return min(made, key=lambda spread: _misses(error / spread.of(difference)))
 
@@ -100,14 +100,7 @@ class LevelErrors(BaseModel):
             energies_ev_per_atom: by the level and by CHGNet, [n, 2]; where CHGNet has none the difference is large.
             seen: which of them the potential was trained on, [n].
         """
-        shift, apart = _vector(self.element_ev), _vector(self.difference_ev)
-        fractions = crystals.counts / crystals.n_atoms[:, None]
-        known = ~np.isnan(shift)
-        outside = (crystals.counts[:, ~known] > 0).any(axis=1)
-        said = energies_ev_per_atom[:, 0] + fractions[:, known] @ shift[known]
-        said = np.where(outside, np.nan, said)
-        difference = energies_ev_per_atom[:, 1] - energies_ev_per_atom[:, 0] - fractions[:, known] @ apart[known]
-        difference = np.clip(np.nan_to_num(np.abs(difference), nan=np.inf), 0, DIFFERENCE_CLIP_EV_PER_ATOM)
+        said, difference = _on_dft_scale(self.element_ev, self.difference_ev, crystals, energies_ev_per_atom)
         own = np.where(seen, self.seen.of(difference), self.new.of(difference))
         return Corrected(said, said, own, np.zeros((len(said), 1)))
 
@@ -115,10 +108,8 @@ class LevelErrors(BaseModel):
         self, crystals: CrystalBatch, energies_ev_per_atom: NDArray[np.float64], labels_ev_per_atom: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return errors of formation energies, and differences to CHGNet, eV/atom, [n] each; NaN where unknown."""
-        one = Spread(floor_ev_per_atom=1e-9, slope=1.0, n=0)
-        plain = self.model_copy(update={"new": one})
-        said = plain.correct(crystals, energies_ev_per_atom, np.zeros(len(crystals), dtype=bool))
-        return said.e_form_ev_per_atom - labels_ev_per_atom, said.own_ev_per_atom
+        said, difference = _on_dft_scale(self.element_ev, self.difference_ev, crystals, energies_ev_per_atom)
+        return said - labels_ev_per_atom, difference
 
     def write(self, path: Path) -> None:
         """Write the file.
@@ -162,21 +153,34 @@ def fit_level_errors(
     """
     crystals, energies, labels = seen
     usable = np.isfinite(energies).all(axis=1) & np.isfinite(labels)
-    fractions = (crystals.counts / crystals.n_atoms[:, None])[usable]
+    fractions = atomic_fractions(crystals.counts[usable])
     there = np.flatnonzero(fractions.any(axis=0)).tolist()
     shift = by_element(fractions, (labels - energies[:, 0])[usable])
     apart = by_element(fractions, (energies[:, 1] - energies[:, 0])[usable])
-    first = Spread(floor_ev_per_atom=0.01, slope=0.0, n=0)
-    made = LevelErrors(
-        level=level,
-        target=target,
-        element_ev={symbol(z): round(float(shift[z]), 6) for z in there},
-        difference_ev={symbol(z): round(float(apart[z]), 6) for z in there},
-        seen=first,
-        new=first,
+    element_ev, difference_ev = ({symbol(z): round(float(of[z]), 6) for z in there} for of in (shift, apart))
+    spreads = []
+    for of_crystals, of_energies, of_labels in (seen, new):
+        said, difference = _on_dft_scale(element_ev, difference_ev, of_crystals, of_energies)
+        spreads.append(Spread.fitted(said - of_labels, difference))
+    return LevelErrors(
+        level=level, target=target, element_ev=element_ev, difference_ev=difference_ev, seen=spreads[0], new=spreads[1]
     )
-    spreads = [Spread.fitted(*made.errors(*of)) for of in (seen, new)]
-    return made.model_copy(update={"seen": spreads[0], "new": spreads[1]})
+
+
+def _on_dft_scale(
+    element_ev: dict[str, float],
+    difference_ev: dict[str, float],
+    crystals: CrystalBatch,
+    energies_ev_per_atom: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return formation energies on the scale of DFT, and how far CHGNet is from the level, eV/atom, [n] each."""
+    shift, apart = _vector(element_ev), _vector(difference_ev)
+    known, fractions = ~np.isnan(shift), atomic_fractions(crystals.counts)
+    outside = (crystals.counts[:, ~known] > 0).any(axis=1)
+    said = energies_ev_per_atom[:, 0] + fractions[:, known] @ shift[known]
+    difference = energies_ev_per_atom[:, 1] - energies_ev_per_atom[:, 0] - fractions[:, known] @ apart[known]
+    difference = np.nan_to_num(np.abs(difference), nan=np.inf)
+    return np.where(outside, np.nan, said), np.minimum(difference, DIFFERENCE_CLIP_EV_PER_ATOM)
 
 
 def _misses(error: NDArray[np.float64]) -> float:

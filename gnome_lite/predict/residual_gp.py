@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from gnome_lite.core.crystals import MAX_Z
+from gnome_lite.core.crystals import MAX_Z, atomic_fractions
 
 AMPLITUDE_EV_PER_ATOM, NOISE_EV_PER_ATOM = 0.1, 0.05
 """Standard deviations of errors that compositions have in common, and of those of a single crystal."""
@@ -45,7 +45,7 @@ class ResidualGP:
         known = np.flatnonzero(np.isfinite(error_ev_per_atom))[-MOST:]
         if not len(known):
             return cls()
-        fractions = _fractions(counts[known])
+        fractions = atomic_fractions(counts[known])
         covariance = _alike(fractions, fractions)
         covariance[np.diag_indices_from(covariance)] += NOISE_EV_PER_ATOM**2
         error = np.clip(error_ev_per_atom[known], -LARGEST_EV_PER_ATOM, LARGEST_EV_PER_ATOM)
@@ -53,11 +53,7 @@ class ResidualGP:
 
     def __call__(self, counts: NDArray[np.integer]) -> NDArray[np.float64]:
         """What to add to predictions at atom counts [n, MAX_Z + 1], eV/atom, [n]."""
-        return np.asarray(_alike(_fractions(counts), self.fractions) @ self.weights)
-
-
-def _fractions(counts: NDArray[np.integer]) -> NDArray[np.float64]:
-    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
+        return np.asarray(_alike(atomic_fractions(counts), self.fractions) @ self.weights)
 
 
 def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.errors import SourceError
 from gnome_lite.core.formation import formation_energies
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import TrainingSet
@@ -39,7 +40,10 @@ class SeedSource:
         entries, reported = read_references(self.path), self.path.with_name(REPORTED)
         if not self._reported or not reported.is_file():
             return PhaseSet.make(entries)
-        replaced = set(self.path.with_name(REPLACED).read_text(encoding="utf-8").split())
+        try:
+            replaced = set(self.path.with_name(REPLACED).read_text(encoding="utf-8").split())
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"cannot read {REPLACED} beside {reported}: run `gnome-lite seed reported`") from error
         return PhaseSet.make([*read_references(reported), *(e for e in entries if e.id not in replaced)])
 
     def inputs(self) -> TrainingSet:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gnome_lite.chemistry.volume import volume_from_radii
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
+from gnome_lite.core.limited import open_table
 from gnome_lite.core.origins import REPORTED
 from gnome_lite.sources.structure_types import StructureType, read_structure_types
 
+MAX_BYTES, MAX_ROW_CHARACTERS = 20_000_000, 1_000
 COLUMNS = ("formula", "structure_type", "name", "volume")
 POSSIBLE_ANG3_PER_ATOM, USUAL_ANG3_PER_ATOM = (5.0, 70.0), 12.0
 
@@ -52,20 +55,25 @@ def read_table(folder: Path) -> list[TableEntry]:
     types = read_structure_types(folder / "structure_types")
     entries: dict[tuple[str, str], TableEntry] = {}
     for path in sorted((folder / "compounds").glob("*.csv")):
-        with path.open(encoding="utf-8", newline="") as file:
-            table = csv.DictReader(file)
-            if tuple(table.fieldnames or ()) != COLUMNS:
-                raise SourceError(f"{path} has columns {table.fieldnames}: name them {','.join(COLUMNS)}")
-            for number, row in enumerate(table, 2):
-                where = f"{path.name}, line {number}"
-                try:
-                    entry = _entry(where, row, types)
-                except (ValueError, KeyError, TypeError) as error:
-                    raise SourceError(f"{path}, line {number}: {error}") from error
+        try:
+            for entry in _entries(path, types):
                 entries.setdefault((entry.crystal.reduced_formula, entry.structure_type.name), entry)
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise SourceError(f"cannot read {path}: {error}; give a CSV table in UTF-8") from error
     if not entries:
         raise SourceError(f"{folder} holds no compounds: give files such as compounds/silicates.csv")
     return list(entries.values())
+
+
+def _entries(path: Path, types: Mapping[str, StructureType]) -> Iterator[TableEntry]:
+    with open_table(path, MAX_BYTES, MAX_ROW_CHARACTERS) as table:
+        if tuple(table.fieldnames or ()) != COLUMNS:
+            raise SourceError(f"{path} has columns {table.fieldnames}: name them {','.join(COLUMNS)}")
+        for number, row in enumerate(table, 2):
+            try:
+                yield _entry(f"{path.name}, line {number}", row, types)
+            except ValueError as error:
+                raise SourceError(f"{path}, line {number}: {error}") from error
 
 
 def _entry(where: str, row: Mapping[str, str], types: Mapping[str, StructureType]) -> TableEntry:
@@ -73,6 +81,8 @@ def _entry(where: str, row: Mapping[str, str], types: Mapping[str, StructureType
     if kind is None:
         raise ValueError(f"there is no structure type {row['structure_type']!r}")
     volume = float(row["volume"]) if row["volume"] else None
+    if volume is not None and not 0 < volume < math.inf:
+        raise ValueError(f"a volume of {row['volume']} Å^3 is none")
     crystal = kind.with_formula(row["formula"])
     wanted = volume * kind.n_formula_units if volume else _estimated(crystal, kind.crystal)
     scaled = Crystal(crystal.numbers, crystal.frac_coords, crystal.lattice * (wanted / crystal.volume) ** (1 / 3))

@@ -15,7 +15,6 @@ from gnome_lite.core.records import Candidate, Verification
 from gnome_lite.evaluation.higher_truth import FIND, FIND_EV_PER_ATOM, finds, read_higher_truth, verify_higher
 from gnome_lite.evaluation.replay_setup import open_truth
 from gnome_lite.sources.reference_files import write_references
-from gnome_lite.stability.hull import build_hull
 
 ELEMENTS = ("Li", "O", "Fe", "P")
 
@@ -38,7 +37,7 @@ class Dear:
 def test_finds_are_judged_on_the_dearer_hull(tmp_path: Path) -> None:
     write_seed_pool(tmp_path, ELEMENTS, fail_every=9)
     truth = open_truth(tmp_path)
-    rows, below = finds(truth)
+    rows, below, _ = finds(truth)
     assert rows
     assert (np.abs(below) < 1).all()
     assert all(truth.novel[i] for i in rows)
@@ -53,7 +52,7 @@ def test_finds_are_judged_on_the_dearer_hull(tmp_path: Path) -> None:
     assert not again.asked, "what the log holds is not computed again"
 
     write_references(tmp_path / "higher.parquet", made)
-    higher = read_higher_truth(tmp_path / "higher.parquet", truth, build_hull)
+    higher = read_higher_truth(tmp_path / "higher.parquet", truth)
     assert higher.level == "dear-1"
     assert len(higher.ids) == len(higher.below) == len(higher.stable)
     without = np.array([not (c.numbers == z).any() for c in higher.below])
@@ -63,4 +62,4 @@ def test_finds_are_judged_on_the_dearer_hull(tmp_path: Path) -> None:
 
     write_references(tmp_path / "other.parquet", [replace(p, id=f"x{p.id}") for p in made])
     with pytest.raises(SourceError, match="another labelled pool"):
-        read_higher_truth(tmp_path / "other.parquet", truth, build_hull)
+        read_higher_truth(tmp_path / "other.parquet", truth)

@@ -9,7 +9,8 @@ import pytest
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import CheckpointError
-from gnome_lite.predict.level_errors import DIFFERENCE_CLIP_EV_PER_ATOM, LevelErrors, Spread, fit_level_errors
+from gnome_lite.predict.delta import DIFFERENCE_CLIP_EV_PER_ATOM
+from gnome_lite.predict.level_errors import LevelErrors, Spread, fit_level_errors
 
 ELEMENTS = (3, 8, 9, 12, 14, 26)
 SHIFT = {3: 1.9, 8: 4.9, 9: 1.9, 12: 1.6, 14: 5.4, 26: 8.3}

@@ -47,6 +47,8 @@ def test_a_line_is_a_crystal_at_the_reported_volume(small: Path) -> None:
         ("NaCl,no-such,,", "no structure type 'no-such'"),
         ("NaCl2,rock-salt,,", "order and with the numbers of NaCl"),
         ("NaCl,rock-salt,,much", "could not convert"),
+        ("NaCl,rock-salt,,-3", "a volume of -3"),
+        ("NaCl,rock-salt,,nan", "a volume of nan"),
     ],
 )
 def test_a_bad_line_is_named(small: Path, tmp_path: Path, line: str, said: str) -> None:
