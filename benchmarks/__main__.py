@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "stability": ("stability_hull", "stability_store", "stability_uncertainty", "stability_analyses"),
     "store": ("store_reading",),
     "campaign": ("campaign_scale",),
+    "seed": ("seed_reported",),
     "verification": (
         "verification_relaxation",
         "verification_levels",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import data_dir
 from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.records import STABLE_EV_PER_ATOM
 
 ENERGY_COLUMNS = {"mp20_val": "formation_energy_per_atom", "mpts52_val": "formation_energy_per_atom"}
 
@@ -26,8 +27,8 @@ class Labelled:
     e_form_ev_per_atom: NDArray[np.float64]
 
 
-def read(name: str, most: int | None = None, max_atoms: int | None = None) -> Labelled:
-    """One of ENERGY_COLUMNS: all rows, or `most` spread evenly over the file.
+def read(name: str, most: int | None = None, max_atoms: int | None = None, stable: str | None = None) -> Labelled:
+    """One of ENERGY_COLUMNS: all rows, or `most` spread evenly; of those on the hull by the column `stable`, if named.
 
     Raises:
         FileNotFoundError: if the data are not there.
@@ -36,6 +37,8 @@ def read(name: str, most: int | None = None, max_atoms: int | None = None) -> La
 
     with gzip.open(data_dir() / f"{name}.csv.gz", "rt", encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
+    if stable is not None:
+        table = [row for row in table if float(row[stable]) <= STABLE_EV_PER_ATOM]
     if most is not None and most < len(table):
         table = [table[i] for i in np.linspace(0, len(table) - 1, most).astype(int)]
     crystals, ids, energies = [], [], []

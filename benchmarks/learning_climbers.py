@@ -29,6 +29,9 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
         yield missing("who climbs", HIGHER)
         return
     truth = read_higher_truth(path, open_truth())
+    below = truth.below_ev_per_atom <= STABLE_EV_PER_ATOM
+    holds, on = float(truth.stable[below].mean()), int(below.sum())
+    yield Row(f"of {on} finds on the hull of the level below, on the dearer one", "share", holds, None, "", None)
     seeds = size("learning_climbers.seeds", effort)
     rates = {way: np.mean([_replay(truth, way, seed) for seed in range(seeds)], axis=0) for way in WAYS}
     ours, survived, deepest, perfect = (rates[way] for way in WAYS)

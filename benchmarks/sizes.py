@@ -80,6 +80,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "candidates_stream.most":               (100, 100_000, 1_000_000),
     "candidates_recovery.targets":            (2,     250,      400),
     "learning_replay.seeds":                  (1,       5,        5),
+    "seed_reported.stable":                  (0,  100000,   100000),
     "learning_climbers.seeds":               (2,      20,       20),
     "learning_replay.rounds":                 (2,       6,        6),
     "learning_replay.budget":                 (5,      50,       50),

@@ -81,12 +81,15 @@ def open_table(path: Path, most_bytes: int, most_row_chars: int) -> Iterator[csv
         OSError: as `open_limited`, and if a row is too long.
         csv.Error, UnicodeDecodeError: from the rows, if it is no table.
     """
-    csv.field_size_limit(most_row_chars)
-    with open_limited(path, most_bytes, unpack=True) as file:
-        if path.suffix == ".gz" and not isinstance(file.raw, _Unpacked):
-            raise OSError(errno.EILSEQ, "it is no gzip file, as its name says: restore it", str(path))
-        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        yield _Rows(_Lines(text, path, most_row_chars))
+    others = csv.field_size_limit(most_row_chars)  # of the whole process
+    try:
+        with open_limited(path, most_bytes, unpack=True) as file:
+            if path.suffix == ".gz" and not isinstance(file.raw, _Unpacked):
+                raise OSError(errno.EILSEQ, "it is no gzip file, as its name says: restore it", str(path))
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            yield _Rows(_Lines(text, path, most_row_chars))
+    finally:
+        csv.field_size_limit(others)
 
 
 class _Unpacked(io.RawIOBase):

@@ -86,3 +86,14 @@ def test_a_row_without_end_is_never_held(tmp_path: Path, row: bytes) -> None:
         open_table(tmp_path / "a.csv.gz", 10**9, 1000) as table,
     ):
         list(table)
+
+
+def test_the_limit_of_one_table_is_not_that_of_others(tmp_path: Path) -> None:
+    """The field limit of csv is the process's: a table of short rows must leave it as it was."""
+    import csv
+
+    before = csv.field_size_limit()
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with open_table(tmp_path / "a.csv", 1000, 50) as table:
+        assert [row["b"] for row in table] == ["2"]
+    assert csv.field_size_limit() == before
