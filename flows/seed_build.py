@@ -43,7 +43,7 @@ def seeding(out: str, results_log: str, compounds: int | None = None) -> dict[st
     # Figures alone pass through the engine; crystals stay here.
     candidates: list[Candidate] = []
     outcomes: dict[str, Verification] = {}
-    made: list[tuple[PhaseSet, list[Phase]]] = []
+    made: list[tuple[PhaseSet, list[Phase]]] = []  # the set, and its unrelaxed crystals
 
     def choose() -> dict[str, Any]:
         progress("plan", 0, 0, "")
@@ -55,7 +55,8 @@ def seeding(out: str, results_log: str, compounds: int | None = None) -> dict[st
         return summary(candidates, outcomes)
 
     def gather() -> dict[str, Any]:
-        made.append(collect(candidates, outcomes, parts.novelty, progress))
+        entries, inputs = collect(candidates, outcomes, parts.novelty, progress)
+        made.append((PhaseSet.make(entries), inputs))
         return {"entries": len(made[0][0]), "id": made[0][0].id}
 
     def write() -> dict[str, Any]:

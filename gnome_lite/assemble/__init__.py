@@ -124,8 +124,14 @@ def assemble(
     )
 
 
-def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
-    """Return the parts with which the bundled seed is planned."""
+def assemble_seed(config: CampaignConfig, max_atoms: int, least_likely_alloy: float = 1e-6) -> SeedParts:
+    """Return the parts with which the bundled seed is planned.
+
+    Args:
+        config: settings, with the elements of the space.
+        max_atoms: largest cell.
+        least_likely_alloy: threshold of intermetallic substitution.
+    """
     from gnome_lite.novelty.novelty import CrystalNovelty
     from gnome_lite.seed.plan import SHARES, SeedParts
     from gnome_lite.sources.aflow import prototypes
@@ -137,7 +143,7 @@ def assemble_seed(config: CampaignConfig, max_atoms: int) -> SeedParts:
     # Unlikely alloys too: a system without any phase between its elements would have no hull to speak of.
     alloy = config.model_copy(
         update={
-            "generate": generate.model_copy(update={"threshold": 1e-6}),
+            "generate": generate.model_copy(update={"threshold": least_likely_alloy}),
             "gates": config.gates.model_copy(update={"charge_balance": "off"}),
         }
     )

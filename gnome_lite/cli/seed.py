@@ -142,6 +142,56 @@ def reported(
 
 
 @app.command()
+def hypothetical(
+    out: Annotated[Path, typer.Option(help="Directory of the seed: hypothetical.parquet and its inputs.")] = Path(
+        "data/seed"
+    ),
+    compounds: Annotated[int | None, typer.Option(min=1, help="How many to relax. Default: the plan's.")] = None,
+    processes: Annotated[int, typer.Option(min=0, help="Relaxations at once. 0 is one a core.")] = 0,
+    so_far: Annotated[
+        bool, typer.Option("--so-far", help="Relax nothing more: write what an unfinished call has.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Relax what generators make of the reported compounds, a few a system. Hours; a killed call goes on."""
+    from dataclasses import replace
+
+    from gnome_lite.assemble import assemble_seed, make_novelty, make_verifier
+    from gnome_lite.config import CampaignConfig
+    from gnome_lite.core.crystals import symbol
+    from gnome_lite.core.origins import is_reported
+    from gnome_lite.seed.hypothetical import LEAST_LIKELY_ALLOY, HypotheticalPlan, plan_hypothetical
+    from gnome_lite.seed.make import collect, summary
+    from gnome_lite.sources.bundled_seed import HYPOTHETICAL, HYPOTHETICAL_INPUTS, SeedSource
+    from gnome_lite.sources.reference_files import write_references
+    from gnome_lite.verify.results_log import read_results, relax_all
+
+    settings = settings_of(home)
+    plan = HypotheticalPlan() if compounds is None else replace(HypotheticalPlan(), compounds=compounds)
+    known = SeedSource(out / "references.parquet", hypothetical=False).load()
+    reported = known.take([i for i, source in enumerate(known.sources) if is_reported(source)])
+    elements = sorted({symbol(z) for z in set(reported.crystals.numbers.tolist())})
+    space = {"elements": elements, "max_elements": 4}
+    config = CampaignConfig.model_validate({"space": space, "verify": {"processes": processes}})
+    log = settings.home / "seed" / "hypothetical.jsonl"
+    with show_progress() as progress:
+        parts = assemble_seed(config, plan.max_atoms, LEAST_LIKELY_ALLOY)
+        planned = plan_hypothetical(plan, known, parts, progress)
+        if so_far:
+            outcomes = {v.candidate_id: v for v in read_results(log)}
+            planned = [c for c in planned if c.id in outcomes]
+        else:
+            with make_verifier(config, None, settings) as verifier:
+                outcomes = relax_all(planned, verifier, log, progress)
+        entries, inputs = collect(planned, outcomes, make_novelty(), progress, known)
+    write_references(out / HYPOTHETICAL, entries)
+    write_references(out / HYPOTHETICAL_INPUTS, inputs)
+    print_line(f"{len(entries)} phases of {len(planned)} compounds that were relaxed")
+    for name, figure in summary(planned, outcomes).items():
+        print_line(f"{name}: {figure}")
+
+
+@app.command()
 def gases(
     campaign: CampaignFile = None,
     out: Annotated[Path | None, typer.Option(help="File to write. Default: in the home's references.")] = None,

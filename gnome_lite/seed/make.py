@@ -27,16 +27,26 @@ molecules far from each other, whose energy CHGNet extrapolates 0.12 eV/atom bel
 
 
 def collect(
-    candidates: Sequence[Candidate], outcomes: dict[str, Verification], novelty: Novelty, progress: Progress
-) -> tuple[PhaseSet, list[Phase]]:
+    candidates: Sequence[Candidate],
+    outcomes: dict[str, Verification],
+    novelty: Novelty,
+    progress: Progress,
+    beside: PhaseSet | None = None,
+) -> tuple[list[Phase], list[Phase]]:
     """Drop failures, duplicates and artefacts.
 
+    Args:
+        candidates: what was relaxed.
+        outcomes: by id of the candidate.
+        novelty: tells structures apart.
+        progress: told of each that is kept.
+        beside: phases that are there already: their elements are the references, and what one of them is, is dropped.
+
     Returns:
-        The reference set, and the same entries with their *unrelaxed* crystals, whose `source` tells the parent and
-        the change.
+        The entries, and the same ones with their *unrelaxed* crystals, whose `source` tells the parent and the change.
     """
     good = [(c, outcomes[c.id]) for c in candidates if outcomes[c.id].ok and not _came_apart(c, outcomes[c.id])]
-    elemental: dict[str, float] = {}
+    elemental: dict[str, float] = {} if beside is None else dict(beside.elemental_ev_per_atom)
     for _, v in good:
         if np.ptp(v.crystal.numbers) == 0:
             name = v.crystal.chemical_system
@@ -46,6 +56,10 @@ def collect(
     e_form = formation_energies(relaxed.counts, [v.energy_ev for _, v in good], elemental)
     keys = novelty.fingerprints(relaxed)
     index = novelty.index()
+    if beside is not None:
+        formulas = set(relaxed.reduced_formulas())
+        shared = [i for i, formula in enumerate(beside.formulas) if formula in formulas]
+        index.extend([beside.ids[i] for i in shared], beside.crystals.take(shared))
     entries: list[Phase] = []
     inputs: list[Phase] = []
     for i in np.argsort(e_form, kind="stable"):  # the lower of two equals is kept
@@ -60,7 +74,7 @@ def collect(
         entries.append(entry)
         origin = f"{source}: {candidate.parent_id} {candidate.change}".strip()
         inputs.append(replace(entry, crystal=candidate.crystal, source=origin, fingerprint=""))
-    return PhaseSet.make(entries), inputs
+    return entries, inputs
 
 
 def _came_apart(candidate: Candidate, v: Verification) -> bool:

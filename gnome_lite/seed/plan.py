@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -21,11 +21,11 @@ from gnome_lite.generate.sift import Tally, sift
 from gnome_lite.pipeline import Gate, Generator, Novelty
 
 SHARES = {"prototypes": 4.0, "substitution": 3.0, "partial": 2.0, "random": 1.0, "intermetallic": 4.0}
-"""Share of each generator in a system's turns, while it has something for the system."""
+"""Share of each generator in a system's turns."""
 FITTING = {"substitution": 20.0, "prototypes": 4.0, "intermetallic": 4.0}
 """The same for `likeliest`, among the generators that know what suits an ion or atom."""
 QUOTAS = {2: 16.0, 3: 7.0, 4: 0.4}
-"""Turns of a system by its number of elements; below 1, the share of systems that get one."""
+"""Turns of a system by its number of elements."""
 MOST = {"partial": 60_000, "random": 10_000}
 """Most candidates of generators that have no end."""
 
@@ -48,6 +48,25 @@ class SeedPlan:
     max_atoms: int = 12
     generations: int = 3
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How chemical systems take their turns.
+
+    Attributes:
+        shares: of each generator in a system's turns, while it has something for the system.
+        quotas: turns of a system by its number of elements; below 1, the share of systems that get one.
+        seed: of all random numbers.
+        best_first: candidates of a generator come in its own order, what suits best first, else in random order.
+        likely_systems: a system's first turn comes by chance or by its likeliest candidate, whichever is earlier.
+    """
+
+    shares: Mapping[str, float]
+    quotas: Mapping[int, float]
+    seed: tuple[int, ...]
+    best_first: bool = False
+    likely_systems: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +95,11 @@ def plan_candidates(plan: SeedPlan, parts: SeedParts) -> list[Candidate]:
     known += [_candidate(c, label, "prototypes") for label, c in small]
     pool = _compounds(plan, small, parts)
     seen: set[str] = set()
-    chosen = [*islice(_by_turns(pool, plan, parts.novelty, seen), plan.compounds)]
+    turns = Turns(SHARES, QUOTAS, (plan.seed, plan.generations))
+    chosen = [*islice(by_turns(pool, turns, parts.novelty, seen), plan.compounds)]
     fit = np.flatnonzero(np.isin(pool.generators, list(FITTING)))
-    best = islice(_by_turns(pool.take(fit), plan, parts.novelty, seen, best_first=True), plan.likeliest)
+    best_first = replace(turns, shares=FITTING, best_first=True)
+    best = islice(by_turns(pool.take(fit), best_first, parts.novelty, seen), plan.likeliest)
     chosen += [int(fit[i]) for i in best]
     return list({c.id: c for c in known + [pool.candidate(i) for i in chosen]}.values())
 
@@ -114,31 +135,40 @@ def _compounds(plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], parts:
     return CandidatePool.concatenate(pools, 0)
 
 
-def _by_turns(
-    pool: CandidatePool, plan: SeedPlan, novelty: Novelty, seen: set[str], best_first: bool = False
-) -> Iterator[int]:
-    """Yield indices, the first turn of every system before the second of any, without fingerprints `seen` before.
-
-    With `best_first` candidates of a generator come in its own order, what suits best first, else in random order.
-    """
-    rng = np.random.default_rng([plan.seed, plan.generations])
+def by_turns(pool: CandidatePool, turns: Turns, novelty: Novelty, seen: set[str]) -> Iterator[int]:
+    """Yield indices, the first turn of every system before the second of any, without fingerprints `seen` before."""
+    rng = np.random.default_rng(turns.seed)
     systems = [tuple(np.flatnonzero(row).tolist()) for row in pool.crystals.counts]
     formulas = pool.crystals.reduced_formulas()
     likely = np.nan_to_num(pool.probabilities, nan=0.0)
-    tie = np.arange(len(pool)) / len(pool) if best_first else rng.random(len(pool))
+    tie = np.arange(len(pool)) / len(pool) if turns.best_first else rng.random(len(pool))
     of_formula = _ranks(list(zip(pool.generators, formulas, strict=True)), np.lexsort((tie, -likely)))
     of_generator = _ranks(list(zip(pool.generators, systems, strict=True)), np.lexsort((tie, of_formula)))
-    shares = FITTING if best_first else SHARES
-    share = np.array([shares[name] for name in pool.generators])
+    share = np.array([turns.shares[name] for name in pool.generators])
     of_system = _ranks(systems, np.argsort((of_generator + tie) / share, kind="stable"))
     begin = dict(zip(sorted(set(systems)), rng.random(len(set(systems))), strict=True))
-    due = np.array([(n + begin[s]) / QUOTAS[len(s)] for n, s in zip(of_system, systems, strict=True)])
+    if turns.likely_systems:
+        for s, first in _first_of_likely(systems, likely).items():
+            begin[s] = min(begin[s], first)
+    due = np.array([(n + begin[s]) / turns.quotas[len(s)] for n, s in zip(of_system, systems, strict=True)])
     order = np.argsort(due, kind="stable")
     for block in np.array_split(order, max(1, len(order) // 1000)):
         for i, key in zip(block.tolist(), novelty.fingerprints(pool.crystals.take(block)), strict=True):
             if key not in seen:
                 seen.add(key)
                 yield i
+
+
+def _first_of_likely(systems: Sequence[tuple[int, ...]], likely: NDArray[np.float64]) -> dict[tuple[int, ...], float]:
+    """Return when a system begins by its likeliest candidate: 0 for the best of as many elements, 1 for the worst."""
+    best: dict[tuple[int, ...], float] = {}
+    for s, p in zip(systems, likely.tolist(), strict=True):
+        best[s] = max(best.get(s, 0.0), p)
+    begin: dict[tuple[int, ...], float] = {}
+    for n in {len(s) for s in best}:
+        some = sorted((s for s in best if len(s) == n), key=lambda s: -best[s])
+        begin |= {s: k / len(some) for k, s in enumerate(some)}
+    return begin
 
 
 def _ranks(groups: Sequence[object], order: NDArray[np.int64]) -> NDArray[np.int64]:

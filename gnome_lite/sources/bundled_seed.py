@@ -17,6 +17,8 @@ from gnome_lite.sources.reference_files import read_references
 
 REPORTED, REPLACED = "reported.parquet", "replaced.txt"
 """Reported compounds, and ids of the other entries that one of them is the same crystal as."""
+HYPOTHETICAL, HYPOTHETICAL_INPUTS = "hypothetical.parquet", "hypothetical-inputs.parquet"
+"""Hypothetical compounds of all elements, relaxed, and as they were before."""
 
 
 class SeedSource:
@@ -24,12 +26,13 @@ class SeedSource:
 
     Args:
         path: file of its elements and hypothetical compounds; the others lie beside it. None is the bundled one.
-        reported: False leaves the reported compounds out: what networks and labelled pools were made with.
+        reported: False leaves all but that file out: what the labelled pool was made with.
+        hypothetical: False leaves the hypothetical compounds of all elements out.
     """
 
-    def __init__(self, path: Path | None = None, reported: bool = True) -> None:
+    def __init__(self, path: Path | None = None, reported: bool = True, hypothetical: bool = True) -> None:
         self.path = path if path is not None else bundled("seed", "references.parquet")
-        self._reported = reported
+        self._reported, self._hypothetical = reported, hypothetical
 
     def load(self) -> PhaseSet:
         """Read and check the files.
@@ -44,6 +47,8 @@ class SeedSource:
             replaced = set(self.path.with_name(REPLACED).read_text(encoding="utf-8").split())
         except (OSError, UnicodeDecodeError) as error:
             raise SourceError(f"cannot read {REPLACED} beside {reported}: run `gnome-lite seed reported`") from error
+        if self._hypothetical and (further := self.path.with_name(HYPOTHETICAL)).is_file():
+            entries += read_references(further)
         return PhaseSet.make([*read_references(reported), *(e for e in entries if e.id not in replaced)])
 
     def inputs(self) -> TrainingSet:
@@ -53,6 +58,8 @@ class SeedSource:
             SourceError: if a file is missing or damaged.
         """
         entries = read_references(self.path.with_name("inputs.parquet"))
+        if self._reported and self._hypothetical and (further := self.path.with_name(HYPOTHETICAL_INPUTS)).is_file():
+            entries += read_references(further)
         crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
         elemental = self.load().elemental_ev_per_atom
         return TrainingSet(crystals, formation_energies(crystals.counts, [e.energy_ev for e in entries], elemental))

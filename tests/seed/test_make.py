@@ -8,7 +8,8 @@ import numpy as np
 
 from gnome_lite.assemble import make_novelty
 from gnome_lite.core.crystals import Crystal
-from gnome_lite.core.records import Candidate, Failure, Verification
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Candidate, Failure, Phase, Verification
 from gnome_lite.pipeline import silent
 from gnome_lite.seed.make import collect, summary
 
@@ -46,7 +47,8 @@ def test_what_is_left_is_sound_and_unlike() -> None:
         )
         for name, (_, after, energy) in CASES.items()
     }
-    references, inputs = collect(candidates, outcomes, make_novelty(), silent)
+    entries, inputs = collect(candidates, outcomes, make_novelty(), silent)
+    references = PhaseSet.make(entries)
     assert sorted(references.formulas) == ["Cl2", "Na", "NaCl"]
     assert references.elemental_ev_per_atom == {"Na": 0.0, "Cl": 0.0}
     (salt,) = (p for p in inputs if p.crystal.reduced_formula == "NaCl")
@@ -55,3 +57,19 @@ def test_what_is_left_is_sound_and_unlike() -> None:
     assert {p.id for p in inputs} == set(references.ids)
     figures = summary(candidates, outcomes)
     assert figures == {"tried": {"prototypes": 8}, "failed": {"exploded": 1}, "seconds": 16.0}
+
+
+def test_beside_others_only_what_is_new_is_kept_and_their_elements_are_the_references() -> None:
+    there = [
+        Phase(name, crystal, energy, "L", "test", "test", "")
+        for name, crystal, energy in (
+            ("Na", element(11), 0.0), ("Cl", element(17), 0.0), ("NaCl", rocksalt(11, 17, 5.6), -4.0)
+        )
+    ]  # fmt: skip
+    cesium = Crystal.make([11, 17], [[0, 0, 0], [0.5] * 3], 3.5 * np.eye(3))
+    found = {"same": (rocksalt(11, 17, 5.61), -3.99), "new": (cesium, -3.9)}
+    candidates = [Candidate(name, crystal, "parent", "random", "", 0) for name, (crystal, _) in found.items()]
+    outcomes = {name: Verification(name, c, e, 0.0, 1, True, "L", 2.0, None) for name, (c, e) in found.items()}
+    entries, _ = collect(candidates, outcomes, make_novelty(), silent, PhaseSet.make(there))
+    (entry,) = entries
+    assert entry.energy_ev == -3.9
