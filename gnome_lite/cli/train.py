@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from gnome_lite.core.records import TrainingSet
 
 
+FEWEST_LEFT_OUT = 3
+"""Elements of a compound that --without leaves out: what a rediscovery hides."""
+
+
 def train(
     out: Annotated[
         Path | None,
@@ -31,7 +35,11 @@ def train(
         bool, typer.Option("--delta", help="The Δ-model, from CHGNet's formation energies to those of --labels.")
     ] = False,
     without: Annotated[
-        str | None, typer.Option(metavar="Fe-Li-O", help="Δ-model: leave out crystals within these elements.")
+        str | None,
+        typer.Option(
+            metavar="Fe-Li-O",
+            help="Elements whose compounds (three and more of them; Δ-model: all crystals) are left out.",
+        ),
     ] = None,
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for its predict and expert sections.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
@@ -43,26 +51,29 @@ def train(
     was killed.
     """
     from gnome_lite.core.errors import ConfigError
+    from gnome_lite.predict.build import join
     from gnome_lite.predict.composition_screen import train_compositions
     from gnome_lite.predict.predictor import train_base
 
     if delta:
         _delta(out, labels, level, without, seed)
         return
-    if without is not None:
-        raise ConfigError("--without is for --delta: the networks of --pretrain learn from every label")
     if not pretrain:
         raise ConfigError("a campaign retrains in each round by itself: say --pretrain to train from nothing")
     if labels and level is None:
         raise ConfigError("--labels needs --level: energies of two levels never meet, e.g. --level mp-GGA_GGA+U-MP2020")
     config = config_of(campaign)
     known, inputs, of = (_labelled(labels), None, level) if labels and level is not None else _seed()
+    kept_out = split_system(without) if without else ()
+    known, inputs = _outside(known, kept_out), None if inputs is None else _outside(inputs, kept_out)
     place = out if out is not None else Path("data/models") / f"{'composition' if compositions else 'base'}-{of}"
     with show_progress() as progress:
         if compositions:
-            model = train_compositions(known, of, place, seed, config.predict.processes, progress)
+            if inputs is not None:
+                known = join([known, inputs])
+            model = train_compositions(known, of, place, seed, config.predict.processes, progress, kept_out)
         else:
-            model = train_base(known, of, config.predict, place, seed, progress, inputs, config.expert)
+            model = train_base(known, of, config.predict, place, seed, progress, inputs, config.expert, kept_out)
     _draw(place)
     say(f"written to {place}, with its figures")
     print_line(
@@ -105,13 +116,29 @@ def _labelled(paths: list[Path]) -> TrainingSet:
 
 
 def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
-    """Return the bundled crystals, their unrelaxed inputs with the same formation energies, and their level."""
+    """Return the bundled crystals but the hypothetical ones, those as they were before relaxation, and their level.
+
+    Of a hypothetical compound the unrelaxed crystal is what a candidate looks like: relaxed ones beside it took as much
+    time again and told little more.
+    """
+    import numpy as np
+
+    from gnome_lite.core.origins import is_reported
     from gnome_lite.core.records import TrainingSet
     from gnome_lite.sources.bundled_seed import SeedSource
 
-    seed = SeedSource(reported=False)
+    seed = SeedSource()
     references = seed.load()
-    return TrainingSet(references.crystals, references.e_form_ev_per_atom), seed.inputs(), references.level
+    alone = (references.counts > 0).sum(axis=1) == 1
+    kept = alone | np.array([is_reported(source) for source in references.sources])
+    known = TrainingSet(references.crystals, references.e_form_ev_per_atom).take(kept)
+    return known, seed.inputs(), references.level
+
+
+def _outside(data: TrainingSet, elements: tuple[str, ...]) -> TrainingSet:
+    """Return a set without the compounds of three and more elements that are all among these."""
+    several = (data.crystals.counts > 0).sum(axis=1) >= FEWEST_LEFT_OUT
+    return data.take(~(several & data.crystals.within(elements)))
 
 
 def _draw(place: Path) -> None:

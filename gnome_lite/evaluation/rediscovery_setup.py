@@ -43,7 +43,7 @@ class Rediscovery:
         dft, distances: all entries, and their distances to the DFT hull, eV/atom, [n].
         known, parents: files of references and of further parents (if any), the system's own compounds taken out.
         crystals: known crystals and further parents by id.
-        leaks: ids of the hidden that equal a crystal of the bundled seed, on which the shipped ensemble was trained.
+        leaks: ids of the hidden that equal a crystal on which the shipped ensemble was trained.
         not_given: phases to give that have no energy at the campaigns' level, by name and cause.
     """
 
@@ -127,13 +127,22 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     for done, e in enumerate(to_hide):
         progress("parents", done, len(to_hide), e.crystal.reduced_formula)
         hidden.append(Hidden(e.id, e.crystal, types.of(e.crystal)))
-    index, learnt = novelty.index(), SeedSource(reported=False).load().crystals
-    learnt = learnt.take(concealed(learnt, elements))
+    told = concealed(seed.crystals, elements) & (not _unlearnt(seed.level, elements))
+    index, learnt = novelty.index(), seed.crystals.take(told)
     index.admit(learnt.content_ids, learnt)
     leaks = tuple(h.id for h in hidden if index.find(h.crystal) is not None)
     return Rediscovery(
         elements, home, dft, distances, tuple(hidden), files[0], tuple(files[1:]), crystals, leaks, not_given
     )
+
+
+def _unlearnt(level: str, elements: Sequence[str]) -> bool:
+    """Return whether the shipped ensemble of a level was trained without what is concealed of a system."""
+    from gnome_lite.assemble import shipped_model
+    from gnome_lite.predict.checkpoint import read_card
+
+    path = shipped_model(level)
+    return path is not None and set(elements) <= set(read_card(path).without)
 
 
 def read_parents_of(path: Path) -> list[Phase]:

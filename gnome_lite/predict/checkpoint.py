@@ -58,6 +58,8 @@ class ModelCard(BaseModel):
             relaxed to: what the ensemble is asked for. Else it is of relaxed crystals.
         elements: symbols of those that enough training compounds hold (or those of the base); what is predicted of
             others is out of domain.
+        without: elements of a system whose compounds of three and more elements were kept out of training: what
+            rediscovery there is judged by.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +87,7 @@ class ModelCard(BaseModel):
     promoted: bool = True
     holdout_unrelaxed: bool = False
     elements: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     def record(self, path: Path) -> ModelRecord:
         return ModelRecord(

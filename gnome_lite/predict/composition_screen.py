@@ -53,9 +53,17 @@ class CompositionScreen:
 
 
 def train_compositions(
-    known: TrainingSet, level: str, out_dir: Path, seed: int, processes: int, progress: Progress
+    known: TrainingSet,
+    level: str,
+    out_dir: Path,
+    seed: int,
+    processes: int,
+    progress: Progress,
+    without: tuple[str, ...] = (),
 ) -> ModelRecord:
     """Train an ensemble on the lowest energies of the formulas of labelled crystals and write it to `out_dir`.
+
+    `without` is what its card says of them: see `ModelCard`.
 
     Raises:
         SourceError: if no crystal can be trained on.
@@ -70,5 +78,6 @@ def train_compositions(
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with training_folder(out_dir.parent, recipe.hash(known, "")) as folder:
         made = build(known, held, recipe, None, folder, processes, progress, "train")
-    checkpoint.write(replace(made, holdout=None), out_dir)  # a campaign never trains these on
+    card = made.card.model_copy(update={"without": without})
+    checkpoint.write(replace(made, holdout=None, card=card), out_dir)  # a campaign never trains these on
     return made.card.record(out_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -302,6 +303,7 @@ def train_base(
     progress: Progress,
     inputs: TrainingSet | None = None,
     expert: Expert | None = None,
+    without: tuple[str, ...] = (),
 ) -> ModelRecord:
     """Train a base ensemble and write it to `out_dir` itself: the way the shipped ones are made.
 
@@ -310,6 +312,7 @@ def train_base(
         level: of the labels.
         inputs: unrelaxed inputs of the known ones with the formation energies of what they relaxed to. Those of
             formulas that are not for training are the hold-out; without any inputs, those of the known are.
+        without: see `ModelCard`; the card says it, and the data must be so.
 
     Raises:
         SourceError: if no crystal can be trained on.
@@ -320,5 +323,6 @@ def train_base(
     recipe = base_recipe(config, expert or Expert(), level, seed, widths()[0])
     with training_folder(out_dir.parent, recipe.hash(joined(known, inputs), "")) as folder:
         made = build_base(known, inputs, recipe, folder, config.processes, progress)
+        made = replace(made, card=made.card.model_copy(update={"without": without}))
         checkpoint.write(made, out_dir)
     return made.card.record(out_dir)

@@ -13,6 +13,7 @@ from pymatgen.io.cif import CifWriter
 
 from gnome_lite.assemble import load_references
 from gnome_lite.predict import checkpoint
+from gnome_lite.sources.labelled import read_labelled
 
 SMALL = "[predict]\nmembers = 2\nwidth = 8\nepochs = 2\nprocesses = 1\n"
 
@@ -33,9 +34,15 @@ def labels(tmp_path: Path) -> Path:
 def test_an_ensemble_of_ones_own(call: Call, tmp_path: Path, labels: Path) -> None:
     campaign, out = tmp_path / "small.toml", tmp_path / "mine"
     campaign.write_text(SMALL)
-    said = call("train", out, "--pretrain", "--labels", labels, "--level", "mine-1", "--campaign", campaign)
+    arguments = "--pretrain", "--labels", labels, "--level", "mine-1", "--campaign", campaign
+    said = call("train", out, *arguments, "--without", "O-Fe-P-Li-Si-Na-Ca-Mg-Al-F-S")
     assert said.code == 0, said
     made = checkpoint.read(out)
+    left_out = set(made.card.without)
+    assert len(left_out) == 11
+    all_of = [set(c.chemical_system.split("-")) for c in read_labelled(labels).crystals]
+    kept = [elements for elements in all_of if len(elements) < 3 or not elements <= left_out]
+    assert made.card.n_train + made.card.n_holdout == len(kept) < len(all_of)
     assert said.out.startswith(f"model {made.card.id}: {made.card.n_train} trained on, ")
     assert (made.card.level, made.card.members) == ("mine-1", 2)
     assert len(made.history) == 2
@@ -59,7 +66,7 @@ def test_bad_input(call: Call, tmp_path: Path, labels: Path) -> None:
         (("--delta",), "name both"),
         (("--delta", "--labels", "x.csv"), "name both"),
         (("--delta", "--labels", "x.csv", "--level", "dft"), "x.csv"),
-        (("--pretrain", "--without", "Fe-O"), "--without is for --delta"),
+        (("--pretrain", "--without", "Fe-Qq"), "Qq"),
     ],
 )
 def test_a_delta_model_that_cannot_be_trained_is_one_line(call: Call, arguments: tuple[str, ...], said: str) -> None:
