@@ -160,15 +160,20 @@ def hypothetical(
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.crystals import symbol
     from gnome_lite.core.origins import is_reported
+    from gnome_lite.core.phases import PhaseSet
     from gnome_lite.seed.hypothetical import LEAST_LIKELY_ALLOY, HypotheticalPlan, plan_hypothetical
     from gnome_lite.seed.make import collect, summary
     from gnome_lite.sources.bundled_seed import HYPOTHETICAL, HYPOTHETICAL_INPUTS, SeedSource
-    from gnome_lite.sources.reference_files import write_references
+    from gnome_lite.sources.reference_files import read_references, write_references
     from gnome_lite.verify.results_log import read_results, relax_all
 
     settings = settings_of(home)
     plan = HypotheticalPlan() if compounds is None else replace(HypotheticalPlan(), compounds=compounds)
     known = SeedSource(out / "references.parquet", hypothetical=False).load()
+    # What an earlier call has written is taken from there, so that another machine goes on without its log.
+    files = [out / name for name in (HYPOTHETICAL, HYPOTHETICAL_INPUTS)]
+    before, inputs = [read_references(file) if file.is_file() else [] for file in files]
+    done = {e.crystal.content_id for e in inputs}
     reported = known.take([i for i, source in enumerate(known.sources) if is_reported(source)])
     elements = sorted({symbol(z) for z in set(reported.crystals.numbers.tolist())})
     space = {"elements": elements, "max_elements": 4}
@@ -176,17 +181,17 @@ def hypothetical(
     log = settings.home / "seed" / "hypothetical.jsonl"
     with show_progress() as progress:
         parts = assemble_seed(config, plan.max_atoms, LEAST_LIKELY_ALLOY)
-        planned = plan_hypothetical(plan, known, parts, progress)
+        planned = [c for c in plan_hypothetical(plan, known, parts, progress) if c.id not in done]
         if so_far:
             outcomes = {v.candidate_id: v for v in read_results(log)}
             planned = [c for c in planned if c.id in outcomes]
         else:
             with make_verifier(config, None, settings) as verifier:
                 outcomes = relax_all(planned, verifier, log, progress)
-        entries, inputs = collect(planned, outcomes, make_novelty(), progress, known)
-    write_references(out / HYPOTHETICAL, entries)
-    write_references(out / HYPOTHETICAL_INPUTS, inputs)
-    print_line(f"{len(entries)} phases of {len(planned)} compounds that were relaxed")
+        entries, new_inputs = collect(planned, outcomes, make_novelty(), progress, PhaseSet.make([*known, *before]))
+    for file, some in zip(files, ([*before, *entries], [*inputs, *new_inputs]), strict=True):
+        write_references(file, some)
+    print_line(f"{len(entries)} phases of {len(planned)} compounds that were relaxed; {len(before)} were there before")
     for name, figure in summary(planned, outcomes).items():
         print_line(f"{name}: {figure}")
 

@@ -24,8 +24,8 @@ MOST = {"substitution": 60_000, "intermetallic": 30_000, "prototypes": 30_000, "
 SHARES = {"substitution": 4.0, "prototypes": 3.0, "intermetallic": 3.0, "partial": 1.0, "random": 0.5}
 QUOTAS = {2: 4.0, 3: 0.5, 4: 0.2}
 """Of each kind of system: each binary one has four turns while half the ternary ones have their first."""
-
-
+CHOOSE_FROM = 30
+"""Candidates of a generator for each compound of a plan."""
 LEAST_LIKELY_ALLOY = 1e-3
 """Threshold of intermetallic substitution: of all elements, those less likely are too many to hold."""
 
@@ -38,7 +38,7 @@ class HypotheticalPlan:
         compounds: how many to relax.
         max_atoms: largest cell.
         seed: of all random numbers.
-        most: candidates of each generator to choose from, at most.
+        most: candidates of each generator to choose from, at most; a small plan chooses from fewer.
     """
 
     compounds: int = 21_000
@@ -64,7 +64,8 @@ def plan_hypothetical(
     pools = []
     for k, name in enumerate(plan.most):
         progress("plan", k, len(plan.most), name)
-        pools.append(_candidates(name, plan, parents, parts, known, [plan.seed, k]))
+        most = min(plan.most[name], CHOOSE_FROM * plan.compounds)
+        pools.append(_candidates(name, most, parents, parts, known, [plan.seed, k]))
     pool = CandidatePool.concatenate(pools, 0)
     turns = Turns(SHARES, QUOTAS, (plan.seed, len(MOST)), likely_systems=True)
     chosen = islice(by_turns(pool, turns, parts.novelty, set(references.fingerprints)), plan.compounds)
@@ -72,7 +73,7 @@ def plan_hypothetical(
 
 
 def _candidates(
-    name: str, plan: HypotheticalPlan, parents: PhaseSet, parts: SeedParts, seen: set[str], seed: Sequence[int]
+    name: str, most: int, parents: PhaseSet, parts: SeedParts, seen: set[str], seed: Sequence[int]
 ) -> CandidatePool:
     def seen_before(pool: CandidatePool) -> list[str | None]:
         same_as = [id if id in seen else None for id in (c.content_id for c in pool.crystals)]
@@ -80,5 +81,5 @@ def _candidates(
         return same_as
 
     stream = parts.generators[name].generate(parents.crystals, list(parents.ids), 0, np.random.default_rng(seed))
-    parts_kept = [part.kept for part in sift(stream, parts.gates[name], seen_before, Tally(), plan.most[name])]
+    parts_kept = [part.kept for part in sift(stream, parts.gates[name], seen_before, Tally(), most)]
     return CandidatePool.concatenate(parts_kept, 0)
