@@ -17,28 +17,30 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from scipy.stats import spearmanr
 
     from gnome_lite.assemble import load_references, shipped_model
+    from gnome_lite.config import DEFAULT_ELEMENTS
     from gnome_lite.core.crystals import CrystalBatch
     from gnome_lite.core.metrics import calibration_error
+    from gnome_lite.core.origins import is_reported
     from gnome_lite.predict import checkpoint
     from gnome_lite.predict.ensemble import Ensemble
     from gnome_lite.predict.error_model import NEAR_EV_PER_ATOM, ErrorModel
     from gnome_lite.predict.train import in_training
-    from gnome_lite.settings import bundled
-    from gnome_lite.sources.reference_files import read_references
+    from gnome_lite.sources.bundled_seed import SeedSource
     from gnome_lite.stability.hull import build_hull
 
     references = load_references()
     path = shipped_model(references.level)
     assert path is not None
     ensemble = Ensemble(checkpoint.read(path))
-    inputs = {e.id: e.crystal for e in read_references(bundled("seed", "inputs.parquet"))}
+    inputs = SeedSource().input_crystals()
     formulas = references.crystals.reduced_formulas()
     compound = (references.crystals.counts > 0).sum(axis=1) > 1
-    unseen = ~in_training(formulas) & compound
+    held_out = ~in_training(formulas) & compound
+    unseen = held_out & np.array([i in inputs for i in references.ids])
     ids = [i for i, held in zip(references.ids, unseen, strict=True) if held]
     truth = references.e_form_ev_per_atom[unseen]
     starts = CrystalBatch.from_crystals(inputs[i] for i in ids)
-    mean = references.e_form_ev_per_atom[compound & ~unseen].mean()
+    mean = references.e_form_ev_per_atom[compound & ~held_out].mean()
     baseline = float(np.abs(truth - mean).mean())
     for scan, title in SCANS:
         predicted, spread = ensemble.predict(starts, scan)
@@ -54,6 +56,16 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
                 "the same, rank correlation of spread and error", "", rank, None, "", None, ">= 0.35", rank >= 0.35
             )
             chosen = predicted, spread
+            first = starts.within(DEFAULT_ELEMENTS)
+            for title_of, some in (("within the default campaign's elements", first), ("with others", ~first)):
+                mae_of = float(np.nanmean(np.abs(error[some])))
+                yield Row(f"the same, {int(some.sum())} {title_of}, MAE", "eV/atom", mae_of, None, "", None)
+
+    reported = held_out & np.array([is_reported(source) for source in references.sources])
+    predicted, _ = ensemble.predict(references.crystals.take(reported), 1)
+    mae = float(np.nanmean(np.abs(predicted - references.e_form_ev_per_atom[reported])))
+    name = f"energy of {int(reported.sum())} reported compounds of unseen formulas, MAE"
+    yield Row(name, "eV/atom", mae, None, "", None)
 
     # Distance to all other phases is what a candidate is judged by; its own formula's other entries are known phases.
     decomposition = np.array([v.decomposition_ev_per_atom for v in build_hull(references).verdicts(ids)])

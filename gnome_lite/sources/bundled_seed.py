@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.formation import formation_energies
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import TrainingSet
+from gnome_lite.core.records import Phase, TrainingSet
 from gnome_lite.settings import bundled
 from gnome_lite.sources.reference_files import read_references
 
@@ -57,9 +57,21 @@ class SeedSource:
         Raises:
             SourceError: if a file is missing or damaged.
         """
-        entries = read_references(self.path.with_name("inputs.parquet"))
-        if self._reported and self._hypothetical and (further := self.path.with_name(HYPOTHETICAL_INPUTS)).is_file():
-            entries += read_references(further)
+        entries = self._read_inputs()
         crystals = CrystalBatch.from_crystals(e.crystal for e in entries)
         elemental = self.load().elemental_ev_per_atom
         return TrainingSet(crystals, formation_energies(crystals.counts, [e.energy_ev for e in entries], elemental))
+
+    def input_crystals(self) -> dict[str, Crystal]:
+        """Return the unrelaxed crystals by the ids of what they relaxed to.
+
+        Raises:
+            SourceError: if a file is missing or damaged.
+        """
+        return {e.id: e.crystal for e in self._read_inputs()}
+
+    def _read_inputs(self) -> list[Phase]:
+        entries = read_references(self.path.with_name("inputs.parquet"))
+        if self._reported and self._hypothetical and (further := self.path.with_name(HYPOTHETICAL_INPUTS)).is_file():
+            entries += read_references(further)
+        return entries
