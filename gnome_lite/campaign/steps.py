@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from gnome_lite.campaign.acquisition import scores_of
+from gnome_lite.campaign.admission import Admission
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.higher_levels import levels
 from gnome_lite.campaign.history import prediction_history, training_sets
 from gnome_lite.campaign.reevaluate import affected, first_verdict, moved
 from gnome_lite.campaign.round_report import report
 from gnome_lite.campaign.stages import Stages
-from gnome_lite.core.crystals import CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.records import CandidatePool, Verdict
 from gnome_lite.generate.sift import Tally, sift
+from gnome_lite.pipeline import Figures
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
@@ -51,21 +52,13 @@ def generate(context: Context, round: int) -> dict[str, Any]:
     """Make the candidates of this round: those that pass the gate and equal no known crystal."""
     stages, config = context.stages, context.stages.config
     parents, parent_ids = context.parents(round)
-    index, looked_up = context.index(), set[str]()
-
-    def compare(pool: CandidatePool) -> Sequence[str | None]:
-        formulas = set(pool.crystals.reduced_formulas()) - looked_up
-        for stored in stages.store.candidates_with_formulas(formulas).values():
-            index.extend([c.id for c in stored], CrystalBatch.from_crystals(c.crystal for c in stored))
-        looked_up.update(formulas)
-        return index.admit(pool.crystals.content_ids, pool.crystals)
-
+    admission = Admission(stages.store, stages.novelty, context.index())
     tally = Tally()
     kept: list[CandidatePool] = []
     probability: dict[str, float] = {}
     likelier: dict[str, CandidatePool] = {}
     stream = stages.candidates.stream(parents, parent_ids, round, _seed(context, round, "generate"))
-    for part in sift(stream, stages.gate, compare, tally, config.generate.candidates):
+    for part in sift(stream, stages.gate, admission.compare, tally, config.generate.candidates):
         kept.append(part.kept)
         probability |= dict(zip(part.kept.crystals.content_ids, _weights(part.kept), strict=True))
         for i, (other, weight) in enumerate(zip(part.same_as, _weights(part.passed), strict=True)):
@@ -76,18 +69,20 @@ def generate(context: Context, round: int) -> dict[str, Any]:
     # Two ways may lead to one crystal: it keeps the likelier one's provenance, whichever came first.
     stay = [i for i, name in enumerate(pool.crystals.content_ids) if name not in likelier]
     pool = CandidatePool.concatenate([pool.take(np.array(stay, dtype=np.int64)), *likelier.values()], round)
-    figures = {
-        "parents": len(parents),
-        "generated": tally.made,
-        "gated": sum(tally.refused.values()),
-        "gate_causes": dict(tally.refused.most_common()),
-        "duplicates": tally.duplicates,
-        "kept": tally.kept,
-        "kept_by_generator": dict(Counter(pool.generators).most_common()),
-        "skipped": {**stages.further_parents.skipped, **dict(stream.skipped.most_common())},
-    }
-    stages.store.add_candidates(config.name, pool, stages.novelty.fingerprints(pool.crystals), figures)
-    return figures
+
+    def figures_of(stored: CandidatePool) -> Figures:
+        return {
+            "parents": len(parents),
+            "generated": tally.made,
+            "gated": sum(tally.refused.values()),
+            "gate_causes": dict(tally.refused.most_common()),
+            "duplicates": tally.duplicates + tally.kept - len(stored),
+            "kept": len(stored),
+            "kept_by_generator": dict(Counter(stored.generators).most_common()),
+            "skipped": {**stages.further_parents.skipped, **dict(stream.skipped.most_common())},
+        }
+
+    return admission.store(config.name, pool, figures_of)
 
 
 def predict(context: Context, round: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -22,8 +23,8 @@ class Channel:
         source, sink: file descriptors to read from and to write to.
 
     Attributes:
-        patience_s: time after which `send` gives up on an end that reads nothing, if the sink does not block; None:
-            never.
+        patience_s: time after which `send` gives up on an end that has not read all of a message, if the sink does not
+            block; None: never.
     """
 
     patience_s: float | None = None
@@ -39,12 +40,17 @@ class Channel:
         return cls(0, answers)
 
     def send(self, message: Message) -> None:
-        """Send a message. That nobody is there to read it is for `read` to say, or for a deadline."""
+        """Send a message. That nobody reads it, or not all of it, is for `read` to say, or for a deadline."""
         body = json.dumps(message).encode()
         rest = memoryview(len(body).to_bytes(_LENGTH_BYTES, "big") + body)
+        limit = None if self.patience_s is None else time.monotonic() + self.patience_s
+        room = select.poll()  # `select.select` knows no descriptors from 1024 on
+        room.register(self._sink, select.POLLOUT)
         with suppress(BrokenPipeError):
-            while rest and select.select([], [self._sink], [], self.patience_s)[1]:
+            while rest and room.poll(None if limit is None else max(0.0, 1000 * (limit - time.monotonic()))):
                 rest = rest[os.write(self._sink, rest) :]
+                if limit is not None and time.monotonic() > limit:
+                    return
 
     def read(self) -> list[Message]:
         """Wait for something to read; return the messages that are complete with it.

@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, exists, func, select
+from sqlalchemy import Connection, Select, delete, exists, func, select, text
 
-from gnome_lite.core.records import Candidate, CandidatePool
+from gnome_lite.core.records import Candidate, CandidatePool, Prediction
 from gnome_lite.store import rows, schema
-from gnome_lite.store.checksums import lost
+from gnome_lite.store.checksums import lost, read_sound
 from gnome_lite.store.codec import encode_crystal
 from gnome_lite.store.connection import chunks
-from gnome_lite.store.writes import insert, of
+from gnome_lite.store.writes import at, insert, mark, of
 
 
-def write_candidates(connection: Connection, campaign: str, pool: CandidatePool, fingerprints: Sequence[str]) -> int:
+class Added(NamedTuple):
+    """The outcome of adding a round's candidates.
+
+    Attributes:
+        n_new: number of those that no campaign had proposed before.
+        uncompared: candidates of the same formulas to compare them with first; if there are any, nothing was added.
+    """
+
+    n_new: int
+    uncompared: list[Candidate]
+
+
+def add_candidates(
+    connection: Connection,
+    campaign: str,
+    pool: CandidatePool,
+    fingerprints: Sequence[str],
+    figures: Mapping[str, Any],
+    compared: Collection[str] | None,
+) -> Added:
+    """Write a round's candidates, unless others of their formulas are there that they were not compared with."""
+    if connection.dialect.name != "sqlite":  # which has one writer at a time anyway; all may go on reading
+        connection.execute(text(f"LOCK TABLE {schema.candidate.name} IN SHARE ROW EXCLUSIVE MODE"))
+    others = [] if compared is None else _uncompared(connection, pool, compared)
+    if others:
+        return Added(0, others)
+    n_new = _write(connection, campaign, pool, fingerprints)
+    mark(connection, campaign, pool.round, "generate", figures)
+    return Added(n_new, [])
+
+
+def _uncompared(connection: Connection, pool: CandidatePool, compared: Collection[str]) -> list[Candidate]:
+    """Return stored candidates of a pool's formulas, by id, that it neither holds nor was compared with."""
+    table, known = schema.candidate.c, {*compared, *pool.crystals.content_ids}
+    found: set[str] = set()
+    for chunk in chunks(sorted(set(pool.crystals.reduced_formulas()))):
+        found.update(connection.execute(select(table.id).where(table.formula.in_(chunk))).scalars())
+    return read_candidates(connection, sorted(found - known))
+
+
+def _write(connection: Connection, campaign: str, pool: CandidatePool, fingerprints: Sequence[str]) -> int:
     """The candidates of a round become these; returns how many were new to the store."""
     links, count = schema.campaign_candidate, select(func.count()).select_from(schema.candidate)
     formulas = pool.crystals.reduced_formulas()
@@ -59,6 +99,31 @@ def read_by_formula(connection: Connection, formulas: Iterable[str]) -> dict[str
         for row, candidate in zip(of_these, rows.to_candidates(of_these), strict=True):
             found.setdefault(row["formula"], []).append(candidate)
     return found
+
+
+def read_predicted(connection: Connection, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]:
+    """Candidates of a round's predictions, ordered by id."""
+    table = schema.prediction
+    query = select(table).where(*of(table, campaign, round)).order_by(table.c.candidate_id)
+    found = [rows.to_prediction(row) for row in connection.execute(query).mappings()]
+    candidates = read_candidates(connection, [p.candidate_id for p in found])
+    return list(zip(candidates, found, strict=True))
+
+
+def read_selected(connection: Connection, campaign: str, round: int, level: str | None) -> list[tuple[Candidate, str]]:
+    """Candidates selected in a round for a level, in rank order, with their roles."""
+    table = schema.selection
+    query = select(table).where(*at(table, campaign, level), table.c.round == round)
+    found = read_sound(connection, table, query.order_by(table.c.rank))
+    candidates = read_candidates(connection, [row["candidate_id"] for row in found])
+    return [(c, row["role"]) for c, row in zip(candidates, found, strict=True)]
+
+
+def read_unverified(connection: Connection, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
+    """Candidates of a round without a verification at a level, and the most likely older ones, by id."""
+    fresh, older = unverified(campaign, round, level)
+    ids = {*connection.execute(fresh).scalars(), *connection.execute(older.limit(carry_over)).scalars()}
+    return read_candidates(connection, sorted(ids))
 
 
 def unverified(campaign: str, round: int, level: str) -> tuple[Select[Any], Select[Any]]:

@@ -8,7 +8,7 @@ takes a level of theory, None is the campaign's own; a step at another level is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +26,8 @@ from gnome_lite.core.records import (
     Verification,
     VerifiedBatch,
 )
-from gnome_lite.store import locks, opening, outcomes, rows, schema
+from gnome_lite.store import candidates, locks, opening, outcomes, rows, schema
 from gnome_lite.store.campaigns import as_stored, begin_campaign, read_model, require_settings
-from gnome_lite.store.candidates import read_by_formula, read_candidates, unverified, write_candidates
-from gnome_lite.store.checksums import read_sound
 from gnome_lite.store.connection import MEMORY, Database, parse_url
 from gnome_lite.store.lineage import CrystalHistory, read_history
 from gnome_lite.store.query import Query
@@ -37,7 +35,7 @@ from gnome_lite.store.result import QueryResult
 from gnome_lite.store.search import run_query
 from gnome_lite.store.status import StoreStatus, read_status
 from gnome_lite.store.verdicts import read_standing, write_judged, write_reissued
-from gnome_lite.store.writes import at, insert, mark, of, replace, write_selection
+from gnome_lite.store.writes import insert, mark, of, replace, write_selection
 
 if TYPE_CHECKING:
     from gnome_lite.config import CampaignConfig
@@ -113,25 +111,31 @@ class SqlStore:
     # Candidates
 
     def add_candidates(
-        self, campaign: str, pool: CandidatePool, fingerprints: Sequence[str], figures: Mapping[str, Any]
-    ) -> int:
-        """Store a round's candidates, return how many are new; one that another campaign proposed is linked."""
+        self,
+        campaign: str,
+        pool: CandidatePool,
+        fingerprints: Sequence[str],
+        figures: Mapping[str, Any],
+        compared: Collection[str] | None = None,
+    ) -> candidates.Added:
+        """Store a round's candidates; one that another campaign proposed is linked.
+
+        Args:
+            compared: ids of the stored candidates that these were compared with. Should the store hold others of the
+                same formulas by now, these are returned and nothing is stored. None: they need not be compared.
+        """
         with self._database.writing() as connection:
-            n_new = write_candidates(connection, campaign, pool, fingerprints)
-            mark(connection, campaign, pool.round, "generate", figures)
-        return n_new
+            return candidates.add_candidates(connection, campaign, pool, fingerprints, figures, compared)
 
     def candidates_with_formulas(self, formulas: Iterable[str]) -> dict[str, list[Candidate]]:
         """Candidates of any campaign by reduced formula; one without any is absent."""
         with self._database.reading() as connection:
-            return read_by_formula(connection, formulas)
+            return candidates.read_by_formula(connection, formulas)
 
     def unverified(self, campaign: str, round: int, level: str, carry_over: int) -> list[Candidate]:
         """Return a round's candidates without a verification at a level and the most likely older ones, by id."""
-        fresh, older = unverified(campaign, round, level)
         with self._database.reading() as connection:
-            ids = {*connection.execute(fresh).scalars(), *connection.execute(older.limit(carry_over)).scalars()}
-            return read_candidates(connection, sorted(ids))
+            return candidates.read_unverified(connection, campaign, round, level, carry_over)
 
     # Predictions and selection
 
@@ -146,12 +150,8 @@ class SqlStore:
 
     def predictions(self, campaign: str, round: int) -> list[tuple[Candidate, Prediction]]:
         """Predictions of a round, ordered by candidate id."""
-        table = schema.prediction
-        query = select(table).where(*of(table, campaign, round)).order_by(table.c.candidate_id)
         with self._database.reading() as connection:
-            found = [rows.to_prediction(row) for row in connection.execute(query).mappings()]
-            candidates = read_candidates(connection, [p.candidate_id for p in found])
-        return list(zip(candidates, found, strict=True))
+            return candidates.read_predicted(connection, campaign, round)
 
     def add_selection(
         self,
@@ -172,12 +172,8 @@ class SqlStore:
 
     def selected(self, campaign: str, round: int, level: str | None = None) -> list[tuple[Candidate, str]]:
         """The selection of a round at a level in rank order, with its role, "chosen" or "control"."""
-        table = schema.selection
-        query = select(table).where(*at(table, campaign, level), table.c.round == round)
         with self._database.reading() as connection:
-            found = read_sound(connection, table, query.order_by(table.c.rank))
-            candidates = read_candidates(connection, [row["candidate_id"] for row in found])
-        return [(c, row["role"]) for c, row in zip(candidates, found, strict=True)]
+            return candidates.read_selected(connection, campaign, round, level)
 
     # Verifications and verdicts
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -74,3 +78,37 @@ def test_a_closed_end_and_what_is_no_message_are_told_apart() -> None:
     os.close(source)
     Channel(-1, sink).send({"nobody": "reads"})
     os.close(sink)
+
+
+def test_an_end_that_reads_little_by_little_is_given_up_too() -> None:
+    """Patience is for the whole message: each piece read does not begin it anew."""
+    with piped() as (channel, sink):
+        os.set_blocking(sink, False)
+        channel.patience_s = 0.5
+        over = Event()
+
+        def read_slowly() -> None:
+            while not over.wait(0.1):
+                os.read(channel.source, 1 << 12)
+
+        reader = Thread(target=read_slowly)
+        reader.start()
+        started = time.monotonic()
+        channel.send({"ballast": "x" * (1 << 20)})
+        seconds = time.monotonic() - started
+        over.set()
+        reader.join()
+    assert 0.5 <= seconds < 1.5
+
+
+def test_a_process_with_very_many_open_files_sends_as_ever() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, hard), hard))
+    try:
+        with piped() as (channel, sink):
+            beyond = fcntl.fcntl(sink, fcntl.F_DUPFD, 1500)
+            Channel(-1, beyond).send({"it": "arrives"})
+            os.close(beyond)
+            assert channel.receive() == {"it": "arrives"}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -84,8 +84,8 @@ class StoreMachine(RuleBasedStateMachine):
     def generate(self, campaign: str, round: int, ids: list[str]) -> None:
         if ids:
             crystals = tuple(CRYSTAL[i] for i in ids)
-            n_new = self.store.add_candidates(campaign, pool(crystals, round), ["f"] * len(ids), {"kept": len(ids)})
-            assert n_new == len(set(ids) - self.model.ever)
+            added = self.store.add_candidates(campaign, pool(crystals, round), ["f"] * len(ids), {"kept": len(ids)})
+            assert added.n_new == len(set(ids) - self.model.ever)
             self.model.candidates[campaign, round] = ids
             self.model.ever.update(ids)
             assert self.store.done(campaign, round, "generate") == {"kept": len(ids)}

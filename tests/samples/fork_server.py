@@ -27,9 +27,12 @@ class ForkServer:
         """Run a campaign in a process of its own; return its exit status, -9 where it was killed."""
         return self._ended([{"home": str(home), "point": point, "n": n}], killed_after_s)[0]
 
-    def run_together(self, home: Path, seeds: dict[str, int], killed_after_s: float | None = None) -> list[int]:
+    def run_together(
+        self, home: Path, seeds: dict[str, int], killed_after_s: float | None = None, url: str | None = None
+    ) -> list[int]:
         """Run campaigns of these names and seeds on one store at once; return their exit statuses."""
-        return self._ended([{"home": str(home), "name": n, "seed": s} for n, s in seeds.items()], killed_after_s)
+        orders = [{"home": str(home), "name": n, "seed": s, "url": url} for n, s in seeds.items()]
+        return self._ended(orders, killed_after_s)
 
     def run_flow(self, home: Path, killed_after_s: float | None = None) -> int:
         """Run the campaign as a Prefect flow."""

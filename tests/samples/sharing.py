@@ -80,7 +80,7 @@ def campaign(home: Path, name: str) -> None:
     stages = replace(stages, verifier=Told(stages.verifier, home))
     write = stages.store.add_candidates
 
-    def both_have_candidates(campaign: str, pool: Any, *rest: Any) -> int:
+    def both_have_candidates(campaign: str, pool: Any, *rest: Any) -> Any:
         meet(home, name, f"candidates-{pool.round}")  # before either can see the other's
         return write(campaign, pool, *rest)
 

@@ -138,9 +138,9 @@ def trained_here(
     return made
 
 
-def make_stages(home: Path, config: CampaignConfig = CONFIG) -> Stages:
+def make_stages(home: Path, config: CampaignConfig = CONFIG, url: str | None = None) -> Stages:
     """The campaign of a home; what is begun and what is acknowledged is noted in `home.ledger`."""
-    settings, ledger = Settings(home=home), partial(note, home)
+    settings, ledger = Settings(home=home, database_url=url), partial(note, home)
     stages = Stages(
         config=config,
         source=References(),
@@ -206,9 +206,9 @@ class FaultPoint:
         sys.addaudithook(lambda what, _: die() if self.inside and (what, self.name) == RENAMED else None)
 
 
-def run(home: Path, name: str = "tiny", seed: int = 0, point: str = "", n: int = 1) -> None:
+def run(home: Path, name: str = "tiny", seed: int = 0, point: str = "", n: int = 1, url: str | None = None) -> None:
     """One process of a campaign, from where the one before was killed; in the end it says what it has passed."""
-    stages = make_stages(home, CONFIG.model_copy(update={"name": name, "seed": seed}))
+    stages = make_stages(home, CONFIG.model_copy(update={"name": name, "seed": seed}), url)
     faults = FaultPoint(point, n)
     faults.set(stages)
     run_campaign(stages)

@@ -239,7 +239,7 @@ def test_unverified_are_this_rounds_and_the_best_older_ones(store: SqlStore) -> 
 
 def test_campaigns_share_candidates_and_verifications(played: SqlStore) -> None:
     begin(played, "second", seed=7)
-    assert played.add_candidates("second", pool(CRYSTALS[:2]), ["f0", "f1"], {}) == 0
+    assert played.add_candidates("second", pool(CRYSTALS[:2]), ["f0", "f1"], {}).n_new == 0
     assert played.verifications(LEVEL, "second") == []
     played.add_selection("second", 1, [IDS[0]], [], {})
     assert [v.candidate_id for v in played.verifications(LEVEL, "second")] == [IDS[0]]

@@ -38,7 +38,7 @@ def test_a_round_on_postgresql(postgres: str) -> None:
     assert again.show(CRYSTALS[0].content_id[:9]).formula == "LiF"
     assert again.reports("first")[0].hits == 2
     assert [c.id for c in again.unverified("first", 2, LEVEL, 9)] == [CRYSTALS[5].content_id]
-    assert again.add_candidates("first", pool(), ["f"] * 6, {}) == 0
+    assert again.add_candidates("first", pool(), ["f"] * 6, {}).n_new == 0
     with pytest.raises(StoreError, match="refused a row"):
         again.add_predictions("first", 3, [prediction(CRYSTALS[0], float("nan"))], {})
     refused = pytest.raises(StoreError, match=f"run by process {os.getpid()}")

@@ -156,5 +156,5 @@ def test_a_full_disk_leaves_the_store_whole(store: SqlStore) -> None:
     writer = spawn(code, store.name, str(size + 4096))
     assert writer.communicate(timeout=60)[0].startswith("refused")
     assert store.done("first", 1, "generate") is None
-    assert store.add_candidates("first", pool(), ["f"] * 6, {}) == 6
+    assert store.add_candidates("first", pool(), ["f"] * 6, {}).n_new == 6
     store.add_verification("first", 1, verification(CRYSTALS[0]))
