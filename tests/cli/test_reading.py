@@ -60,7 +60,7 @@ def test_table_and_count(call: Call) -> None:
         (["--nsites", "3-8"], {"NaMnF3"}),
         (["--nsites", "2"], {"LiF", "NaCl", "KCl"}),
         (["--nsites", "-2", "--novel"], {"LiF", "NaCl"}),
-        (["--known"], {"KCl"}),
+        (["--no-novel"], {"KCl"}),
         (["--sg", "225"], {"LiF", "NaCl", "KCl"}),
         (["--sg", "Pm-3m"], {"NaMnF3"}),
         (["--campaign", "first", "--round", "1", "--unverified", "--elements", "Hf"], {"HfC"}),
