@@ -92,7 +92,7 @@ def generate(context: Context, round: int) -> dict[str, Any]:
 
 
 def predict(context: Context, round: int) -> dict[str, Any]:
-    """Rank every unverified candidate: formation energy, spread, distance to the hull of all phases so far, P(stable)."""
+    """Rank every unverified candidate: formation energy, spread, distance to the hull of all phases, P(stable)."""
     stages, name = context.stages, context.stages.config.name
     candidates = stages.store.unverified(name, round, context.level, stages.config.predict.carry_over)
     model = stages.store.model(name, round)

@@ -1,7 +1,7 @@
 """What is new about a crystal beside the references of its formula, some of them reported, some only computed.
 
-A verdict's `novel` says that a crystal is the same as no reference and no crystal verified before it. Why it is, is told
-by the references of its reduced formula alone:
+A verdict's `novel` says that a crystal is the same as no reference and no crystal verified before it. The references of
+its reduced formula tell in what it is new:
 
 | kind | references of its structure | references of its formula |
 |---|---|---|
@@ -68,7 +68,7 @@ def novelty_kind(of_structure: Iterable[Origin], of_formula: Iterable[Origin]) -
     return NoveltyKind.STRUCTURE if Origin.REPORTED in formula else NoveltyKind.TO_REPORTED
 
 
-def count_kinds(kinds: Iterable[NoveltyKind | None]) -> dict[str, int]:
+def count_kinds(kinds: Iterable[str | None]) -> dict[str, int]:
     """Return how many crystals are of each kind, those of no kind left out; kinds without any have 0."""
     found = Counter(kinds)
     return {str(kind): found[kind] for kind in NoveltyKind}

@@ -204,7 +204,7 @@ class Credibility:
         ordering_suspect: it looks like an artificial ordering of a solid solution.
         flags: further doubts, in a few words each: "pseudosymmetry: Pnma is Pm-3m at 0.3 Å",
             "O2 dimer at 1.21 Å".
-        analogue: id of the nearest crystal of the same prototype, of references and verified ones; None = there is none.
+        analogue: id of the nearest reference or verified crystal of the same prototype, None where there is none.
         new_prototype: no reference and no crystal verified before has its prototype.
     """
 

@@ -152,7 +152,7 @@ def test_match_by_structure(call: Call, tmp_path: Path) -> None:
     [
         (["analyse", "gl-nothing"], "no phase 'gl-nothing'"),
         (["analyse", "seed-0"], "ids that begin with 'seed-0'"),
-        (["analyse", "CaO", "--gas", "N2"], "no gas that is known here"),
+        (["analyse", "CaO", "--gas", "N2"], "none of the gases here"),
         (["analyse", "CaO", "--temperature", "-3"], "positive temperature"),
         (["analyse", "CaO", "--campaign", "other"], "no campaign 'other'"),
         (["analyse", "CaO", "--references", "nowhere"], "is no release"),
