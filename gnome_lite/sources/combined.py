@@ -32,14 +32,14 @@ class CombinedSource:
         """
         if self._loaded is None:
             if not self._sources:
-                raise SourceError("no source of known crystals: set sources.seed = true or name files")
+                raise SourceError("no source of references: set sources.seed = true or name files")
             kept = every = merge(phase for source in self._sources for phase in source.load())
             if self._permissive_only:
                 kept = [e for e in every if permissive(e.licence)]
                 if not kept:
                     licences = ", ".join(sorted({e.licence or "no licence" for e in every}))
                     raise SourceError(
-                        f"no known crystal has a permissive licence ({licences}): "
+                        f"no reference has a permissive licence ({licences}): "
                         'set sources.licences = "any", or name other sources'
                     )
             self._loaded = PhaseSet.make(kept)

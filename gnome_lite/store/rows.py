@@ -241,7 +241,7 @@ def _to_kind(row: Named) -> NoveltyKind | None:
     try:
         return None if row["novelty"] is None else NoveltyKind(row["novelty"])
     except ValueError as error:
-        raise damaged(schema.verdict, row, f"is of no kind that there is ({row['novelty']!r})") from error
+        raise damaged(schema.verdict, row, "is of no kind of novelty that there is") from error
 
 
 def from_verdict(verdict: Verdict) -> dict[str, Any]:
