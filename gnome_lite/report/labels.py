@@ -32,9 +32,13 @@ class Labels:
     """
 
     def __init__(self, axes: Axes, points: NDArray[np.float64]) -> None:
-        axes.figure.draw_without_rendering()  # the layout, and with it the place of the axes, is known then
+        from matplotlib.figure import Figure
+
+        figure = axes.figure
+        assert isinstance(figure, Figure), "no figure within a figure"
+        figure.draw_without_rendering()  # lays out the axes: only then is their place theirs
         self._axes = axes
-        self._per_point = 72.0 / axes.figure.dpi
+        self._per_point = 72.0 / figure.dpi
         here = self._in_points(points)
         self._taken = [np.concatenate([p - _POINT_RADIUS, p + _POINT_RADIUS]) for p in here]
         self._frame = np.ravel(axes.get_window_extent().get_points()) * self._per_point

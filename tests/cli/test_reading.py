@@ -166,7 +166,7 @@ def test_what_is_new_is_told_with_what_the_references_hold(call: Call, home: Pat
         "novel: yes; nearest of its formula: reported-1; ordering suspect: no\n",
         "beside the references: new structure (reported compounds have its formula, no reference has its structure)\n",
         "references in F-Li: 1 reported and 7 hypothetical compounds\n",
-        "; new structure now",
+        "moved: new structure now\n",
     ):
         assert words in shown
     other = call("show", kcl.content_id).out
