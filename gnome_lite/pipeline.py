@@ -74,7 +74,7 @@ class Source(Protocol):
 
 
 class Generator(Protocol):
-    """Makes candidates from known crystals or compositions; the same rng gives the same stream.
+    """Makes candidates from parents or compositions; the same rng gives the same stream.
 
     Attributes:
         name: name on each candidate.
@@ -141,7 +141,7 @@ class PrototypeDatabase(Protocol):
     """Known crystals by prototype."""
 
     def extend(self, ids: Sequence[str], crystals: CrystalBatch, fingerprints: Sequence[str]) -> None:
-        """Add known crystals of any formulas, [n]."""
+        """Add crystals of any formulas, [n]."""
 
     def credibility(self, crystal: Crystal, fingerprint: str) -> Credibility:
         """Return doubts whether a crystal would form as it was calculated."""
@@ -246,7 +246,7 @@ class Predictor(Protocol):
         Args:
             model_id: id of the ensemble.
             candidates: candidates to predict.
-            hull: hull of all known phases.
+            hull: hull of all phases so far.
             history: earlier predictions and their outcomes.
             acquisition: strategy and limits of the choice.
             progress: told how many are predicted.
@@ -271,7 +271,7 @@ class Verifier(Protocol):
 
 
 class Hull(Protocol):
-    """The lower convex hull of all known phases at one level."""
+    """The lower convex hull of all phases at one level."""
 
     @property
     def id(self) -> str:

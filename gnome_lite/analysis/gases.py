@@ -84,7 +84,7 @@ def gas_of(
         MissingReferenceError: if there is no energy of it at this level.
     """
     if formula not in AIR:
-        raise ConfigError(f"{formula!r} is no gas that is known here: choose from {', '.join(AIR)}")
+        raise ConfigError(f"{formula!r} is none of the gases here: choose from {', '.join(AIR)}")
     same = [i for i, f in enumerate(phases.formulas) if f == formula]
     candidates = [(float(phases.e_form_ev_per_atom[i]), phases.ids[i]) for i in same]
     if formula in phases.molecules:

@@ -28,6 +28,6 @@ def find_phase(phases: PhaseSet, text: str) -> int:
     if not same:
         raise GnomeLiteError(
             f"no phase {text!r} with an energy at level {phases.level}: give the id of a verified crystal or of a "
-            "reference (`gnome-lite query` lists crystals), or a formula that is known"
+            "reference (`gnome-lite query` lists crystals), or the formula of one of them"
         )
     return same[0]

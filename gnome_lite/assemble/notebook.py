@@ -43,6 +43,8 @@ class PredictedCrystal:
         e_above_hull_ev_per_atom: signed distance to the hull of the reference phases.
         p_stable: probability, 0..1, of being on that hull.
         note: why a prediction is missing or not to be trusted, "" otherwise.
+        n_reported, n_hypothetical: reference compounds within its chemical system, which that hull rests on; None where
+            the level has no hull.
     """
 
     formula: str
@@ -51,6 +53,8 @@ class PredictedCrystal:
     e_above_hull_ev_per_atom: float | None
     p_stable: float | None
     note: str
+    n_reported: int | None = None
+    n_hypothetical: int | None = None
 
 
 def run(
@@ -238,7 +242,7 @@ def predict_crystals(
     Raises:
         ConfigError: if no ensemble of the level is shipped.
     """
-    from gnome_lite.stability.reference_coverage import missing_reference
+    from gnome_lite.stability.reference_coverage import coverage_by_system, missing_reference
 
     config = CampaignConfig()
     references: PhaseSet | None = None
@@ -270,13 +274,17 @@ def predict_crystals(
         p_stable[placed] = errors.p_stable(distance[placed], spread[placed])
     rows = []
     # Many crystals are of few systems, and each asks all references.
-    covered = {} if references is None else _without_compound(crystals, references)
+    systems = [c.chemical_system for c in crystals]
+    covered = {} if references is None else coverage_by_system(references, (s.split("-") for s in {*systems}))
     for i, crystal in enumerate(crystals):
         e, s, d, p = (_known(values[i]) for values in (e_form, spread, distance, p_stable))
         strange = predictor.out_of_domain(model.id, crystal, e is not None)
-        note = strange or missing[i] or covered.get(crystal.chemical_system, "") or missing_reference(d)
+        its = covered.get(systems[i])
+        alone = f"no reference compound with {', '.join(its.alone)} in {its.system}" if its and its.alone else ""
+        note = strange or missing[i] or alone or missing_reference(d)
+        counted = (its.reported, its.hypothetical) if its else (None, None)
         # Outside of what the networks know nothing is known of their errors, and P(stable) is a guess.
-        rows.append(PredictedCrystal(crystal.reduced_formula, e, s, d, None if strange else p, note))
+        rows.append(PredictedCrystal(crystal.reduced_formula, e, s, d, None if strange else p, note, *counted))
     return rows, of
 
 
@@ -284,14 +292,6 @@ def _without_reference(crystals: CrystalBatch, references: PhaseSet) -> list[str
     """Return which elements of each crystal have no reference, in words, "" where all have one, [n]."""
     present = [sorted({symbol(z) for z in c.numbers} - references.elemental_ev_per_atom.keys()) for c in crystals]
     return [f"no reference for {', '.join(lacking)}" if lacking else "" for lacking in present]
-
-
-def _without_compound(crystals: CrystalBatch, references: PhaseSet) -> dict[str, str]:
-    """Return which elements no reference compound of a chemical system holds, in words, by system."""
-    from gnome_lite.stability.reference_coverage import coverage_of
-
-    found = (coverage_of(references, system.split("-")) for system in {c.chemical_system for c in crystals})
-    return {c.system: f"no reference compound with {', '.join(c.alone)} in {c.system}" for c in found if c.alone}
 
 
 def _known(value: np.float64 | NDArray[np.float64]) -> float | None:

@@ -43,7 +43,7 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
     if config.sources.materials_project:
         sources.append(MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome))
     if not sources:
-        raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
+        raise SourceError("no references: set sources.seed = true, or name sources.files")
     return CombinedSource(sources, permissive_only=config.sources.licences == "permissive")
 
 

@@ -18,8 +18,11 @@ import numpy as np
 from gnome_lite.campaign.engine import Direct
 from gnome_lite.campaign.stages import Stages
 from gnome_lite.core.crystals import CrystalBatch
+from gnome_lite.core.novelty_kinds import NoveltyKind, novelty_kind
+from gnome_lite.core.origins import Origin, origins
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import Candidate, Credibility, Verification, VerifiedBatch
+from gnome_lite.core.records import Candidate, Credibility, Verification
+from gnome_lite.core.verified_batch import VerifiedBatch
 from gnome_lite.pipeline import CrystalIndex, Engine, Hull, Novelty, PrototypeDatabase, Verifier, in_shards
 
 PARENTS_AT_MOST = 20_000
@@ -36,6 +39,7 @@ class Seen(NamedTuple):
     nearest_known: str | None
     prototype: str
     credibility: Credibility
+    novelty: NoveltyKind | None
 
 
 @dataclass(slots=True, eq=False)
@@ -164,7 +168,7 @@ class _Indexed:
         self.index: CrystalIndex = novelty.index()
         self.prototypes: PrototypeDatabase = novelty.prototype_database()
         self.by_formula: dict[str, list[tuple[str, float]]] = defaultdict(list)
-        self.references: set[str] = set()
+        self.references: dict[str, Origin] = {}
 
     def grow(self, phases: PhaseSet, but: set[str]) -> None:
         """Add the phases that are not indexed yet, all but some."""
@@ -181,7 +185,10 @@ class _Indexed:
         per_atom = phases.energies_ev / phases.crystals.n_atoms
         for i, name in zip(new, names, strict=True):
             self.by_formula[phases.formulas[i]].append((name, float(per_atom[i])))
-        self.references.update(names[: sum(i < phases.n_references for i in new)])
+        of_phase = origins(phases)
+        self.references.update(
+            (name, of_phase[i]) for i, name in zip(new, names, strict=True) if i < phases.n_references
+        )
         self._done.update(names)
 
 
@@ -194,9 +201,9 @@ class RoundNovelty:
         self._of_round: dict[str, list[tuple[str, float]]] = defaultdict(list)
 
     def judge(self, v: Verification, fingerprint: str) -> Seen:
-        """Return whether a relaxed crystal is novel, with its prototype and credibility.
+        """Return whether a relaxed crystal is novel and what is new about it, with its prototype and credibility.
 
-        The crystal is known from then on; its prototype counts as new until the round is over. Of several phases that
+        The crystal counts from then on; its prototype counts as new until the round is over. Of several phases that
         it equals, a reference comes first, then the verified one of the first id, then those of the round, so that
         the answer does not depend on the order in which phases were read.
 
@@ -204,14 +211,19 @@ class RoundNovelty:
             v: verification of the crystal.
             fingerprint: fingerprint of the relaxed crystal.
         """
+        references = self._before.references
         matches = [m for m in self._before.index.matches(v.crystal) if m != v.candidate_id]
-        first = next((m for m in matches if m in self._before.references), min(matches, default=None))
+        first = next((m for m in matches if m in references), min(matches, default=None))
         equal = first or self._round.find(v.crystal)
         formula = v.crystal.reduced_formula
         before = [k for k in self._before.by_formula.get(formula, ()) if k[0] != v.candidate_id]
-        known = sorted(before, key=lambda k: (k[0] not in self._before.references, k[0])) + self._of_round[formula]
-        closest = min(known, key=lambda k: abs(k[1] - v.energy_ev_per_atom), default=(None, 0.0))[0]
+        all_of_formula = sorted(before, key=lambda k: (k[0] not in references, k[0])) + self._of_round[formula]
+        closest = min(all_of_formula, key=lambda k: abs(k[1] - v.energy_ev_per_atom), default=(None, 0.0))[0]
         self._round.add(v.candidate_id, v.crystal)
         self._of_round[formula].append((v.candidate_id, v.energy_ev_per_atom))
         credibility = self._before.prototypes.credibility(v.crystal, fingerprint)
-        return Seen(equal is None, equal or closest, self._novelty.prototype(fingerprint), credibility)
+        kind = novelty_kind(
+            (references[m] for m in matches if m in references),
+            (references[name] for name, _ in before if name in references),
+        )
+        return Seen(equal is None, equal or closest, self._novelty.prototype(fingerprint), credibility, kind)

@@ -20,13 +20,12 @@ from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.reevaluate import moved
 from gnome_lite.campaign.stages import HigherLevel
 from gnome_lite.core.crystals import MAX_Z
+from gnome_lite.core.origins import COMPUTED_HERE
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, Candidate, Phase, Verdict, Verification
 from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Progress, Verifier
 from gnome_lite.predict.level_difference import LevelDifference
 from gnome_lite.verify.results_log import relax_all
-
-COMPUTED_HERE = "computed here"
 
 
 def levels(context: Context, round: int) -> dict[str, Any]:
@@ -97,7 +96,7 @@ def phases_at(
     candidates = [Candidate(p.id, p.crystal, p.id, "ladder", "", 0) for p in phases]
     outcomes = relax_all(candidates, verifier, results_log, progress)
     made = [
-        replace(p, crystal=v.crystal, energy_ev=v.energy_ev, level=v.level, source=f"{COMPUTED_HERE}, from {p.source}")
+        replace(p, crystal=v.crystal, energy_ev=v.energy_ev, level=v.level, source=COMPUTED_HERE + p.source)
         for p in phases
         if (v := outcomes[p.id]).ok
     ]

@@ -12,9 +12,12 @@ from dataclasses import asdict, dataclass, replace
 
 from gnome_lite.campaign.context import Seen
 from gnome_lite.core.errors import LevelMismatchError, StoreError
+from gnome_lite.core.novelty_kinds import novelty_kind
+from gnome_lite.core.origins import Origin, origins
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Verdict, Verification
 from gnome_lite.pipeline import BuildHull, Hull, HullVerdict, Novelty, Progress, silent
+from gnome_lite.stability.reference_coverage import coverage_figures
 from gnome_lite.store.database import SqlStore
 
 MOVED_EV_PER_ATOM = 1e-8
@@ -121,6 +124,8 @@ def reevaluate(
         cause = REFERENCES if other_references else VERIFICATIONS
         figures = {"standing": len(ids), "affected": len(again), "moved": len(changed), "hull": hull.id}
         figures |= {"entries": dict(hull.census), "licences": references.licence_counts}
+        systems = {verified[verdict.candidate_id].crystal.chemical_system for _, verdict in changed}
+        figures["coverage"] = coverage_figures(references, systems)
         new, new_references = [verdict for _, verdict in changed], references if other_references else None
         store.reissue_verdicts(campaign, new, cause, hull.id, figures, new_references)
         progress("re-evaluate", len(again), len(again), f"{len(changed)} moved")
@@ -160,21 +165,26 @@ def _seen_again(
     """Return verdicts with their novelty beside other references: a crystal that is among them now is not novel."""
     formulas = {i: verified[i].crystal.reduced_formula for i in verdicts}
     index, wanted = novelty.index(), set(formulas.values())
-    known: dict[str, list[tuple[str, float]]] = {}
-    for formula, phase in zip(references.formulas, references, strict=True):
+    of_formula: dict[str, list[tuple[str, float]]] = {}
+    origin: dict[str, Origin] = {}
+    for formula, phase, its_origin in zip(references.formulas, references, origins(references), strict=True):
         if formula in wanted:
             index.add(phase.id, phase.crystal)
-            known.setdefault(formula, []).append((phase.id, phase.energy_ev_per_atom))
+            of_formula.setdefault(formula, []).append((phase.id, phase.energy_ev_per_atom))
+            origin[phase.id] = its_origin
     still_there = set(references.ids) | verified.keys()
     out: dict[str, Verdict] = {}
     for i, v in verdicts.items():
-        equal = index.find(verified[i].crystal)
-        if equal is not None:
-            out[i] = replace(v, novel=False, nearest_known=equal)
+        of_same_formula = of_formula.get(formulas[i], [])
+        matches = index.matches(verified[i].crystal)
+        kind = novelty_kind((origin[m] for m in matches), (origin[name] for name, _ in of_same_formula))
+        if matches:
+            out[i] = replace(v, novel=False, nearest_known=matches[0], novelty=kind)
         elif v.nearest_known in still_there and (v.novel or v.nearest_known in verified):
-            out[i] = v  # not among the references; the same as an earlier crystal of the store, or as novel as before
+            # Not among the references: the same as an earlier crystal of the store, or as novel as before.
+            out[i] = replace(v, novelty=kind)
         else:
             energy = verified[i].energy_ev_per_atom
-            closest = min(known.get(formulas[i], ()), key=lambda k: abs(k[1] - energy), default=(None, 0.0))[0]
-            out[i] = replace(v, novel=True, nearest_known=closest)
+            closest = min(of_same_formula, key=lambda k: abs(k[1] - energy), default=(None, 0.0))[0]
+            out[i] = replace(v, novel=True, nearest_known=closest, novelty=kind)
     return out

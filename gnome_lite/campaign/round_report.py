@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 
 from gnome_lite.campaign.context import Context
 from gnome_lite.core.metrics import calibration_error
-from gnome_lite.core.records import MISSING_REFERENCE_EV_PER_ATOM, RoundReport
+from gnome_lite.core.novelty_kinds import count_kinds
+from gnome_lite.core.records import MISSING_REFERENCE_EV_PER_ATOM, RoundReport, Verdict
+from gnome_lite.stability.reference_coverage import coverage_figures
 
 STEPS = ("generate", "predict", "acquire", "verify", "judge", "learn", "levels")
 """Steps whose figures and seconds a report holds."""
@@ -42,6 +45,7 @@ def report(context: Context, round: int) -> dict[str, Any]:
     control = hits_by_role["control"] / tried["control"] if tried["control"] else None
     errors = [abs(predicted[v.candidate_id].e_form_ev_per_atom - v.e_form_ev_per_atom) for v in judged]
     generate = steps["generate"]
+    systems = ["-".join(system) for system in context.stages.config.space.systems]
     outcome = RoundReport(
         round=round,
         **{name: generate[name] for name in ("generated", "gated", "duplicates", "gate_causes", "skipped", "kept")},
@@ -68,6 +72,8 @@ def report(context: Context, round: int) -> dict[str, Any]:
         by_generator=by_generator,
         expected_hit_rate=steps["acquire"].get("expected_hit_rate"),
         too_deep=sum(verdicts[i].decomposition_ev_per_atom < -MISSING_REFERENCE_EV_PER_ATOM for i in hits),
+        by_novelty=_by_novelty(judged, hits),
+        coverage=coverage_figures(context.phases(), systems),
         confirmed={
             level: (figures["stable"], figures["judged"])
             for level, figures in steps["levels"].get("levels", {}).items()
@@ -75,3 +81,10 @@ def report(context: Context, round: int) -> dict[str, Any]:
     )
     store.add_report(name, outcome)
     return {"hits": outcome.hits, "hit_rate": outcome.hit_rate}
+
+
+def _by_novelty(judged: Sequence[Verdict], hits: Collection[str]) -> dict[str, dict[str, int]]:
+    """Return how many novel crystals and how many hits are of each kind, none where verdicts do not tell."""
+    novel = count_kinds(v.novelty for v in judged if v.novel)
+    of_hits = count_kinds(v.novelty for v in judged if v.candidate_id in hits)
+    return {kind: {"novel": n, "hits": of_hits[kind]} for kind, n in novel.items()} if any(novel.values()) else {}

@@ -21,10 +21,12 @@ from gnome_lite.campaign.history import prediction_history, training_sets
 from gnome_lite.campaign.reevaluate import affected, first_verdict, moved
 from gnome_lite.campaign.round_report import report
 from gnome_lite.campaign.stages import Stages
+from gnome_lite.core.crystals import chemical_system
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.records import CandidatePool, Verdict
 from gnome_lite.generate.sift import Tally, sift
 from gnome_lite.pipeline import Figures
+from gnome_lite.stability.reference_coverage import coverage_figures
 
 RANKED_AT_ONCE = 16
 """Verifications between two looks at the seconds spent."""
@@ -49,7 +51,7 @@ def prepare(context: Context) -> dict[str, Any]:
 
 
 def generate(context: Context, round: int) -> dict[str, Any]:
-    """Make the candidates of this round: those that pass the gate and equal no known crystal."""
+    """Make the candidates of this round: those that pass the gate and equal no phase and no earlier candidate."""
     stages, config = context.stages, context.stages.config
     parents, parent_ids = context.parents(round)
     admission = Admission(stages.store, stages.novelty, context.index())
@@ -86,7 +88,7 @@ def generate(context: Context, round: int) -> dict[str, Any]:
 
 
 def predict(context: Context, round: int) -> dict[str, Any]:
-    """Rank every unverified candidate: formation energy, spread, distance to the known hull, P(stable)."""
+    """Rank every unverified candidate: formation energy, spread, distance to the hull of all phases, P(stable)."""
     stages, name = context.stages, context.stages.config.name
     candidates = stages.store.unverified(name, round, context.level, stages.config.predict.carry_over)
     model = stages.store.model(name, round)
@@ -167,13 +169,14 @@ def judge(context: Context, round: int) -> dict[str, Any]:
         "hull": hull.id,
         "entries": dict(hull.census),
         "licences": phases.references.licence_counts,
+        "coverage": coverage_figures(phases, {chemical_system(phases.elements(phases.index(i))) for i in verdicts}),
     }
     store.add_verdicts(name, round, list(verdicts.values()), figures)
     return figures
 
 
 def learn(context: Context, round: int) -> dict[str, Any]:
-    """Retrain on the known phases and what this campaign has verified, unless it never retrains."""
+    """Retrain on the references and what campaigns have verified, unless it never retrains."""
     stages, name = context.stages, context.stages.config.name
     if stages.config.predict.retrain == "never":
         return {"model": stages.store.model(name, round).id}

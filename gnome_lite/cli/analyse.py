@@ -26,9 +26,16 @@ if TYPE_CHECKING:
     from gnome_lite.core.phases import PhaseSet
 
 
+_ORIGINS = {
+    "reported": "reported compound",
+    "hypothetical": "hypothetical reference",
+    "found": "verified here, no reference",
+}
+
+
 def analyse(
     crystals: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids (or their beginnings), or formulas.")],
-    gas: Annotated[str | None, typer.Option(metavar="O2,CO2,H2O", help="React with these. Default: all known.")] = None,
+    gas: Annotated[str | None, typer.Option(metavar="O2,CO2,H2O", help="React with these. Default: all.")] = None,
     temperature: Temperature = None,
     campaign: Campaign = None,
     references: References = None,
@@ -63,6 +70,8 @@ def _analysis(phases: PhaseSet, index: int, gases: list[Gas], temperature_k: flo
     from gnome_lite.chemistry.space_groups import crystal_system, point_group, symbol_of
     from gnome_lite.chemistry.symmetry import symmetry
     from gnome_lite.core.crystals import CrystalBatch
+    from gnome_lite.core.origins import origins
+    from gnome_lite.stability.reference_coverage import coverage_of
 
     crystal = phases.crystals[index]
     novelty = make_novelty()
@@ -87,7 +96,8 @@ def _analysis(phases: PhaseSet, index: int, gases: list[Gas], temperature_k: flo
         "id": phases.ids[index],
         "formula": formula,
         "level": phases.level,
-        "known": index < phases.n_references,
+        "origin": str(origins(phases)[index]),
+        "references": asdict(coverage_of(phases, crystal.chemical_system.split("-"))),
         "e_form_ev_per_atom": float(phases.e_form_ev_per_atom[index]),
         "by_dft": None if dft is None else asdict(dft),
         "space_group": symbol_of(number) if number is not None else None,
@@ -121,8 +131,13 @@ def _plain(reaction: Reaction | None) -> dict[str, Any] | None:
 
 
 def _print(one: dict[str, Any]) -> None:
-    print_line(f"{one['id']}  {one['formula']}", style="bold")
+    from gnome_lite.stability.reference_coverage import SystemCoverage
+
+    element = "-" not in one["references"]["system"]
+    print_line(f"{one['id']}  {one['formula']}  ({'element' if element else _ORIGINS[one['origin']]})", style="bold")
     print_line(f"at level {one['level']}, 0 K; energies of a surrogate unless that level is one of DFT")
+    if not element:
+        print_line(f"references in {SystemCoverage(**one['references'])}")
     group = "no space group found"
     if one["space_group"]:
         group = f"{one['space_group']} ({one['space_group_number']}), point group {one['point_group']}"
@@ -137,7 +152,7 @@ def _print(one: dict[str, Any]) -> None:
     if dft is not None:
         energy = f"{dft['e_form_ev_per_atom']:+.4f} ± {dft['spread_ev_per_atom']:.4f}"
         print_line(f"{energy}  corrected to {dft['target']} by {dft['model_id']}")
-        print_line(f"P(DFT-stable) {dft['p_stable']:.2f} among the known phases")
+        print_line(f"P(DFT-stable) {dft['p_stable']:.2f} among references and verified crystals")
     print_section("Decomposition, eV/atom (negative = downhill)")
     for name in ("decomposition", "decomposition_without_polymorphs"):
         reaction = one[name]
@@ -146,15 +161,15 @@ def _print(one: dict[str, Any]) -> None:
             note = f"  (its polymorph {reaction['product_ids'][0]})" if polymorph else ""
             print_line(f"{reaction['energy_ev_per_atom']:+.4f}  {reaction['equation']}{note}")
     if one["decomposition"] is None:
-        print_line("no other phase of this element is known")
+        print_line("there is no other phase of this element")
     at = f" at {one['temperature_k']:g} K in air" if one["temperature_k"] else ", gases as their crystals at 0 K"
     print_section(f"In excess of a gas{at}, eV a formula unit")
     for formula, reaction in one["with_gas"].items():
         if reaction is None:
-            print_line(f"{formula:<4}nothing known can be made of it")
+            print_line(f"{formula:<4}no phase here can be made of it")
             continue
         least = "" if reaction["downhill"] else "  (nothing downhill; this is the least uphill)"
-        beware = "  (no product with the gas' elements is known)" if not reaction["phases_with_gas"] else ""
+        beware = "  (there is no phase with the gas' elements)" if not reaction["phases_with_gas"] else ""
         print_line(f"{formula:<4}{reaction['energy_ev_per_formula']:+.3f}  {reaction['equation']}{least}{beware}")
     if not one["with_gas"]:
         print_line("no energies of gases at this level: `gnome-lite seed gases` makes them")

@@ -32,7 +32,7 @@ def generate(
 ) -> None:
     """Generate candidates that pass the gates.
 
-    They are compared neither with known crystals nor with one another: a campaign does that. The same call continues a
+    They are compared neither with references nor with one another: a campaign does that. The same call continues a
     file that was left unfinished.
     """
     from gnome_lite.assemble import make_gate, make_mix

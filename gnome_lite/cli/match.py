@@ -67,7 +67,7 @@ def match(
         say(f"left out: {counted(dict(skipped.most_common()))}")
     say(f"novel and stable: {_share(result.novel_stable)}")
     say(f"novel, above the hull: {_share(result.novel_unstable)}")
-    say(f"in the reference set already: {_share(result.known)}")
+    say(f"among the references or found before: {_share(result.known)}")
 
 
 _COLUMNS = ("id", "formula", "space_group", "e_above_hull_ev_per_atom", "novel", "ordering_suspect", "by", "made")

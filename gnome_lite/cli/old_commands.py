@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from gnome_lite.core.errors import OldNameWarning
 
 COMMANDS = {("reverdict",): ("reevaluate",), ("benchmark", "universe"): ("benchmark", "pool")}
-OPTIONS = {("benchmark", "replay"): ("--universe", "--pool")}
+OPTIONS = {
+    ("benchmark", "replay"): ("--universe", "--pool"),
+    ("query",): ("--known", "--no-novel"),
+    ("export",): ("--known", "--no-novel"),
+}
 
 
 def with_current_commands(words: Sequence[str]) -> list[str]:

@@ -18,10 +18,12 @@ def plot(
     references: References = None,
     home: Home = None,
 ) -> None:
-    """Draw the hull of known and found crystals."""
+    """Draw the hull of reported and hypothetical references and of what was found here."""
     from gnome_lite.core.errors import ConfigError
+    from gnome_lite.core.origins import Origin, origins
     from gnome_lite.report.hull_figures import hull_figure
     from gnome_lite.stability.hull import build_hull
+    from gnome_lite.stability.reference_coverage import coverage_of
 
     elements = split_system(system)
     if len(elements) not in (2, 3):
@@ -32,8 +34,10 @@ def plot(
         raise ConfigError(f"cannot draw {place}: name a file that ends in {', '.join(kinds)}")
     phases = phases_of(home, campaign, references)
     drawn = build_hull(phases).system(elements)
-    found = set(phases.ids[phases.n_references :])
-    figure = hull_figure(drawn, found, f"{'-'.join(elements)} at level {phases.level}")
+    of_phase = dict(zip(phases.ids, origins(phases), strict=True))
+    figure = hull_figure(drawn, of_phase, f"{'-'.join(elements)} at level {phases.level}")
     figure.savefig(place)
     print_line(str(place))
-    say(f"{len(drawn.ids)} crystals, {int(drawn.on_hull.sum())} on the hull, {len(found & set(drawn.ids))} found here")
+    found = sum(of_phase[i] is Origin.FOUND for i in drawn.ids)
+    say(f"{len(drawn.ids)} crystals, {int(drawn.on_hull.sum())} on the hull, {found} found here")
+    say(f"references in {coverage_of(phases, elements)}")

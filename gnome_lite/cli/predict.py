@@ -10,6 +10,9 @@ import typer
 
 from gnome_lite.cli.common import Home, number, print_csv, print_json, print_table, say, settings_of, show_progress
 
+COUNTS = ("reported", "hypothetical")
+"""Columns of the reference compounds that a distance to the hull rests on."""
+
 
 def predict(
     files: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE db or pymatgen JSON files.")],
@@ -39,11 +42,13 @@ def predict(
     elif format == "csv":
         print_csv(list(rows[0]) if rows else ["file"], rows)
     else:
-        names, numbers = ("file", "crystal", "formula"), ("formation", "spread", "above hull", "P(stable)")
+        names, numbers = ("file", "crystal", "formula"), ("formation", "spread", "above hull", "P(stable)", *COUNTS)
         cells = []
         for row in rows:
-            file, name, formula, e_form, spread, above, p_stable, note = row.values()
+            file, name, formula, e_form, spread, above, p_stable, note, *counts = row.values()
             energies = (number(x) for x in (e_form, spread, above))
-            cells.append((file, name, formula, *energies, number(p_stable, 2), note))
+            cells.append((file, name, formula, *energies, number(p_stable, 2), *(number(n, 0) for n in counts), note))
         print_table((*names, *numbers, ""), cells, right=numbers, wrapped=(*names, ""))
     say(f"{len(rows)} crystals; eV/atom at level {of}")
+    if any(row["n_reported"] is not None for row in rows):
+        say(f"{' and '.join(COUNTS)}: reference compounds within the crystal's chemical system")

@@ -80,10 +80,11 @@ def _print_table(crystals: Sequence[StoredCrystal]) -> None:
     for c in crystals:
         group = f"{c.space_group} ({c.space_group_number})" if c.space_group_number is not None else "-"
         energies = number(c.e_above_hull_ev_per_atom), number(c.e_form_ev_per_atom), number(c.p_stable, 2)
-        flags = yes_no(c.novel), yes_no(c.ordering_suspect)
+        new = c.novelty if c.novel and c.novelty else yes_no(c.novel)
+        flags = new, yes_no(c.ordering_suspect)
         rows.append((c.id, c.formula, group, str(c.n_sites), *energies, *flags, str(c.round)))
     if rows:
-        print_table(names, rows, right=(*numbers, "round"), wrapped=["space group"])
+        print_table(names, rows, right=(*numbers, "round"), wrapped=["space group", "novel"])
     levels = sorted({c.level for c in crystals if c.level})
     stable = sum(bool(c.stable) for c in crystals)
     note = f" ({stable} surrogate-stable at level {', '.join(levels)}; energies in eV/atom)" if levels else ""

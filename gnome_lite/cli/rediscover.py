@@ -29,9 +29,7 @@ def rediscover(
     ],
     parents: Annotated[
         list[Path] | None,
-        typer.Option(
-            metavar="FILE", help="Further known crystals: a table with CIFs (.csv, .csv.gz), CIF, extxyz, ..."
-        ),
+        typer.Option(metavar="FILE", help="Further parents: a table with CIFs (.csv, .csv.gz), CIF, extxyz, ..."),
     ] = None,
     budget: Annotated[int, typer.Option(min=1, help="Verifications of each arm.")] = 1000,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds that share the budget.")] = 10,

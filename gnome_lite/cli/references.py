@@ -1,4 +1,4 @@
-"""`references`: the known phases of a chemical system, computed at another level, as a reference set of that level."""
+"""`references`: the reference phases of a chemical system, computed at another level, as a set of that level."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def references(
     level: Annotated[str, typer.Option(help="Calculator: chgnet-r2scan, gpaw, mace ..., or module:factory.")],
     out: Annotated[Path | None, typer.Option(help="File to write. Default: SYSTEM-LEVEL.parquet.")] = None,
     campaign: Annotated[
-        Path | None, typer.Option(help="campaign.toml: its known crystals, and its settings of this level.")
+        Path | None, typer.Option(help="campaign.toml: its references, and its settings of this level.")
     ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Argument of the calculator, e.g. ecut_ev=500."),
     ] = None,
-    within: Annotated[float, typer.Option(min=0, help="Phases so near the hull of the known level, eV/atom.")] = 0.03,
+    within: Annotated[float, typer.Option(min=0, help="Phases so near the hull of the references, eV/atom.")] = 0.03,
     single_point: Annotated[bool, typer.Option("--single-point", help="Energies as they are, not relaxed.")] = False,
     trust: Trust = False,
     home: Home = None,
@@ -68,7 +68,7 @@ def references(
     known = competing_phases(below, build_hull(below), [wanted], within)
     missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
     if missing:
-        raise MissingReferenceError(f"no known crystal of {', '.join(missing)}: add one to the campaign's sources")
+        raise MissingReferenceError(f"no reference of {', '.join(missing)}: add one to the campaign's sources")
     with show_progress() as progress:
         phases, failed = phases_at(higher.verifier, known, higher.results_log, progress)
     made = of_system(phases, wanted)
@@ -105,16 +105,17 @@ def _table(made: PhaseSet, below: PhaseSet) -> None:
     """Print each phase with its formation energy and volume at both levels."""
     import numpy as np
 
+    from gnome_lite.core.origins import origins
     from gnome_lite.stability.hull import build_hull
 
     at_first = {e.id: (e, float(f)) for e, f in zip(below, below.e_form_ev_per_atom, strict=True)}
     distances = np.maximum(build_hull(made).distances(made.crystals.counts, made.e_form_ev_per_atom), 0.0)
     rows = []
-    for e, form, above in zip(made, made.e_form_ev_per_atom, distances, strict=True):
+    for e, origin, form, above in zip(made, origins(made), made.e_form_ev_per_atom, distances, strict=True):
         old, old_form = at_first[e.id]
         n = len(e.crystal)
         energies = f"{form:+.3f}", f"{above:.3f}", f"{old_form:+.3f}"
         volumes = f"{e.crystal.volume / n:.2f}", f"{old.crystal.volume / n:.2f}"
-        rows.append((e.id, e.crystal.reduced_formula, str(n), *energies, *volumes))
+        rows.append((e.id, e.crystal.reduced_formula, str(origin), str(n), *energies, *volumes))
     numbers = ("formed with", "above hull", f"formed with, {below.level}", "Å^3/atom", f"Å^3/atom, {below.level}")
-    print_table(("phase", "formula", "sites", *numbers), rows, right=numbers)
+    print_table(("phase", "formula", "origin", "sites", *numbers), rows, right=numbers)

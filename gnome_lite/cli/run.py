@@ -87,6 +87,7 @@ def _has_ended(config: CampaignConfig, store: SqlStore) -> bool:
 
 def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None:
     from gnome_lite.campaign.stopping import reason_to_stop
+    from gnome_lite.core.novelty_kinds import count_kinds, kinds_in_words
     from gnome_lite.report.tables import round_table
     from gnome_lite.store.query import Query
 
@@ -100,6 +101,7 @@ def _summary(config: CampaignConfig, store: SqlStore, home: Path | None) -> None
         "",
         f"Found {len(hits)} surrogate-stable crystals that are not in the reference set, {plain} of them without "
         "suspicion of being an ordering of a solid solution.",
+        *([f"Of these: {kinds}."] if (kinds := kinds_in_words(count_kinds(c.novelty for c in hits))) else []),
         f"Stable means: on the hull at level {campaign.level}, relative to reference set "
         f"{campaign.reference_set_id} ({campaign.n_references} entries).",
         f"See them:     gnome-lite query --novel --stable{where}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnome_lite.cli.common import Home, number, print_drawn, print_line, print_section, settings_of, store_of, yes_no
+from gnome_lite.core.origins import coverage_in_words
 from gnome_lite.core.plain_text import printable
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def show(
     dft: Annotated[bool, typer.Option("--dft", help="Also what DFT would say, by the Δ-model: some seconds.")] = False,
     home: Home = None,
 ) -> None:
-    """Print everything known of one crystal, with its lineage."""
+    """Print everything that the store holds of one crystal, with its lineage."""
     history = store_of(home).show(id)
     _heading(history)
     for verdict in history.standing.values():
@@ -64,11 +65,16 @@ def _heading(history: CrystalHistory) -> None:
         print_line(_meaning(verdict))
     print_line("not a DFT or experimental verdict unless that level is one")
     v = first.verdict
-    nearest = f"; nearest known: {v.nearest_known}" if v.nearest_known else ""
+    like = "nearest of its formula:" if v.novel else "the same as"
+    nearest = f"; {like} {v.nearest_known}" if v.nearest_known else ""
     print_line(f"novel: {yes_no(v.novel)}{nearest}; ordering suspect: {yes_no(v.ordering_suspect)}")
+    if v.novelty is not None:
+        print_line(f"beside the references: {v.novelty} ({v.novelty.meaning})")
+    if first.coverage is not None:
+        print_line(f"references in {history.chemical_system}: {coverage_in_words(*first.coverage)}")
     if v.prototype:
         like = f", as in {v.credibility.analogue}" if v.credibility.analogue else ""
-        new = " (no crystal known before has it)" if v.credibility.new_prototype else ""
+        new = " (no reference and no earlier crystal has it)" if v.credibility.new_prototype else ""
         print_line(f"prototype: {v.prototype}{new}{like}")
     for flag in (missing_reference(v.decomposition_ev_per_atom), *v.credibility.flags, *_other_volumes(history)):
         if flag:
@@ -112,7 +118,9 @@ def _by_dft(history: CrystalHistory, home: Path | None) -> None:
     if corrected is not None:
         energy = f"{corrected.e_form_ev_per_atom:+.4f} ± {corrected.spread_ev_per_atom:.4f}"
         print_line(f"corrected formation   {energy}  ({corrected.target})")
-        print_line(f"P(DFT-stable) {corrected.p_stable:.2f} among the phases known, by {corrected.model_id}")
+        print_line(
+            f"P(DFT-stable) {corrected.p_stable:.2f} among references and verified crystals, by {corrected.model_id}"
+        )
 
 
 def _crystals(history: CrystalHistory) -> None:
@@ -201,6 +209,8 @@ def _how_moved(before: Verdict, now: Verdict) -> str:
             said.append(f"{word} competing phase{'s' if len(names) > 1 else ''} {', '.join(names)}")
     if before.novel != now.novel:
         said.append("novel now" if now.novel else f"the same as {now.nearest_known} now")
+    if before.novelty != now.novelty:
+        said.append(f"{now.novelty} now" if now.novelty else "a reported compound now")
     return "; ".join(said) or "by less than 0.05 meV/atom"
 
 

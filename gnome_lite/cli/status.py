@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnome_lite.cli.common import Home, counted, print_line, print_table, say, store_of
+from gnome_lite.core.novelty_kinds import kinds_in_words
 from gnome_lite.core.plain_text import printable
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def _print_campaign(campaign: CampaignStatus) -> None:
         counts = (r.round, r.candidates, r.predicted, r.selected, r.verified, r.failed, r.stable, r.novel)
         rows.append((*map(str, counts), list(r.steps)[-1] if r.steps else "-"))
     print_table((*numbers, "last step"), rows, right=numbers)
+    if campaign.rounds and (kinds := kinds_in_words(campaign.rounds[-1].by_novelty)):
+        print_line(f"stable and novel: {kinds}")
     # How the crystals verified at higher levels stand there now; `query --level` lists them.
     for at in campaign.levels:
         phases_failed = sum((at.figures.get("phases_failed") or {}).values())

@@ -1,4 +1,4 @@
-"""`synthesis`: from which known phases a crystal might be made."""
+"""`synthesis`: from which reference phases a crystal might be made."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def synthesis(
     )
     if not found.routes:
         say(
-            "no set of known phases makes it downhill: try --max-precursors 3, --temperature 1200, --metals, "
+            "no set of reference phases makes it downhill: try --max-precursors 3, --temperature 1200, --metals, "
             "--uptake O2 or a larger --e-hull-max"
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.ragged import as_indices
 
 STABLE_EV_PER_ATOM = 5e-5
@@ -145,7 +146,7 @@ class Prediction:
 
     Attributes:
         spread_ev_per_atom: interquartile range over the members.
-        e_above_hull_ev_per_atom: signed distance to the hull of all *known* phases; negative is below it.
+        e_above_hull_ev_per_atom: signed distance to the hull of all phases so far; negative is below it.
         p_stable: probability, 0..1, that verification will find it on the hull.
         expected_improvement_ev_per_atom: distance by which it is expected to lower the hull; None in older ones.
     """
@@ -195,26 +196,6 @@ class Verification:
         return str(self.failure) if self.failure else self.crystal.reduced_formula
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class VerifiedBatch:
-    """Crystals verified without failure at one level, n in all; fields as in `Verification`.
-
-    Attributes:
-        ids: candidate ids, [n].
-        crystals: relaxed, [n].
-        energies_ev: energies of the whole cells, [n].
-        fingerprints: fingerprints, "" where not worked out, [n].
-    """
-
-    ids: tuple[str, ...]
-    crystals: CrystalBatch
-    energies_ev: NDArray[np.float64]
-    fingerprints: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
 @dataclass(frozen=True, slots=True)
 class Credibility:
     """Whether nature would make a crystal as it was calculated (Cheetham & Seshadri 2024); stability apart.
@@ -223,8 +204,8 @@ class Credibility:
         ordering_suspect: it looks like an artificial ordering of a solid solution.
         flags: further doubts, in a few words each: "pseudosymmetry: Pnma is Pm-3m at 0.3 Å",
             "O2 dimer at 1.21 Å".
-        analogue: id of the nearest known crystal of the same prototype, None where there is none.
-        new_prototype: no known crystal has its prototype.
+        analogue: id of the nearest reference or verified crystal of the same prototype, None where there is none.
+        new_prototype: no reference and no crystal verified before has its prototype.
     """
 
     ordering_suspect: bool
@@ -242,8 +223,12 @@ class Verdict:
         decomposition_ev_per_atom: energy relative to all *other* phases; negative pushes the hull down.
         products: phases it would decompose into, as (entry id, formula, fraction of atoms).
         hull_id: id of its chemical system's hull: hash of level, ids and energies of the entries that it rests on.
-        nearest_known: id of the known crystal it equals, or, if novel, of the nearest in energy of its formula, if any.
+        novel: the same as no reference and as no crystal that was verified before.
+        nearest_known: id of the crystal it equals, or, if novel, of the nearest in energy of its formula, if any;
+            a reference or a crystal that was verified before.
         prototype: its Wyckoff-labelled prototype without elements, e.g. "AB_cF8_225_a_b" ("" = none found).
+        novelty: what is new about it beside the references; None for a reported compound, and in verdicts that were
+            issued before kinds were told.
     """
 
     candidate_id: str
@@ -257,6 +242,7 @@ class Verdict:
     nearest_known: str | None
     prototype: str
     credibility: Credibility
+    novelty: NoveltyKind | None = None
 
     @property
     def ordering_suspect(self) -> bool:
@@ -310,13 +296,15 @@ class RoundReport:
         daf: discovery acceleration factor, hit_rate / control_hit_rate.
         mae_ev_per_atom: |predicted - verified| formation energy of crystals the network had not seen.
         calibration_error: expected calibration error of p_stable over the verified.
-        new_prototypes: number of the hits' prototypes that no crystal known before this round has.
+        new_prototypes: number of the hits' prototypes that no reference and no crystal of an earlier round has.
         by_generator: counts of each generator: kept candidates, chosen, hits.
         skipped: parents and compositions that the generators left out, by generator and cause.
         expected_hit_rate: mean P(stable) of those chosen, before they were verified.
         kept: candidates that passed the gate and were new; None where not recorded.
         confirmed: by higher level, how many crystals are on the hull there so far, and how many were judged there.
         too_deep: number of hits so far below all other phases that a reference is probably missing.
+        by_novelty: counts of each `NoveltyKind`: novel, hits; empty where not recorded.
+        coverage: (reported, hypothetical) reference compounds within each chemical system of the campaign's space.
     """
 
     round: int
@@ -348,3 +336,5 @@ class RoundReport:
     kept: int | None = None
     confirmed: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     too_deep: int = 0
+    by_novelty: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    coverage: Mapping[str, tuple[int, int]] = field(default_factory=dict)

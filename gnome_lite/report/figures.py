@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.records import RoundReport
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#8C8C8C"
+SKY, PALE = "#56B4E9", "#C6E2F5"
+"""Lighter blues, for parts of what is blue."""
 MAX_TICKS = 12
 
 
@@ -66,20 +69,31 @@ def data_uri(figure: Figure) -> str:
 
 
 def _counts(axes: Axes, reports: Sequence[RoundReport]) -> None:
-    series = (
-        ("verified", [r.verified for r in reports], GREY),
-        ("stable", [r.stable for r in reports], ORANGE),
-        ("stable and novel", [r.hits for r in reports], BLUE),
-    )
-    width = 0.27
-    for k, (label, values, colour) in enumerate(series):
-        bars = axes.bar([r.round + (k - 1) * width for r in reports], values, width * 0.94, label=label, color=colour)
+    width, told = 0.27, all(r.by_novelty for r in reports)
+    for k, label, values, colour in (
+        (0, "verified", [r.verified for r in reports], GREY),
+        (1, "stable", [r.stable for r in reports], ORANGE),
+        (2, "stable and novel", [r.hits for r in reports], BLUE),
+    ):
+        at = [r.round + (k - 1) * width for r in reports]
+        bars = axes.bar(at, values, width * 0.94, color=colour, label=None if k == 2 and told else label)
         if len(reports) <= MAX_TICKS:
             axes.bar_label(bars, fontsize=8, padding=1)
+    if told:
+        _stack_kinds(axes, reports, width)
     axes.set_ylabel("crystals")
-    axes.set_ylim(0, 1.32 * max([1, *(r.verified for r in reports)]))
+    axes.set_ylim(0, 1.45 * max([1, *(r.verified for r in reports)]))
     axes.set_title("Verified, and found on the hull", fontsize=10, loc="left")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.0)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", ncols=2, columnspacing=1.0, handlelength=1.0)
+
+
+def _stack_kinds(axes: Axes, reports: Sequence[RoundReport], width: float) -> None:
+    """Draw over each bar of hits what is new about them, one kind on top of the other."""
+    foot = np.zeros(len(reports))
+    for kind, colour in zip(NoveltyKind, (BLUE, SKY, PALE), strict=True):
+        values = np.array([r.by_novelty[kind]["hits"] for r in reports])
+        axes.bar([r.round + width for r in reports], values, width * 0.94, foot, color=colour, label=f"hits: {kind}")
+        foot = foot + values
 
 
 def _rates(axes: Axes, reports: Sequence[RoundReport]) -> None:

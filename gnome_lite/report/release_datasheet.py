@@ -19,13 +19,15 @@ manner of GNoME (Merchant et al., Nature 624, 80 (2023)).
 All energies are of one level of theory, **$level**, at 0 K, for ordered crystals without vibrations. A crystal in
 `stable_summary.csv` lies at most $stable meV/atom above the hull **$hull** of all entries in `hull_entries.parquet`.
 Unless the level is one of DFT it is not a DFT verdict, and it is no proof that the crystal can be made: a phase that is
-missing from the entries may lie lower. "Novel" means: not in the reference set.
+missing from the entries may lie lower. "Novel" means: not in the reference set. *Novelty* tells in what: *new
+formula* (no reference has it), *new structure* (reported compounds have the formula, no reference the structure), *new
+to the reported list* (only hypothetical references have the formula or the structure).
 
 ## How it was made
 
 $campaigns
 
-Known crystals: reference set $references. Crystals near the hull by generator: $generators.
+References: reference set $references. Crystals near the hull by generator: $generators.
 Networks that predicted them: $models.
 
 | | |
@@ -52,7 +54,7 @@ share (85 %) of the split by md5 of reduced formulas. There are no band gaps.
 
 ## Read it back
 
-A campaign takes this directory as known crystals (`sources.releases = ["DIR"]`), and so do `gnome-lite analyse`,
+A campaign takes this directory as references (`sources.releases = ["DIR"]`), and so do `gnome-lite analyse`,
 `synthesis` and `plot` with `--references DIR`. In Python:
 `gnome_lite.sources.release_reader.ReleaseSource("DIR").load()`.
 

@@ -34,7 +34,7 @@ RETRAINED = {
 FIGURES: Mapping[str, tuple[str, str, Callable[[ReplayRound], float | None]]] = {
     "hit_rate": ("Hit rate: truly stable of verified", "%", lambda r: 100 * r.hit_rate),
     "hit_rate_then": (
-        "Hit rate as a campaign counts it: on the hull of what is known",
+        "Hit rate as a campaign counts it: on the hull of all phases so far",
         "%",
         lambda r: 100 * r.hit_rate_then,
     ),

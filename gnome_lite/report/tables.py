@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
+from gnome_lite.core.novelty_kinds import NoveltyKind, kinds_in_words
+from gnome_lite.core.origins import coverage_in_words
 from gnome_lite.core.plain_text import printable
 from gnome_lite.core.records import RoundReport
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 NONE = "-"
 """Shown where nothing could be counted: a rate of no crystals is not zero."""
+
+MAX_SYSTEMS = 4
+"""Chemical systems whose references are told; of more, those that have the fewest."""
 
 
 class Figure(NamedTuple):
@@ -33,19 +38,27 @@ def _number(value: float | None, digits: int, factor: float = 1) -> str:
     return NONE if value is None else f"{factor * value:.{digits}f}"
 
 
+def _kind(kind: NoveltyKind) -> Callable[[RoundReport], str]:
+    """Return a function that writes the number of hits of a kind, NONE in reports that do not tell."""
+    return lambda report: str(report.by_novelty[kind]["hits"]) if kind in report.by_novelty else NONE
+
+
 FIGURES: tuple[Figure, ...] = (
     Figure("candidates", "crystals generated", lambda r: str(r.generated)),
     Figure("gated", "refused before any energy", lambda r: str(r.gated)),
-    Figure("duplicates", "of known crystals or each other", lambda r: str(r.duplicates)),
+    Figure("duplicates", "of references or each other", lambda r: str(r.duplicates)),
     Figure("screened", "predicted near the hull", lambda r: str(r.screened)),
     Figure("verified", "relaxed with the calculator", lambda r: str(r.verified)),
     Figure("control", "of these, drawn at random", lambda r: str(r.control)),
     Figure("failed", "of the verified, no usable energy", lambda r: str(r.failed)),
     Figure("stable", "on the hull (surrogate-stable)", lambda r: str(r.stable)),
-    Figure("novel", "not among the known crystals", lambda r: str(r.novel)),
+    Figure("novel", "no reference and not found before", lambda r: str(r.novel)),
     Figure("hits", "stable and novel", lambda r: str(r.hits)),
+    Figure("new formula", "of hits, no reference of its formula", _kind(NoveltyKind.FORMULA)),
+    Figure("new structure", "of hits, its formula is reported", _kind(NoveltyKind.STRUCTURE)),
+    Figure("new to the list", "of hits, formula only hypothetical", _kind(NoveltyKind.TO_REPORTED)),
     Figure("too deep", "of hits, reference probably missing", lambda r: str(r.too_deep)),
-    Figure("new prototypes", "of hits, known of no crystal before", lambda r: str(r.new_prototypes)),
+    Figure("new prototypes", "of hits, of no crystal before", lambda r: str(r.new_prototypes)),
     Figure("suspects", "maybe an ordering of a solid solution", lambda r: str(r.ordering_suspects)),
     Figure("hit rate", "hits of those chosen", lambda r: _rate(r.hit_rate)),
     Figure("control hit rate", "hits of the random control", lambda r: _rate(r.control_hit_rate)),
@@ -84,9 +97,25 @@ def round_table(reports: Sequence[RoundReport], title: str | None = None, last: 
     ):
         if text := causes(reports, pick):
             _add_line(table, f"{name}: {text}")
-    for line in confirmed(reports):
+    for line in (*novel(reports), *covered(reports), *confirmed(reports)):
         _add_line(table, line)
     return table
+
+
+def novel(reports: Sequence[RoundReport]) -> list[str]:
+    """Return a line that tells what is new about the novel crystals of all rounds, none where reports do not tell."""
+    total: Counter[str] = Counter()
+    for report in reports:
+        total.update({kind: counts["novel"] for kind, counts in report.by_novelty.items()})
+    return [f"novel: {words}"] if (words := kinds_in_words(total)) else []
+
+
+def covered(reports: Sequence[RoundReport]) -> list[str]:
+    """Return a line for each chemical system of the space: what its hulls rest on; of many, for the poorest."""
+    of_space = sorted((reports[-1].coverage if reports else {}).items(), key=lambda item: (*item[1], item[0]))
+    lines = [f"references in {printable(system)}: {coverage_in_words(*counts)}" for system, counts in of_space]
+    more = len(lines) - MAX_SYSTEMS
+    return lines if more <= 0 else [*lines[:MAX_SYSTEMS], f"and more in {more} further systems"]
 
 
 def confirmed(reports: Sequence[RoundReport]) -> list[str]:
@@ -109,7 +138,8 @@ def round_markdown(reports: Sequence[RoundReport]) -> str:
     lines = [("round", *(str(r.round) for r in reports), "meaning"), ("---", *["---:"] * len(reports), "---")]
     lines += [(f.name, *map(f.text, reports), f.meaning) for f in FIGURES]
     rows = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return rows + "".join(f"\n{line}\n" for line in confirmed(reports))
+    lines_below = (*novel(reports), *covered(reports), *confirmed(reports))
+    return rows + "".join(f"\n{line}\n" for line in lines_below)
 
 
 def causes(reports: Sequence[RoundReport], pick: Callable[[RoundReport], Mapping[str, int]]) -> str:

@@ -32,7 +32,7 @@ class CombinedSource:
         """
         if self._loaded is None:
             if not self._sources:
-                raise SourceError("no source of known crystals: set sources.seed = true or name files")
+                raise SourceError("no source of references: set sources.seed = true or name files")
             if len(self._sources) == 1 and not self._permissive_only:
                 alone = self._sources[0].load()
                 if len(set(alone.ids)) == len(alone):  # nothing to merge: the set as it is, half the time
@@ -44,7 +44,7 @@ class CombinedSource:
                 if not kept:
                     licences = ", ".join(sorted({e.licence or "no licence" for e in every}))
                     raise SourceError(
-                        f"no known crystal has a permissive licence ({licences}): "
+                        f"no reference has a permissive licence ({licences}): "
                         'set sources.licences = "any", or name other sources'
                     )
             self._loaded = PhaseSet.make(kept)

@@ -1,4 +1,4 @@
-"""A release directory, read back as known crystals; nothing is taken from a file that is not what was written."""
+"""A release directory, read back as references; nothing is taken from a file that is not what was written."""
 
 from __future__ import annotations
 

@@ -31,6 +31,9 @@ MUTABLE = {
     "judgement": {"serial"},
     "verdict": {"serial", "latest", "latest_at_level", "latest_of_campaign"},
 }
+LATER = {"verdict": {"novelty"}}
+"""Columns of text that are younger than the checksums: where they hold nothing they do not count, as in older rows."""
+
 SEALED = tuple(table for table in schema.metadata.sorted_tables if "checksum" in table.c)
 _ROWS_AT_ONCE = 5000
 _NO_INTEGER = -(2**63)
@@ -126,7 +129,8 @@ def _summer(table: Table) -> Callable[[Named], int]:
     floats = [c.name for c in columns if isinstance(c.type, Float)]
     integers = [c.name for c in columns if isinstance(c.type, (Integer, Boolean))]
     blobs = [c.name for c in columns if isinstance(c.type, LargeBinary)]
-    texts = [c.name for c in columns if c.name not in {*floats, *integers, *blobs}]
+    later = sorted(LATER.get(table.name, ()))
+    texts = [c.name for c in columns if c.name not in {*floats, *integers, *blobs, *later}]
     pack = struct.Struct(f"<{len(floats)}d{len(integers)}q").pack
 
     def sum_up(row: Named) -> int:
@@ -134,6 +138,7 @@ def _summer(table: Table) -> Callable[[Named], int]:
         numbers = [math.nan if (value := row[name]) is None else value + 0.0 for name in floats]
         counts = [_NO_INTEGER if (value := row[name]) is None else value for name in integers]
         words = "\0".join(["\1" if (value := row[name]) is None else value for name in texts])
+        words += "".join(f"\0{row[name]}" for name in later if row[name] is not None)
         total = crc32(words.encode("utf-8", "surrogatepass"), crc32(pack(*numbers, *counts)))
         for name in blobs:
             total = crc32(row[name], total)

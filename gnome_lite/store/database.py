@@ -24,8 +24,8 @@ from gnome_lite.core.records import (
     RoundReport,
     Verdict,
     Verification,
-    VerifiedBatch,
 )
+from gnome_lite.core.verified_batch import VerifiedBatch
 from gnome_lite.store import candidates, locks, opening, outcomes, rows, schema
 from gnome_lite.store.campaigns import as_stored, begin_campaign, read_model, require_settings
 from gnome_lite.store.connection import MEMORY, Database, parse_url

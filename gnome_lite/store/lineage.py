@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -62,6 +63,7 @@ class IssuedVerdict:
         reference_set_id: of the reference phases at its level, "" where not recorded.
         n_references: how many these are; None where the campaign has gone on with others, or at a higher level.
         own: it is of the campaign's own level.
+        coverage: (reported, hypothetical) reference compounds within its chemical system; None where not recorded.
     """
 
     campaign: str
@@ -72,6 +74,7 @@ class IssuedVerdict:
     reference_set_id: str
     n_references: int | None
     own: bool
+    coverage: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def read_history(connection: Connection, prefix: str, store: str) -> CrystalHist
             )
             for r in verifications
         ),
-        tuple(_issued(connection, verdicts, campaigns)),
+        tuple(_issued(connection, verdicts, campaigns, row["chemical_system"])),
         _lineage(connection, candidate),
     )  # fmt: skip
 
@@ -175,9 +178,9 @@ def _rows_of_candidate(table: Table, order: tuple[str, ...]) -> Select[Any]:
 
 
 def _issued(
-    connection: Connection, verdicts: Sequence[RowMapping], campaigns: Mapping[str, RowMapping]
+    connection: Connection, verdicts: Sequence[RowMapping], campaigns: Mapping[str, RowMapping], system: str
 ) -> Iterator[IssuedVerdict]:
-    """Return verdicts with what their judgements tell."""
+    """Yield verdicts on a crystal of a chemical system with what their judgements tell."""
     table = schema.judgement
     query = select(table).where(table.c.serial.in_({row["judgement"] for row in verdicts}))
     judgements = {row["serial"]: row for row in (read_sound(connection, table, query) if verdicts else ())}
@@ -186,6 +189,7 @@ def _issued(
             raise lost(table, row["judgement"])
         judgement, campaign = judgements[row["judgement"]], campaigns[row["campaign"]]
         same = campaign["reference_set_id"] == judgement["reference_set_id"]
+        covered = json.loads(judgement["figures"]).get("coverage", {}).get(system)
         yield IssuedVerdict(
             row["campaign"],
             row["round"],
@@ -195,6 +199,7 @@ def _issued(
             judgement["reference_set_id"],
             campaign["n_references"] if same else None,
             campaign["level"] == row["level"],
+            None if covered is None else (int(covered[0]), int(covered[1])),
         )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, Select, Table, and_, bindparam, func, select, update
 
-from gnome_lite.core.records import Candidate, Prediction, Verification, VerifiedBatch
+from gnome_lite.core.records import Candidate, Prediction, Verification
+from gnome_lite.core.verified_batch import VerifiedBatch
 from gnome_lite.store import rows, schema
 from gnome_lite.store.checksums import lost, require_sound
 from gnome_lite.store.codec import decode_crystals

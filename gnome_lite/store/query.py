@@ -44,6 +44,7 @@ class StoredCrystal:
         level: of theory, of the verdict and of the relaxed crystal.
         campaign, round: where it was verified, or proposed if it is not verified.
         predicted_e_form_ev_per_atom: of the last prediction in that campaign, as `spread`, `p_stable` and so on.
+        novelty: what is new about it beside the references, a value of `NoveltyKind`; None for a reported compound.
         crystal: relaxed, None without a successful verification.
         input_crystal: as proposed.
     """
@@ -69,6 +70,7 @@ class StoredCrystal:
     products: tuple[tuple[str, str, float], ...] = field(metadata=column("Products", "verdict"))
     novel: bool | None = field(metadata=column("Novel", "verdict"))
     nearest_known: str | None = field(metadata=column("Nearest Known", "verdict"))
+    novelty: str | None = field(metadata=column("Novelty", "verdict"))
     ordering_suspect: bool | None = field(metadata=column("Ordering Suspect", "verdict"))
     flags: tuple[str, ...] = field(metadata=column("Flags", "verdict"))
     prototype: str | None = field(metadata=column("Prototype", "verdict"))
@@ -172,7 +174,8 @@ class Query:
         default=None, metadata=option(str, "Wyckoff-labelled prototype.", metavar="AB_cF8_225_a_b")
     )
     novel: bool | None = field(
-        default=None, metadata=option(bool, "Not in the reference set / in it.", "--novel/--known")
+        default=None,
+        metadata=option(bool, "Neither among the references nor verified before / either.", "--novel/--no-novel"),
     )
     ordering_suspect: bool | None = field(
         default=None, metadata=option(bool, "Maybe an ordering of a solid solution / not.", "--suspect/--no-suspect")

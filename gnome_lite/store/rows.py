@@ -10,6 +10,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, FromClause, Select, Table, select
 
 from gnome_lite.core.crystals import Crystal, symbol
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.records import (
     Candidate,
     Credibility,
@@ -232,13 +233,22 @@ def to_verdict(row: Named) -> Verdict:
         row["nearest_known"],
         row["prototype"],
         Credibility(row["ordering_suspect"], tuple(json.loads(row["flags"])), row["analogue"], row["new_prototype"]),
+        _to_kind(row),
     )
+
+
+def _to_kind(row: Named) -> NoveltyKind | None:
+    try:
+        return None if row["novelty"] is None else NoveltyKind(row["novelty"])
+    except ValueError as error:
+        raise damaged(schema.verdict, row, "is of no kind of novelty that there is") from error
 
 
 def from_verdict(verdict: Verdict) -> dict[str, Any]:
     """Return the columns of a verdict."""
     row = {name: getattr(verdict, name) for name in Verdict.__slots__ if name != "credibility"}
     row |= {"products": to_json(verdict.products), "novel": bool(verdict.novel)}
+    row["novelty"] = None if verdict.novelty is None else str(verdict.novelty)
     seen = verdict.credibility
     row |= {"ordering_suspect": bool(seen.ordering_suspect), "flags": to_json(seen.flags), "analogue": seen.analogue}
     return row | {"new_prototype": bool(seen.new_prototype)}

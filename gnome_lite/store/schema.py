@@ -28,7 +28,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 ENERGY_LIMIT_EV = 1e9
 """No cell of any calculator has an energy beyond this; infinity is."""
@@ -265,6 +265,7 @@ verdict = Table(
     Column("judgement", _Serial, ForeignKey("judgement.serial")),
     Column("latest_at_level", Boolean, nullable=False, server_default=text("false")),
     _checksum(),
+    Column("novelty", Text),
     ForeignKeyConstraint(["candidate_id", "level"], ["verification.candidate_id", "verification.level"]),
     Index("uq_verdict", "judgement", "candidate_id", unique=True),
     Index("ix_verdict_campaign", "campaign", "level", "round"),

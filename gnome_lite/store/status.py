@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, select
 
+from gnome_lite.core.novelty_kinds import count_kinds
 from gnome_lite.core.records import STABLE_EV_PER_ATOM, ModelRecord
 from gnome_lite.store import rows, schema
 from gnome_lite.store.checksums import read_sound
@@ -22,6 +23,7 @@ class RoundStatus:
         steps: figures of each finished step, by its name.
         verified, failed: by this campaign in this round (what another one had verified already is not counted).
         judged, stable, novel: of the verdicts that stood at its end; novel counts the stable ones that are novel.
+        by_novelty: how many of these are of each `NoveltyKind`.
     """
 
     round: int
@@ -34,6 +36,7 @@ class RoundStatus:
     judged: int
     stable: int
     novel: int
+    by_novelty: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +130,11 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
         .group_by(verification.c.round)
     )
     verified = {round: (n, failed) for round, n, failed in outcomes}
-    judged = _standing(connection, campaign, level, [*steps])
     candidates = _per_round(connection, schema.campaign_candidate, campaign)
     predicted = _per_round(connection, schema.prediction, campaign)
     selected = _per_round(connection, schema.selection, campaign, schema.selection.c.level == level)
+    rounds = sorted({*steps, *candidates} - {0})
+    judged = _standing(connection, campaign, level, rounds)
     return tuple(
         RoundStatus(
             round,
@@ -139,9 +143,9 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
             predicted.get(round, 0),
             selected.get(round, 0),
             *verified.get(round, (0, 0)),
-            *judged.get(round, (0, 0, 0)),
+            *judged[round],
         )
-        for round in sorted({*steps, *candidates} - {0})
+        for round in rounds
     )
 
 
@@ -175,22 +179,22 @@ def _levels(connection: Connection, campaign: str, own: str) -> tuple[LevelStatu
 
 def _standing(
     connection: Connection, campaign: str, level: str, rounds: Iterable[int]
-) -> dict[int, tuple[int, int, int]]:
-    """Verdicts that stood at the end of each round: all, those on the hull, and the novel ones of these."""
+) -> dict[int, tuple[int, int, int, dict[str, int]]]:
+    """Verdicts that stood at the end of each round: all, those on the hull, the novel ones of these and their kinds."""
     v = schema.verdict
-    query = select(v.c.round, v.c.candidate_id, v.c.e_above_hull_ev_per_atom, v.c.novel)
+    query = select(v.c.round, v.c.candidate_id, v.c.e_above_hull_ev_per_atom, v.c.novel, v.c.novelty)
     query = query.where(v.c.campaign == campaign, v.c.level == level)
-    last: dict[str, tuple[bool, bool]] = {}
-    found: dict[int, tuple[int, int, int]] = {}
+    last: dict[str, tuple[bool, bool, str | None]] = {}
+    found: dict[int, tuple[int, int, int, dict[str, int]]] = {}
     issued = iter(connection.execute(query.order_by(v.c.round, v.c.serial)).all())
     row = next(issued, None)
     for round in sorted(rounds):
         while row is not None and row.round <= round:
             on_hull = row.e_above_hull_ev_per_atom <= STABLE_EV_PER_ATOM
-            last[row.candidate_id] = on_hull, on_hull and row.novel
+            last[row.candidate_id] = on_hull, on_hull and row.novel, row.novelty
             row = next(issued, None)
-        stable, novel = (sum(flags) for flags in zip(*last.values(), strict=True)) if last else (0, 0)
-        found[round] = len(last), stable, novel
+        hits = [kind for _, novel, kind in last.values() if novel]
+        found[round] = len(last), sum(stable for stable, _, _ in last.values()), len(hits), count_kinds(hits)
     return found
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from samples.small_campaign import CRYSTALS, LEVEL, begin, pool, references, rocksalt, verification
 
 from gnome_lite.campaign.context import Context
 from gnome_lite.config import Generate
 from gnome_lite.core.crystals import Crystal, CrystalBatch
-from gnome_lite.core.records import Verification
+from gnome_lite.core.novelty_kinds import NoveltyKind
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import Phase, Verification
 from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore
@@ -27,11 +31,11 @@ def a_store() -> SqlStore:
     return store
 
 
-def context_of(store: SqlStore) -> Context:
+def context_of(store: SqlStore, load: Callable[[], PhaseSet] = references) -> Context:
     parts: Any = SimpleNamespace(
         store=store, verifier=SimpleNamespace(level=LEVEL),
         config=SimpleNamespace(name="first", seed=0, generate=Generate()),
-        source=SimpleNamespace(load=references), novelty=CrystalNovelty(), build_hull=build_hull,
+        source=SimpleNamespace(load=load), novelty=CrystalNovelty(), build_hull=build_hull,
         further_parents=SimpleNamespace(crystals=CrystalBatch.empty(), ids=(), skipped={}),
     )  # fmt: skip
     return Context(parts)
@@ -96,12 +100,36 @@ def test_crystals_of_the_round_are_judged_one_after_another() -> None:
     context = context_of(store)
     round = context.novelty_before({CRYSTALS[0].content_id, TWIN.content_id})
     assert round.judge(outcome(TWIN, -3.0), "LiF|cF8_225_a_b")[:2] == (True, None)
-    novel, nearest, prototype, credibility = round.judge(outcome(CRYSTALS[0], -3.0), "LiF|cF8_225_a_b")
+    novel, nearest, prototype, credibility, kind = round.judge(outcome(CRYSTALS[0], -3.0), "LiF|cF8_225_a_b")
     assert (novel, nearest) == (False, TWIN.content_id)
+    assert kind is NoveltyKind.FORMULA, "what was verified before is no reference"
     assert prototype == "AB_cF8_225_a_b"
     assert credibility.new_prototype, "until the round is over"
     after = context.novelty_before(())
     assert not after.judge(outcome(rocksalt(11, 9, 4.7), -2.0), "NaF|cF8_225_a_b")[3].new_prototype
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ([], (True, NoveltyKind.FORMULA)),
+        ([("reported: a type", "cscl")], (True, NoveltyKind.STRUCTURE)),
+        ([("gnome_lite seed, random", "cscl")], (True, NoveltyKind.TO_REPORTED)),
+        ([("gnome_lite seed, random", "nacl")], (False, NoveltyKind.TO_REPORTED)),
+        ([("gnome_lite seed, random", "nacl"), ("reported: a type", "cscl")], (False, NoveltyKind.TO_REPORTED)),
+        ([("gnome_lite seed, random", "nacl"), ("computed here, from reported: a type", "nacl")], (False, None)),
+    ],
+)
+def test_what_is_new_is_told_by_the_references_of_the_formula(
+    known: list[tuple[str, str]], told: tuple[bool, NoveltyKind | None]
+) -> None:
+    structures = {"nacl": TWIN, "cscl": Crystal.make([3, 9], [[0, 0, 0], [0.5] * 3], 2.6 * np.eye(3))}
+    more = [Phase(f"more-{i}", structures[s], -9.0, LEVEL, source, "") for i, (source, s) in enumerate(known)]
+    store = a_store()
+    store.add_verification("first", 1, outcome(CRYSTALS[0], -3.0))
+    context = context_of(store, lambda: PhaseSet.make([*references(), *more]))
+    seen = context.novelty_before({CRYSTALS[0].content_id}).judge(outcome(CRYSTALS[0], -3.0), "LiF|cF8_225_a_b")
+    assert (seen.novel, seen.novelty) == told
 
 
 def test_fingerprints_that_an_older_store_lacks_are_worked_out_once() -> None:

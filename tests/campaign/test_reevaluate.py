@@ -13,6 +13,7 @@ from gnome_lite.campaign.reevaluate import REFERENCES, VERIFICATIONS, first_verd
 from gnome_lite.config import CampaignConfig
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import LevelMismatchError, MissingReferenceError, StoreError
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import CandidatePool, Credibility, Phase, Verification
 from gnome_lite.novelty.novelty import CrystalNovelty
@@ -20,7 +21,7 @@ from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore
 
 LEVEL = "test-1"
-SEEN = Seen(True, None, "", Credibility(False, (), None, False))
+SEEN = Seen(True, None, "", Credibility(False, (), None, False), NoveltyKind.FORMULA)
 
 
 def rocksalt(cation: int, anion: int, a: float) -> Crystal:
@@ -37,8 +38,8 @@ LIO, LIO_CS, FEO = rocksalt(3, 8, 4.2), caesium_chloride(3, 8, 2.6), rocksalt(26
 LIFEO2 = Crystal.make([3, 26, 8, 8], [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]], np.diag([4.2, 4.2, 4.3]))
 
 
-def reference(entry_id: str, crystal: Crystal, energy_ev: float, level: str = LEVEL) -> Phase:
-    return Phase(entry_id, crystal, energy_ev, level, "test", "CC0")
+def reference(entry_id: str, crystal: Crystal, energy_ev: float, level: str = LEVEL, source: str = "test") -> Phase:
+    return Phase(entry_id, crystal, energy_ev, level, source, "CC0")
 
 
 def references(*more: Phase, level: str = LEVEL, elements: tuple[int, ...] = (3, 8, 26)) -> PhaseSet:
@@ -137,6 +138,29 @@ def test_a_crystal_among_the_references_is_not_novel_any_more(store: SqlStore) -
     assert verdicts[FEO.content_id].novel
     again(store, references(), references(same).id)
     assert store.verdicts("first")[LIO.content_id].novel
+
+
+@pytest.mark.parametrize(
+    ("crystal", "source", "kind"),
+    [
+        (LIO_CS, "reported: cesium-chloride type", NoveltyKind.STRUCTURE),
+        (LIO_CS, "gnome_lite seed, random", NoveltyKind.TO_REPORTED),
+        (LIO, "gnome_lite seed, random", NoveltyKind.TO_REPORTED),
+        (LIO, "reported: rock-salt type", None),
+    ],
+)
+def test_what_is_new_is_told_anew_beside_other_references(
+    store: SqlStore, crystal: Crystal, source: str, kind: NoveltyKind | None
+) -> None:
+    other = references(reference("other", crystal, 2 * (-0.5 - 1.0), source=source))
+    again(store, other)
+    verdicts = store.verdicts("first")
+    assert (verdicts[LIO.content_id].novel, verdicts[LIO.content_id].novelty) == (crystal is LIO_CS, kind)
+    assert verdicts[FEO.content_id].novelty is NoveltyKind.FORMULA
+    last = store.show(LIO.content_id).verdicts[-1]
+    assert last.coverage == ((1, 0) if source.startswith("reported") else (0, 1))
+    again(store, references(), other.id)
+    assert store.verdicts("first")[LIO.content_id].novelty is NoveltyKind.FORMULA
 
 
 def test_what_was_verified_by_others_counts(store: SqlStore) -> None:

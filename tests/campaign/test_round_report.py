@@ -6,12 +6,23 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from samples.small_campaign import CRYSTALS, begin, failed, pool, prediction, verdict, verification
+from samples.small_campaign import CRYSTALS, LEVEL, begin, failed, pool, prediction, references, verdict, verification
 
 from gnome_lite.campaign.context import Context
 from gnome_lite.campaign.round_report import report
-from gnome_lite.core.records import ModelRecord, RoundReport
+from gnome_lite.config import CampaignConfig
+from gnome_lite.core.novelty_kinds import NoveltyKind
+from gnome_lite.core.phases import PhaseSet
+from gnome_lite.core.records import ModelRecord, Phase, RoundReport
+from gnome_lite.novelty.novelty import CrystalNovelty
 from gnome_lite.store.database import SqlStore
+
+
+def reported_references() -> PhaseSet:
+    """The campaign's elements, a reported NaCl and a hypothetical KCl."""
+    sources = {1: "reported: rock-salt type", 2: "gnome_lite seed, random"}
+    compounds = [Phase(f"c{i}", CRYSTALS[i], -9.0, LEVEL, source, "CC0") for i, source in sources.items()]
+    return PhaseSet.make([*references(), *compounds])
 
 
 def played() -> RoundReport:
@@ -32,10 +43,19 @@ def played() -> RoundReport:
         store.add_verification("first", 1, failed(crystal) if i == 2 else verification(crystal))
     store.finish("first", 1, "verify", {"failures": {"timeout": 1}, "seconds": 5.0})
     stands = {0: (0.0, True), 1: (0.0, False), 3: (0.0, True), 4: (0.2, True)}
-    verdicts = [verdict(CRYSTALS[i], above, novel=novel) for i, (above, novel) in stands.items()]
+    kinds = {0: NoveltyKind.FORMULA, 1: None, 3: NoveltyKind.TO_REPORTED, 4: NoveltyKind.STRUCTURE}
+    verdicts = [
+        replace(verdict(CRYSTALS[i], above, novel=novel), novelty=kinds[i]) for i, (above, novel) in stands.items()
+    ]
     store.add_verdicts("first", 1, verdicts, {"hull": "hull-1"})
     store.add_model("first", 1, ModelRecord("model-1", "m", 1, 1, 0.1), {})
-    stages = SimpleNamespace(store=store, config=SimpleNamespace(name="first"))
+    stages = SimpleNamespace(
+        store=store,
+        config=CampaignConfig(name="first", space={"chemical_systems": ["F-Li", "Cl-K-Na"]}),
+        source=SimpleNamespace(load=reported_references),
+        verifier=SimpleNamespace(level=LEVEL),
+        novelty=CrystalNovelty(),
+    )
     report(Context(stages), 1)  # type: ignore[arg-type]
     (found,) = store.reports("first")
     return found
@@ -64,3 +84,14 @@ def test_counts_of_generators_and_causes() -> None:
     assert (found.generated, found.gated, found.duplicates, found.kept, found.screened) == (10, 2, 2, 6, 5)
     assert found.failures == {"timeout": 1}
     assert found.seconds == {"verify": 5.0}
+
+
+def test_novel_crystals_and_hits_are_counted_by_kind() -> None:
+    """The third novel crystal lies above the hull and is no hit; what the store verified is no reference."""
+    found = played()
+    assert found.by_novelty == {
+        "new formula": {"novel": 1, "hits": 1},
+        "new structure": {"novel": 1, "hits": 0},
+        "new to the reported list": {"novel": 1, "hits": 1},
+    }
+    assert {system: tuple(counts) for system, counts in found.coverage.items()} == {"F-Li": (0, 0), "Cl-K-Na": (1, 1)}

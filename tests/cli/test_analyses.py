@@ -69,6 +69,9 @@ def test_analyse_prints_everything(call: Call, real: Path) -> None:
         "a framework (dimensionality 3)",
         "2 CaO -> CaO2 + Ca",
         "its polymorph seed-",
+        "CaO  (reported compound)\n",
+        "LiFeO2  (verified here, no reference)\n",
+        "references in Fe-Li-O: ",
         "gases as their crystals at 0 K",
         "Chemical potentials at which it is stable",
         "gl-",  # of the two LiFeO2 the verified one is lower
@@ -83,6 +86,9 @@ def test_analyse_as_json_with_a_temperature(call: Call, real: Path) -> None:
     assert cold["with_gas"]["CO2"]["energy_ev_per_formula"] == pytest.approx(-1.70, abs=0.05)
     assert not hot["with_gas"]["CO2"]["downhill"]  # limestone is burnt
     assert set(cold["with_gas"]) == {"CO2"}
+    assert cold["origin"] == "reported"
+    assert (cold["references"]["system"], cold["references"]["alone"]) == ("Ca-O", [])
+    assert cold["references"]["reported"] >= 2, "CaO and CaO2"
     assert cold["chemical_potentials_ev"]["range"]["Ca"][1] == pytest.approx(0.0, abs=1e-6)
 
 
@@ -108,6 +114,8 @@ def test_plots_are_pictures(call: Call, real: Path, tmp_path: Path) -> None:
         assert said.code == 0, said.err
         assert (tmp_path / name).stat().st_size > 5000
     assert "1 found here" in said.err
+    assert "references in Fe-Li-O: " in said.err
+    assert " reported and " in said.err.splitlines()[-1]
 
 
 def test_release_check_and_use(call: Call, real: Path, tmp_path: Path) -> None:
@@ -152,7 +160,7 @@ def test_match_by_structure(call: Call, tmp_path: Path) -> None:
     [
         (["analyse", "gl-nothing"], "no phase 'gl-nothing'"),
         (["analyse", "seed-0"], "ids that begin with 'seed-0'"),
-        (["analyse", "CaO", "--gas", "N2"], "no gas that is known here"),
+        (["analyse", "CaO", "--gas", "N2"], "none of the gases here"),
         (["analyse", "CaO", "--temperature", "-3"], "positive temperature"),
         (["analyse", "CaO", "--campaign", "other"], "no campaign 'other'"),
         (["analyse", "CaO", "--references", "nowhere"], "is no release"),

@@ -117,7 +117,7 @@ def test_a_campaign_that_is_not_there(call: Call) -> None:
         (["references", "Mg-O", "--level", "vasp"], ["'vasp'", "choose from"]),
         (["references", "Mg-O", "--level", "chgnet"], ["both of level chgnet-0.3.0", "name another calculator"]),
         (["references", "Mg-O", "--level", "emt", "--set", "rc"], ["--set rc", "KEY=VALUE"]),
-        (["references", "Mg-Ra", "--level", "chgnet-r2scan"], ["no known crystal of Ra"]),
+        (["references", "Mg-Ra", "--level", "chgnet-r2scan"], ["no reference of Ra"]),
         (["references", "Mg-U", "--level", "emt"], ["emt does not know U"]),
         (["finetune"], ["--level LEVEL", "one of the two"]),
         (["finetune", "no.extxyz"], ["there is no file no.extxyz"]),

@@ -135,6 +135,16 @@ def test_names_and_flags_that_hold_escapes_are_shown_escaped(call: Call, marked:
     assert "hull [bold]hull[/nothing] :skull:" in said.out
 
 
+def test_a_kind_of_novelty_that_there_is_not_is_an_error_of_one_line(call: Call, marked: Path) -> None:
+    change(marked, "UPDATE verdict SET novelty = ?", EVIL)
+    said = call("show", LIO.content_id, "--home", marked)
+    assert (said.code, said.out) == (2, "")
+    assert "is of no kind of novelty that there is" in said.err
+    listed = call("query", "--home", marked)
+    assert listed.code == 0
+    assert not {"\x1b", "\x07"} & {*said.err, *listed.out}
+
+
 def test_cells_are_no_markup(call: Call, marked: Path) -> None:
     change(marked, "UPDATE candidate SET formula = ?", "[/nothing] :skull:")
     assert "[/nothing] :skull:" in call("query", "--home", marked).out

@@ -17,6 +17,8 @@ from gnome_lite.core.errors import OldNameWarning
         (["reverdict", "mine"], ["reevaluate", "mine"]),
         (["benchmark", "universe", "--seed", "1"], ["benchmark", "pool", "--seed", "1"]),
         (["benchmark", "replay", "--universe", "d"], ["benchmark", "replay", "--pool", "d"]),
+        (["query", "--known"], ["query", "--no-novel"]),
+        (["export", "out", "--known"], ["export", "out", "--no-novel"]),
         (["benchmark", "replay", "--universe=d"], ["benchmark", "replay", "--pool=d"]),
     ],
 )

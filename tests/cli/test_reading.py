@@ -12,16 +12,17 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from cli.conftest import Call
 from pydantic import BaseModel
-from samples.small_campaign import CRYSTALS, higher
+from samples.small_campaign import CRYSTALS, higher, verdict
 
 from gnome_lite.cli.template import campaign_toml
 from gnome_lite.config import CampaignConfig
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.store.database import SqlStore
 from gnome_lite.store.query import Query
 
@@ -60,7 +61,7 @@ def test_table_and_count(call: Call) -> None:
         (["--nsites", "3-8"], {"NaMnF3"}),
         (["--nsites", "2"], {"LiF", "NaCl", "KCl"}),
         (["--nsites", "-2", "--novel"], {"LiF", "NaCl"}),
-        (["--known"], {"KCl"}),
+        (["--no-novel"], {"KCl"}),
         (["--sg", "225"], {"LiF", "NaCl", "KCl"}),
         (["--sg", "Pm-3m"], {"NaMnF3"}),
         (["--campaign", "first", "--round", "1", "--unverified", "--elements", "Hf"], {"HfC"}),
@@ -149,6 +150,36 @@ def test_show_has_a_block_for_each_level(call: Call, home: Path) -> None:
     assert "moved" not in said.out
     assert "beware: the volume" not in said.out
     assert f"level {found.level}: 1 of 1 verified, 0 failed, 0 of 1 on the hull there" in call("status").out
+
+
+def test_what_is_new_is_told_with_what_the_references_hold(call: Call, home: Path) -> None:
+    store = SqlStore.open(home / "store.sqlite")
+    lif, kcl = CRYSTALS[0], CRYSTALS[2]
+    verdicts = [
+        replace(verdict(lif, 0.0), novelty=NoveltyKind.STRUCTURE, nearest_known="reported-1"),
+        replace(verdict(kcl, 0.0, novel=False), novelty=NoveltyKind.TO_REPORTED, nearest_known="seed-1"),
+    ]
+    coverage = {"F-Li": (1, 7), "Cl-K": (0, 1)}
+    store.reissue_verdicts("first", verdicts, "other references", "hull-2", {"coverage": coverage})
+    shown = call("show", LIF).out
+    for words in (
+        "novel: yes; nearest of its formula: reported-1; ordering suspect: no\n",
+        "beside the references: new structure (reported compounds have its formula, no reference has its structure)\n",
+        "references in F-Li: 1 reported and 7 hypothetical compounds\n",
+        "moved: new structure now\n",
+    ):
+        assert words in shown
+    other = call("show", kcl.content_id).out
+    assert "novel: no; the same as seed-1; ordering" in other
+    assert "beside the references: new to the reported list (only hypothetical references have" in other
+    rows = {row["MaterialId"]: row for row in csv.DictReader(io.StringIO(call("query", "--format", "csv").out))}
+    assert (rows[LIF]["Novelty"], rows[kcl.content_id]["Novelty"]) == ("new structure", "new to the reported list")
+    (row,) = json.loads(call("query", "--formula", "LiF", "--format", "json").out)
+    assert (row["novel"], row["novelty"]) == (True, "new structure")
+    lines = {line.split()[0]: line for line in call("query").out.splitlines()}
+    assert "new structure" in lines[LIF]
+    assert "new to the reported list" not in lines[kcl.content_id], "it is not novel"
+    assert "stable and novel: 1 new structure of a reported formula\n" in call("status").out
 
 
 def test_a_volume_that_another_level_changes_is_a_warning(call: Call, home: Path) -> None:

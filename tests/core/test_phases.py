@@ -91,5 +91,5 @@ def test_entries_of_other_licences_are_left_out() -> None:
         def load(self) -> PhaseSet:
             return PhaseSet.make([entry("Li", "Li", -1.9, licence="not stated")])
 
-    with pytest.raises(SourceError, match=r"no known crystal has a permissive licence \(not stated\)"):
+    with pytest.raises(SourceError, match=r"no reference has a permissive licence \(not stated\)"):
         CombinedSource([Closed()], permissive_only=True).load()

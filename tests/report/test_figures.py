@@ -9,6 +9,8 @@ import pytest
 from samples.small_campaign import report
 
 from gnome_lite.core.crystals import MAX_Z, atomic_number
+from gnome_lite.core.novelty_kinds import NoveltyKind
+from gnome_lite.core.origins import Origin
 from gnome_lite.report.figures import data_uri, png, round_figure
 from gnome_lite.report.hull_figures import hull_figure
 from gnome_lite.stability.hull import ChemicalHull
@@ -41,39 +43,63 @@ def test_rounds_without_rates_are_drawn_without_them() -> None:
     assert png(round_figure([])).startswith(b"\x89PNG")
 
 
+def test_hits_are_stacked_by_what_is_new_where_every_report_tells() -> None:
+    kinds = {str(kind): {"novel": n, "hits": n} for kind, n in zip(NoveltyKind, (3, 1, 2), strict=True)}
+    told = [replace(report(i), hits=6, by_novelty=kinds) for i in (1, 2)]
+    axes = round_figure(told).axes[0]
+    bars = {c.get_label(): [(b.get_y(), b.get_height()) for b in c] for c in axes.containers}
+    assert [bars[f"hits: {kind}"][0] for kind in NoveltyKind] == [(0, 3), (3, 1), (4, 2)]
+    assert axes.get_legend_handles_labels()[1] == ["verified", "stable", *(f"hits: {kind}" for kind in NoveltyKind)]
+    older = round_figure([report(1), told[1]]).axes[0].get_legend_handles_labels()[1]
+    assert older == ["verified", "stable", "stable and novel"]
+
+
 def test_data_uri_holds_the_png() -> None:
     uri = data_uri(round_figure([report(1)]))
     assert b64decode(uri.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     assert len(uri) < 200_000  # an artifact, not an archive
 
 
+def of(ids: str = "li fe o2 li2o feo", **others: Origin) -> dict[str, Origin]:
+    """Origins of the made-up phases: elements and some compounds reported, others hypothetical but for those named."""
+    hypothetical = dict.fromkeys(("li2o-high", "lifeo2", "fe2"), Origin.HYPOTHETICAL)
+    return dict.fromkeys(ids.split(), Origin.REPORTED) | hypothetical | others
+
+
 def test_binary_hull_line_runs_through_the_phases_on_it() -> None:
-    figure = hull_figure(li_fe_o().system(("Li", "O")), found=["li2o"])
+    figure = hull_figure(li_fe_o().system(("Li", "O")), of(li2o=Origin.FOUND))
     axes = figure.axes[0]
     line = axes.lines[0]
     np.testing.assert_allclose(line.get_xdata(), [0, 1 / 3, 1])
     np.testing.assert_allclose(line.get_ydata(), [0, -2.0, 0])
     labels = axes.get_legend_handles_labels()[1]
-    assert "found, on the hull (1)" in labels
-    assert "known, above the hull (1)" in labels
+    assert labels == [
+        "hull", "hypothetical, above the hull (1)", "reported or element, on the hull (2)", "found, on the hull (1)",
+    ]  # fmt: skip
     assert {t.get_text() for t in axes.texts} >= {"Li₂O"}
 
 
 def test_what_lies_above_the_frame_is_said() -> None:
-    axes = hull_figure(li_fe_o().system(("Fe", "O")), found=[]).axes[0]
+    axes = hull_figure(li_fe_o().system(("Fe", "O")), of()).axes[0]
     assert "1 above the frame" in {t.get_text() for t in axes.texts}
 
 
-def test_ternary_hull_marks_what_was_found() -> None:
-    axes = hull_figure(li_fe_o().system(("Li", "Fe", "O")), found=["lifeo2"]).axes[0]
+def test_ternary_hull_tells_reported_hypothetical_and_found_apart() -> None:
+    axes = hull_figure(li_fe_o().system(("Li", "Fe", "O")), of(feo=Origin.FOUND)).axes[0]
     texts = {t.get_text() for t in axes.texts}
     assert {"Li", "Fe", "O", "LiFeO₂", "Li₂O", "FeO"} <= texts
-    assert "found, on the hull (1)" in axes.get_legend_handles_labels()[1]
+    handles, labels = axes.get_legend_handles_labels()
+    assert labels == [
+        "hypothetical, above the hull (1)", "hypothetical, on the hull (1)", "reported or element, on the hull (4)",
+        "found, on the hull (1)",
+    ]  # fmt: skip
+    looks = {(h.get_paths()[0].vertices.shape, tuple(h.get_facecolor()[0])) for h in handles[1:]}
+    assert len(looks) == 3, "each has its own marker and colour"
 
 
 def test_other_numbers_of_elements_are_refused() -> None:
     with pytest.raises(ValueError, match="two or three"):
-        hull_figure(li_fe_o().system(("Li",)), found=[])
+        hull_figure(li_fe_o().system(("Li",)), of())
 
 
 def test_no_window_and_no_global_state() -> None:

@@ -48,6 +48,38 @@ def test_markdown_is_a_rectangular_table_with_the_same_figures() -> None:
     assert "| verified | 5 | 5 |" in lines[2 + [f.name for f in FIGURES].index("verified")]
 
 
+KINDS = {
+    "new formula": {"novel": 6, "hits": 4},
+    "new structure": {"novel": 1, "hits": 1},
+    "new to the reported list": {"novel": 0, "hits": 0},
+}
+
+
+def test_what_is_new_about_hits_has_a_row_each_and_the_novel_a_line() -> None:
+    """A report of an older version does not tell, which is not zero."""
+    reports = [report(1), replace(report(2), by_novelty=KINDS), replace(report(3), by_novelty=KINDS)]
+    rows = round_rows(reports)
+    assert [row["new formula"] for row in rows] == ["-", "4", "4"]
+    assert [row["new structure"] for row in rows] == ["-", "1", "1"]
+    assert [row["new to the list"] for row in rows] == ["-", "0", "0"]
+    line = "novel: 12 new formulas, 2 new structures of reported formulas"
+    assert line in str(round_table(reports).caption)
+    assert f"\n{line}\n" in round_markdown(reports)
+    assert "novel:" not in round_markdown([report(1)])
+
+
+def test_what_hulls_rest_on_is_below_the_table() -> None:
+    """Of many systems those with the fewest references are named."""
+    few = replace(report(1), coverage={"Li-O": (12, 31), "Fe-O": (3, 40)})
+    text = round_markdown([few])
+    assert "references in Li-O: 12 reported and 31 hypothetical compounds" in text
+    many = replace(report(1), coverage={f"Li-X{i}": (i, 0) for i in range(9)})
+    caption = str(round_table([many]).caption).splitlines()
+    assert [line for line in caption if "Li-X0:" in line]
+    assert not [line for line in caption if "Li-X4:" in line]
+    assert "and more in 5 further systems" in caption
+
+
 def test_what_higher_levels_confirm_is_below_the_table() -> None:
     judged = [report(1), replace(report(2), confirmed={"r2scan": (5, 6), "gpaw": (0, 0)})]
     assert "confirmed at r2scan: 5 of 6 (83%)" in round_markdown(judged)

@@ -10,6 +10,7 @@ from gnome_lite.campaign.context import Seen
 from gnome_lite.campaign.reevaluate import first_verdict
 from gnome_lite.config import CampaignConfig, Sources
 from gnome_lite.core.crystals import Crystal, CrystalBatch
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.records import CandidatePool, Credibility, Verification
 from gnome_lite.pipeline import Source
 from gnome_lite.sources.files import FileSource
@@ -52,6 +53,6 @@ def judged(home: Path) -> SqlStore:
     store.add_verification("oxides", 1, outcome)
     hull = build_hull(references.add([outcome]))
     (place,) = hull.verdicts([LIO.content_id])
-    seen = Seen(True, None, "", Credibility(False, (), None, False))
+    seen = Seen(True, None, "", Credibility(False, (), None, False), NoveltyKind.FORMULA)
     store.add_verdicts("oxides", 1, [first_verdict(LIO.content_id, place, LEVEL, seen)], {"hull": hull.id})
     return store

@@ -7,8 +7,8 @@ import pytest
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.phases import PhaseSet
-from gnome_lite.core.records import Phase
-from gnome_lite.stability.reference_coverage import coverage_of, missing_reference
+from gnome_lite.core.records import Phase, Verification
+from gnome_lite.stability.reference_coverage import coverage_figures, coverage_of, missing_reference
 
 
 def phases() -> PhaseSet:
@@ -25,6 +25,15 @@ def test_reported_and_hypothetical_compounds_are_told_apart() -> None:
     found = coverage_of(phases(), ("Li", "Fe", "O"))
     assert (found.system, found.reported, found.hypothetical, found.alone) == ("Fe-Li-O", 1, 1, ())
     assert str(found) == "Fe-Li-O: 1 reported and 1 hypothetical compounds"
+
+
+def test_many_systems_at_once_and_what_was_verified_here_is_no_reference() -> None:
+    crystal = Crystal.make((3, 8), np.random.default_rng(9).random((2, 3)), 4 * np.eye(3))
+    grown = phases().add([Verification("found", crystal, -9.0, 0.01, 1, True, "l", 1.0)])
+    for some in (phases(), grown):
+        assert coverage_figures(some, ["Li-O", "Fe-O", "Li-Fe-O"]) == {
+            "Li-O": (1, 0), "Fe-O": (0, 1), "Fe-Li-O": (1, 1)
+        }  # fmt: skip
 
 
 def test_an_element_without_a_compound_in_the_system_is_named() -> None:

@@ -155,7 +155,7 @@ def test_damaged_pages_and_a_cut_file_are_refused_at_opening(played: SqlStore) -
     damaged_by(played, "CREATE TABLE notes (mine TEXT)")  # what else lies there is nobody's business
     SqlStore.open(path)
     damaged_by(played, "UPDATE meta SET value = '4' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match="of schema 4 and of 6"):
+    with pytest.raises(StoreError, match="of schema 4 and of 7"):
         SqlStore.open(path)
     assert database.path is not None
 

@@ -1,6 +1,6 @@
 """Opening a store: made, refused, or brought to the present schema, whole at any moment.
 
-Covers `alembic.env`, `schema_2`, `schema_3`, `schema_4`, `schema_5` and `schema_6`.
+Covers `alembic.env`, `schema_2`, `schema_3`, `schema_4`, `schema_5`, `schema_6` and `schema_7`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from alembic.migration import MigrationContext
 from samples.small_campaign import CRYSTALS, LEVEL, begin, play_round, prediction, verdict
 
 from gnome_lite.core.errors import StoreError
+from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.records import Credibility
 from gnome_lite.store import schema
 from gnome_lite.store.connection import Database, parse_url
@@ -75,7 +76,7 @@ def test_open_makes_directories_or_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused(played: SqlStore) -> None:
     with sqlite3.connect(played.name) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
-    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 6: upgrade gnome_lite"):
+    with pytest.raises(StoreError, match=r"is of schema 99, this gnome_lite knows 7: upgrade gnome_lite"):
         SqlStore.open(played.name)
 
 
@@ -99,7 +100,7 @@ def test_a_migrated_store_has_the_tables_of_a_new_one(version: int, tmp_path: Pa
     path = store_of_schema(version, tmp_path)
     store = SqlStore.open(path)
     assert (tmp_path / f"old.sqlite.schema-{version}.bak").exists()
-    assert versions(path) == versions(SqlStore.open(tmp_path / "new.sqlite").name) == [("6",), ("6",)]
+    assert versions(path) == versions(SqlStore.open(tmp_path / "new.sqlite").name) == [("7",), ("7",)]
     with Database(parse_url(path)).reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
@@ -176,13 +177,13 @@ def test_killed_while_migrating_it_is_of_one_schema_or_the_other(
             query = f"SELECT 1 FROM sqlite_master WHERE name IN ({', '.join('?' * len(later))})"
             assert connection.execute(query, later).fetchall() == []
         assert len(SqlStore.open(path).verifications(LEVEL)) == 5
-        assert versions(path) == [("6",), ("6",)]
+        assert versions(path) == [("7",), ("7",)]
 
 
 def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None:
     store = SqlStore.open(store_of_schema(1, tmp_path))
     assert (tmp_path / "old.sqlite.schema-1.bak").exists()
-    assert store.status().schema_version == 6
+    assert store.status().schema_version == 7
     assert [v.candidate_id for v in store.verifications(LEVEL)] == sorted(IDS[:5])
     verdicts = store.verdicts("first", 1)
     assert len(verdicts) == 4
@@ -200,7 +201,7 @@ def test_a_store_of_schema_1_opens_with_everything_in_it(tmp_path: Path) -> None
 def test_a_store_of_schema_2_keeps_its_verdicts_and_takes_new_ones_between_rounds(tmp_path: Path) -> None:
     store = SqlStore.open(store_of_schema(2, tmp_path))
     assert (tmp_path / "old.sqlite.schema-2.bak").exists()
-    assert store.status().schema_version == 6
+    assert store.status().schema_version == 7
     first, second = store.show(IDS[0]).verdicts
     assert (first.cause, second.cause) == ("judged", "judged")
     assert (first.round, first.verdict, second.round) == (1, verdict(CRYSTALS[0], 0.0), 2)
@@ -225,3 +226,26 @@ def test_a_store_of_schema_3_keeps_its_predictions_and_takes_ones_with_an_expect
     after = [replace(p, expected_improvement_ev_per_atom=0.01) for p in before]
     store.add_predictions("first", 2, after, {})
     assert [p for _, p in store.predictions("first", 2)] == after
+
+
+def test_a_store_of_schema_6_keeps_the_checksums_of_its_verdicts_and_takes_kinds_of_novelty(tmp_path: Path) -> None:
+    """Sealed anew, a verdict that was damaged before would pass for sound."""
+    path = store_of_schema(6, tmp_path)
+    sums = "SELECT serial, checksum FROM verdict ORDER BY serial"
+    with sqlite3.connect(path) as connection:
+        before = connection.execute(sums).fetchall()
+        connection.execute("UPDATE verdict SET e_form_ev_per_atom = -9 WHERE candidate_id = ?", (IDS[1],))
+    store = SqlStore.open(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute(sums).fetchall() == before
+    with pytest.raises(StoreError, match=r"verdict \d+ is not as it was written"):
+        store.verdicts("first")
+    assert {c.novelty for c in store.query(Query(formula="LiF"))} == {None}
+    new = replace(verdict(CRYSTALS[0], 0.0), novelty=NoveltyKind.STRUCTURE)
+    store.reissue_verdicts("first", [new], "other references", "hull-3", {})
+    assert [c.novelty for c in store.query(Query(formula="LiF", campaign="first"))] == ["new structure"]
+    assert store.show(IDS[0]).standing[LEVEL].verdict.novelty is NoveltyKind.STRUCTURE
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE verdict SET novelty = NULL WHERE novelty = 'new structure'")
+    with pytest.raises(StoreError, match=r"verdict \d+ is not as it was written"):
+        store.show(IDS[0])

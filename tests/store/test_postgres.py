@@ -87,7 +87,7 @@ def test_a_store_of_schema_4_migrates_on_postgresql(postgres: str) -> None:
         sample.executescript((Path(__file__).parent / "schema_4.sql").read_text(encoding="utf-8"))
         _copy(sample, connection)
     store = SqlStore.open(url.render_as_string(hide_password=False), create=False)
-    assert store.status().schema_version == 6
+    assert store.status().schema_version == 7
     r2scan = "chgnet-r2scan-0.3.0"
     assert {v.e_above_hull_ev_per_atom for v in store.verdicts("first", level=r2scan).values()} == {0.0, 0.05}
     assert len(store.selected("first", 1, r2scan)) == 3

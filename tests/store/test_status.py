@@ -13,7 +13,7 @@ def test_status_counts(played: SqlStore) -> None:
     begin(played, "second")
     status = played.status()
     first, second = status.campaigns
-    assert (status.candidates, status.verifications, status.schema_version) == (6, 5, 6)
+    assert (status.candidates, status.verifications, status.schema_version) == (6, 5, 7)
     (round,) = first.rounds
     assert (round.candidates, round.predicted, round.selected, round.verified, round.failed) == (6, 6, 5, 5, 1)
     assert (round.judged, round.stable, round.novel) == (4, 2, 1)
