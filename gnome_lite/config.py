@@ -71,7 +71,9 @@ class Sources(Section):
     """Reference crystals; all must be of the verifier's level of theory."""
 
     seed: bool = Field(True, description="the bundled reference set")
-    files: tuple[Path, ...] = Field((), description="with energies of this level: extxyz, ASE db, pymatgen JSON")
+    files: tuple[Path, ...] = Field(
+        (), description="files or folders with energies of this level (extxyz, ASE db, JSON)"
+    )
     releases: tuple[Path, ...] = Field((), description="directories that `gnome-lite release` wrote")
     materials_project: tuple[str, ...] = Field((), description='systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY')
     include_gnome: bool = Field(False, description="also the Materials Project's GNoME entries, CC BY-NC")
@@ -100,7 +102,7 @@ class Generate(Section):
     max_atoms: int = Field(20, ge=1, description="most atoms in a candidate's cell")
     parents_e_above_hull_max: float = Field(0.2, ge=0, description="crystals up to here are varied, eV/atom")
     composition_e_above_hull_max: float = Field(0.05, description="predicted limit of random search, eV/atom; or inf")
-    parents: tuple[Path, ...] = Field((), description="files of further crystals to vary, without energies")
+    parents: tuple[Path, ...] = Field((), description="files or folders of further crystals to vary, without energies")
 
     @field_validator("mix")
     @classmethod

@@ -30,7 +30,7 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
     """
     from gnome_lite.sources.bundled_seed import SeedSource
     from gnome_lite.sources.combined import CombinedSource
-    from gnome_lite.sources.files import FileSource
+    from gnome_lite.sources.file_references import FileSource
     from gnome_lite.sources.materials_project import MaterialsProjectSource
     from gnome_lite.sources.release_reader import ReleaseSource
 
@@ -45,6 +45,17 @@ def make_source(config: CampaignConfig, settings: Settings, level: str) -> Sourc
     if not sources:
         raise SourceError("no known crystals: set sources.seed = true, or name sources.files")
     return CombinedSource(sources, permissive_only=config.sources.licences == "permissive")
+
+
+def require_files(config: CampaignConfig) -> None:
+    """Refuse a campaign whose files do not exist, before anything is read or computed.
+
+    Raises:
+        SourceError: naming the first path that does not exist, or the first folder that holds no crystals.
+    """
+    from gnome_lite.sources.files import crystal_files
+
+    crystal_files((*config.sources.files, *config.generate.parents))
 
 
 def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> PhaseSet:
