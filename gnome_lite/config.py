@@ -67,6 +67,10 @@ class Space(Section):
         return frozenset(e for system in self.systems for e in system)
 
 
+SetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")]
+"""Name of a set of references: a part of a file's name, and of no path."""
+
+
 class Sources(Section):
     """Reference crystals; all must be of the verifier's level of theory."""
 
@@ -74,8 +78,10 @@ class Sources(Section):
     files: tuple[Path, ...] = Field(
         (), description="files or folders with energies of this level (extxyz, ASE db, JSON)"
     )
+    added: tuple[SetName, ...] = Field((), description="sets that `gnome-lite references add` made, by name")
     releases: tuple[Path, ...] = Field((), description="directories that `gnome-lite release` wrote")
     materials_project: tuple[str, ...] = Field((), description='systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY')
+    relabel: bool = Field(True, description="its phases near the hull are computed at the verifier's level")
     include_gnome: bool = Field(False, description="also the Materials Project's GNoME entries, CC BY-NC")
     licences: Literal["any", "permissive"] = Field(
         "any", description='"permissive": without CC BY-NC and unstated ones'

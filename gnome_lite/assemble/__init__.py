@@ -105,7 +105,7 @@ def assemble(
     from gnome_lite.stability.hull import build_hull
 
     level = level_of(config, settings)
-    source = make_source(config, settings, level)
+    source = make_source(config, settings, level, progress)
     references = source.load()
     _require_elements(config, references)
     _require_covered(config, references, progress)

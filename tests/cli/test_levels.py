@@ -17,7 +17,7 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.sources.bundled_seed import SeedSource
-from gnome_lite.sources.files import FileSource
+from gnome_lite.sources.file_references import FileSource
 from gnome_lite.sources.reference_files import read_references
 from gnome_lite.verify.calculators import make_calculator
 from gnome_lite.verify.trajectories import Frame, write_trajectory
