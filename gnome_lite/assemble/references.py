@@ -90,17 +90,24 @@ def of_level(phases: PhaseSet | None, level: str) -> PhaseSet | None:
 
 
 def other_references(config: CampaignConfig, settings: Settings, level: str, but: str) -> PhaseSet | None:
-    """Return the references of a campaign's level without a set of its home; None if it has no others.
+    """Return the references that a campaign has at a level without one set of the home; None if there are none.
+
+    Left aside are sets that the home does not have yet, and the Materials Project: each can be computed before the
+    other.
 
     Raises:
         SourceError: if a source cannot be had.
     """
-    added = tuple(name for name in config.sources.added if name != but)
-    sources = config.sources.model_copy(update={"added": added})
-    if not (sources.seed or sources.files or sources.releases or sources.added or sources.materials_project):
-        return None
+    from gnome_lite.assemble.own_references import set_file
+
+    named = (name for name in config.sources.added if name != but)
+    added = tuple(name for name in named if set_file(settings, level, name).is_file())
     # Without regard to licences: which of equal crystals is taken is not for the set to say.
-    config = config.model_copy(update={"sources": sources.model_copy(update={"licences": "any"})})
+    others = {"added": added, "materials_project": (), "licences": "any"}
+    sources = config.sources.model_copy(update=others)
+    if not (sources.seed or sources.files or sources.releases or sources.added):
+        return None
+    config = config.model_copy(update={"sources": sources})
     return of_level(make_source(config, settings, level).load(), level)
 
 

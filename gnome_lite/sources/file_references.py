@@ -14,7 +14,7 @@ from gnome_lite.sources.files import NamedCrystal, crystal_files, read_files
 from gnome_lite.sources.reference_files import read_references
 
 OWN_SUFFIX = ".parquet"
-"""Of our own files of references, which `gnome-lite references` writes; they name their level."""
+"""Of our own files of references, which `gnome-lite references compute` writes; they name their level."""
 
 
 class FileSource:
