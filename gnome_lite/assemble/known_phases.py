@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gnome_lite.assemble.own_references import named_sets
+from gnome_lite.assemble.reference_sets import named_sets
 from gnome_lite.assemble.references import open_phases
 from gnome_lite.core.errors import MissingReferenceError, SourceError
 from gnome_lite.core.phases import PhaseSet

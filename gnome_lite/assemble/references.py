@@ -39,7 +39,7 @@ def make_source(
         SourceError: if no sources are named.
         LevelMismatchError: if the Materials Project's energies are of another level and may not be computed anew.
     """
-    from gnome_lite.assemble.own_references import AddedSource
+    from gnome_lite.assemble.reference_sets import AddedSource
     from gnome_lite.sources.bundled_seed import SeedSource
     from gnome_lite.sources.combined import CombinedSource
     from gnome_lite.sources.file_references import FileSource
@@ -65,7 +65,7 @@ def _materials_project(
     config: CampaignConfig, settings: Settings, level: str, others: Sequence[Source], progress: Progress | None
 ) -> Source:
     """Return the Materials Project's phases at a level: as they are at their own, else computed anew."""
-    from gnome_lite.assemble.own_references import RelabelledSource
+    from gnome_lite.assemble.reference_sets import RelabelledSource
     from gnome_lite.sources.combined import CombinedSource
     from gnome_lite.sources.materials_project import LEVEL, MaterialsProjectSource
 
@@ -98,7 +98,7 @@ def other_references(config: CampaignConfig, settings: Settings, level: str, but
     Raises:
         SourceError: if a source cannot be had.
     """
-    from gnome_lite.assemble.own_references import set_file
+    from gnome_lite.assemble.reference_sets import set_file
 
     named = (name for name in config.sources.added if name != but)
     added = tuple(name for name in named if set_file(settings, level, name).is_file())

@@ -52,7 +52,7 @@ def add(
     What is known already is not relaxed. A killed call goes on when it is given again.
     """
     from gnome_lite.assemble import level_of
-    from gnome_lite.assemble.own_references import add_references, read_given, set_file
+    from gnome_lite.assemble.reference_sets import add_references, read_given, set_file
     from gnome_lite.assemble.references import other_references
 
     config, settings = config_of(campaign), settings_of(home)
@@ -77,7 +77,7 @@ def add(
 @app.command(name="list")
 def list_sets(home: Home = None) -> None:
     """List the sets of a home."""
-    from gnome_lite.assemble.own_references import named_sets
+    from gnome_lite.assemble.reference_sets import named_sets
 
     rows = []
     for found in named_sets(settings_of(home)):
@@ -90,7 +90,7 @@ def list_sets(home: Home = None) -> None:
 @app.command()
 def info(name: Name, home: Home = None) -> None:
     """Describe a set: its phases, where they come from and their licences."""
-    from gnome_lite.assemble.own_references import named_sets
+    from gnome_lite.assemble.reference_sets import named_sets
 
     for found in named_sets(settings_of(home), name):
         phases = found.read()
@@ -120,7 +120,7 @@ def remove(
     home: Home = None,
 ) -> None:
     """Remove a set. What was relaxed for it stays in the results log."""
-    from gnome_lite.assemble.own_references import named_sets, set_file
+    from gnome_lite.assemble.reference_sets import named_sets, set_file
     from gnome_lite.core.errors import SourceError
 
     settings = settings_of(home)

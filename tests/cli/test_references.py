@@ -1,6 +1,6 @@
 """`references add, list, info, show, remove`, and what becomes of the sets, as a user has it.
 
-Covers `references`, `show_reference` and `export --reference`.
+Covers `references` and `show_reference`.
 """
 
 from __future__ import annotations

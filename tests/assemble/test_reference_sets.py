@@ -1,6 +1,6 @@
 """The Materials Project's phases at a campaign's level, through its own client and a loopback server.
 
-Covers `own_references` of `assemble` and of `campaign`.
+Covers `reference_sets`.
 """
 
 from __future__ import annotations
