@@ -47,7 +47,9 @@ MAX_TEXT = 200
 
 def read_cif(content: bytes, stem: str) -> Iterator[Found]:
     """Yield every block of a CIF that has atoms, expanded by its own operators, in the cell as written."""
-    from pymatgen.io.cif import CifFile, CifParser
+    from pymatgen.io.cif import CifFile
+
+    from gnome_lite.sources.cif_sites import SiteParser
 
     blocks = {k: b for k, b in CifFile.from_str(as_text(content)).data.items() if "_atom_site_fract_x" in b.data}
     if not blocks:
@@ -56,7 +58,7 @@ def read_cif(content: bytes, stem: str) -> Iterator[Found]:
         operators = _cif_operators(block.data)
         if len(block.data["_atom_site_fract_x"]) * max(len(operators), 1) > MAX_SITES_TIMES_OPERATORS:
             raise BadFileError(f"expands to more than {MAX_SITES_TIMES_OPERATORS} sites; give a smaller cell")
-        parser = CifParser.from_str(str(block))
+        parser = SiteParser.from_str(str(block))
         (structure,) = parser.parse_structures(primitive=False, on_error="raise")
         understood = len(parser.symmetry_operations)
         if operators and understood != len(operators):
@@ -135,7 +137,7 @@ READERS: dict[str, Callable[[bytes, str], Iterator[Found]]] = {
     "json": pymatgen_json.read_pymatgen_json,
 }  # fmt: skip
 IMPORTS = {
-    "cif": "pymatgen.io.cif", "poscar": "pymatgen.io.vasp", "extxyz": "ase.io.extxyz", "db": "ase.data",
+    "cif": "gnome_lite.sources.cif_sites", "poscar": "pymatgen.io.vasp", "extxyz": "ase.io.extxyz", "db": "ase.data",
     "json": "ase.data",
 }  # fmt: skip
 """Module that each reader needs, imported with SciPy's before the limits begin to count."""
