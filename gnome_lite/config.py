@@ -67,13 +67,21 @@ class Space(Section):
         return frozenset(e for system in self.systems for e in system)
 
 
+SetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")]
+"""Name of a set of references: a part of a file's name, and of no path."""
+
+
 class Sources(Section):
     """Reference crystals; all must be of the verifier's level of theory."""
 
     seed: bool = Field(True, description="the bundled reference set")
-    files: tuple[Path, ...] = Field((), description="with energies of this level: extxyz, ASE db, pymatgen JSON")
+    files: tuple[Path, ...] = Field(
+        (), description="files or folders with energies of this level (extxyz, ASE db, JSON)"
+    )
+    added: tuple[SetName, ...] = Field((), description="sets that `gnome-lite references add` made, by name")
     releases: tuple[Path, ...] = Field((), description="directories that `gnome-lite release` wrote")
     materials_project: tuple[str, ...] = Field((), description='systems to fetch, e.g. ["Li-Fe-O"]; needs MP_API_KEY')
+    relabel: bool = Field(True, description="its phases near the hull are computed at the verifier's level")
     include_gnome: bool = Field(False, description="also the Materials Project's GNoME entries, CC BY-NC")
     licences: Literal["any", "permissive"] = Field(
         "any", description='"permissive": without CC BY-NC and unstated ones'
@@ -100,7 +108,7 @@ class Generate(Section):
     max_atoms: int = Field(20, ge=1, description="most atoms in a candidate's cell")
     parents_e_above_hull_max: float = Field(0.2, ge=0, description="crystals up to here are varied, eV/atom")
     composition_e_above_hull_max: float = Field(0.05, description="predicted limit of random search, eV/atom; or inf")
-    parents: tuple[Path, ...] = Field((), description="files of further crystals to vary, without energies")
+    parents: tuple[Path, ...] = Field((), description="files or folders of further crystals to vary, without energies")
 
     @field_validator("mix")
     @classmethod

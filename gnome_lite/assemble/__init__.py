@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 from gnome_lite.assemble.generators import make_gate, make_generator, make_mix, make_novelty, make_screen, read_parents
@@ -24,6 +25,7 @@ from gnome_lite.assemble.references import (
     open_phases,
     open_store,
     read_stored,
+    require_files,
 )
 from gnome_lite.assemble.trust import remember_trust
 from gnome_lite.assemble.verifiers import (
@@ -74,6 +76,7 @@ __all__ = [
     "read_stored",
     "reevaluate_campaign",
     "remember_trust",
+    "require_files",
     "require_range",
     "shipped_delta",
     "shipped_errors",
@@ -102,16 +105,20 @@ def assemble(
     from gnome_lite.stability.hull import build_hull
 
     level = level_of(config, settings)
-    source = make_source(config, settings, level)
+    source = make_source(config, settings, level, progress)
     references = source.load()
     _require_elements(config, references)
     _require_covered(config, references, progress)
+    parents = read_parents(config)
+    left_out = {f"references: {cause}": n for cause, n in references.left_out.items()} | dict(parents.skipped)
+    for cause in left_out:
+        progress("left out", 0, 0, cause)
     require_range(config)
     return Stages(
         config=config,
         source=source,
         candidates=make_mix(config, keep=make_screen(config, level, references)),
-        further_parents=read_parents(config),
+        further_parents=replace(parents, skipped=left_out),
         gate=make_gate(config),
         novelty=CrystalNovelty(),
         predictor=make_predictor(config, settings, level),

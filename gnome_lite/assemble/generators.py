@@ -97,19 +97,30 @@ def make_generator(
 
 
 def read_parents(config: CampaignConfig) -> FurtherParents:
-    """Return the crystals of the campaign's parent files; a file that cannot be used is counted and left out."""
-    from gnome_lite.sources.files import read_crystals
+    """Return the crystals of the campaign's parent files; a file that cannot be used is counted and left out.
+
+    Raises:
+        SourceError: if a path does not exist, or a folder holds no crystals.
+    """
+    from gnome_lite.sources.file_references import OWN_SUFFIX
+    from gnome_lite.sources.files import crystal_files, read_files
     from gnome_lite.sources.reference_files import read_references
 
+    files = crystal_files(config.generate.parents)
+    read = read_files(f.path for f in files if f.path.suffix != OWN_SUFFIX)
     found, skipped = [], {}
-    for path in config.generate.parents:
-        try:
-            if path.suffix == ".parquet":  # our own, of any level: a parent has no energy
-                found += [(e.id, e.crystal) for e in read_references(path)]
-                continue
-            found += [(f"{path.name}:{c.name}", c.crystal) for c in read_crystals(path)]
-        except SourceError as error:
-            skipped[f"parents: {error}"] = 1
+    for file in files:
+        if file.path.suffix != OWN_SUFFIX:
+            _, crystals, wrong = next(read)
+            found += [(f"{file.name}:{c.name}", c.crystal) for c in crystals]
+        else:  # of any level: a parent has no energy
+            try:
+                wrong, own = "", read_references(file.path)
+            except SourceError as error:
+                wrong, own = str(error), []
+            found += [(e.id, e.crystal) for e in own]
+        if wrong:
+            skipped[f"parents: {wrong}"] = 1
     return FurtherParents(CrystalBatch.from_crystals(c for _, c in found), tuple(i for i, _ in found), skipped)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,48 +10,128 @@ from pydantic import ValidationError
 
 from gnome_lite.assemble.verifiers import level_of, make_verifier
 from gnome_lite.config import CampaignConfig, Sources, explain
-from gnome_lite.core.errors import CalculatorError, ConfigError, SourceError, StoreError
+from gnome_lite.core.errors import CalculatorError, ConfigError, LevelMismatchError, SourceError, StoreError
 from gnome_lite.core.old_settings import with_current_names
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.plain_text import file_name
 from gnome_lite.core.records import Phase
-from gnome_lite.pipeline import Source
+from gnome_lite.pipeline import Progress, Source, silent
 from gnome_lite.settings import Settings, bundled
 
 if TYPE_CHECKING:
+    from gnome_lite.sources.combined import CombinedSource
     from gnome_lite.store.database import SqlStore
 
 
-def make_source(config: CampaignConfig, settings: Settings, level: str) -> Source:
+def make_source(
+    config: CampaignConfig, settings: Settings, level: str, progress: Progress | None = None
+) -> CombinedSource:
     """Return the source of a campaign's reference phases, read once.
 
+    Args:
+        config: campaign, of which only the sources are asked if nothing may be computed.
+        settings: home and keys.
+        level: level of the campaign.
+        progress: told of the Materials Project's phases while they are computed at another level; None: none may be,
+            for the campaign's calculator is not to be asked.
+
     Raises:
-        SourceError: if none are named.
+        SourceError: if no sources are named.
+        LevelMismatchError: if the Materials Project's energies are of another level and may not be computed anew.
     """
+    from gnome_lite.assemble.reference_sets import AddedSource
     from gnome_lite.sources.bundled_seed import SeedSource
     from gnome_lite.sources.combined import CombinedSource
-    from gnome_lite.sources.files import FileSource
-    from gnome_lite.sources.materials_project import MaterialsProjectSource
+    from gnome_lite.sources.file_references import FileSource
     from gnome_lite.sources.release_reader import ReleaseSource
 
+    permissive_only = config.sources.licences == "permissive"
     sources: list[Source] = []
     if config.sources.seed:
         sources.append(SeedSource())
     if config.sources.files:
         sources.append(FileSource(config.sources.files, level))
     sources += [ReleaseSource(directory) for directory in config.sources.releases]
+    if config.sources.added:
+        sources.append(AddedSource(config.sources.added, settings, level))
     if config.sources.materials_project:
-        sources.append(MaterialsProjectSource(config.sources.materials_project, settings, config.sources.include_gnome))
+        sources.append(_materials_project(config, settings, level, tuple(sources), progress))
     if not sources:
         raise SourceError("no references: set sources.seed = true, or name sources.files")
-    return CombinedSource(sources, permissive_only=config.sources.licences == "permissive")
+    return CombinedSource(sources, permissive_only)
 
 
-def load_references(config: CampaignConfig | None = None, settings: Settings | None = None) -> PhaseSet:
-    """Return the reference phases of a campaign (default: the bundled seed)."""
+def _materials_project(
+    config: CampaignConfig, settings: Settings, level: str, others: Sequence[Source], progress: Progress | None
+) -> Source:
+    """Return the Materials Project's phases at a level: as they are at their own, else computed anew."""
+    from gnome_lite.assemble.reference_sets import RelabelledSource
+    from gnome_lite.sources.combined import CombinedSource
+    from gnome_lite.sources.materials_project import LEVEL, MaterialsProjectSource
+
+    systems = config.sources.materials_project
+    if level == LEVEL:
+        return MaterialsProjectSource(systems, settings, config.sources.include_gnome)
+    if not config.sources.relabel:
+        raise LevelMismatchError(
+            f"the Materials Project's energies are of level {LEVEL}, this campaign's of {level}: set sources.relabel = "
+            "true, which computes its phases near the hull at this level"
+        )
+
+    def known() -> PhaseSet | None:
+        return of_level(CombinedSource(others).load(), level) if others else None
+
+    return RelabelledSource(systems, config, settings, level, known, progress)
+
+
+def of_level(phases: PhaseSet | None, level: str) -> PhaseSet | None:
+    """Return phases if they are of a level, else None."""
+    return phases if phases is not None and phases.level == level else None
+
+
+def other_references(config: CampaignConfig, settings: Settings, level: str, but: str) -> PhaseSet | None:
+    """Return the references that a campaign has at a level without one set of the home; None if there are none.
+
+    Left aside are sets that the home does not have yet, and the Materials Project: each can be computed before the
+    other.
+
+    Raises:
+        SourceError: if a source cannot be had.
+    """
+    from gnome_lite.assemble.reference_sets import set_file
+
+    named = (name for name in config.sources.added if name != but)
+    added = tuple(name for name in named if set_file(settings, level, name).is_file())
+    # Without regard to licences: which of equal crystals is taken is not for the set to say.
+    others = {"added": added, "materials_project": (), "licences": "any"}
+    sources = config.sources.model_copy(update=others)
+    if not (sources.seed or sources.files or sources.releases or sources.added):
+        return None
+    config = config.model_copy(update={"sources": sources})
+    return of_level(make_source(config, settings, level).load(), level)
+
+
+def require_files(config: CampaignConfig) -> None:
+    """Refuse a campaign whose files do not exist, before anything is read or computed.
+
+    Raises:
+        SourceError: naming the first path that does not exist, or the first folder that holds no crystals.
+    """
+    from gnome_lite.sources.files import crystal_files
+
+    crystal_files((*config.sources.files, *config.generate.parents))
+
+
+def load_references(
+    config: CampaignConfig | None = None, settings: Settings | None = None, progress: Progress = silent
+) -> PhaseSet:
+    """Return the reference phases of a campaign (default: the bundled seed).
+
+    The Materials Project's are computed at the campaign's level, where they are of another one and not in the home yet.
+    """
     config = config or CampaignConfig()
     settings = settings or Settings()
-    return make_source(config, settings, level_of(config, settings)).load()
+    return make_source(config, settings, level_of(config, settings), progress).load()
 
 
 def open_store(where: Settings | Path | str | None = None, create: bool = False) -> SqlStore:

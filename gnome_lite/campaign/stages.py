@@ -31,7 +31,7 @@ class FurtherParents:
     """Known crystals without energies at this level: parents of candidates, never part of a hull.
 
     Attributes:
-        skipped: files that could not be used, by cause.
+        skipped: files that could not be used, those of references among them, by cause.
     """
 
     crystals: CrystalBatch

@@ -55,9 +55,10 @@ def root(
 for command in (
     run.init, run.run, generate.generate, query.query, show.show, analyse.analyse, synthesis.synthesis, match.match,
     plot.plot, reevaluate.reevaluate, export.export, release.release, predict.predict, train.train,
-    references.references, ask.ask, ask.tell, finetune.finetune, status.status,
+    ask.ask, ask.tell, finetune.finetune, status.status,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(references.app, name="references")
 app.add_typer(seed.app, name="seed")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(store.app, name="store")

@@ -79,7 +79,7 @@ def _of_home(settings: Settings, level: str) -> list[Frame]:
     frames = read_trajectories([folder]) if folder.is_dir() else []
     traced = {path.stem for path in folder.glob("*")}
     computed = list(read_results(settings.home / "levels" / f"{file_name(level)}.jsonl"))
-    with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` computed
+    with contextlib.suppress(StoreError):  # a home may hold nothing but what `gnome-lite references` commands made
         computed += open_store(settings).verifications(level)
     for v in {v.candidate_id: v for v in computed if v.ok and v.candidate_id not in traced}.values():
         unknown = np.full((len(v.crystal), 3), np.nan)

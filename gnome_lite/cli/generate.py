@@ -22,7 +22,8 @@ def generate(
     out: Annotated[Path, typer.Argument(help="File to write: .extxyz or .ndjson.")],
     campaign: Annotated[Path | None, typer.Option(help="campaign.toml, for space, generators and gates.")] = None,
     parents: Annotated[
-        list[Path] | None, typer.Option(help="Crystals to vary: CIF, POSCAR, extxyz, JSON. Default: the bundled ones.")
+        list[Path] | None,
+        typer.Option(help="Crystals to vary: files or folders. Default: the bundled ones."),
     ] = None,
     mix: Annotated[str | None, typer.Option(help='Generators and weights, e.g. "substitution=4,partial=1".')] = None,
     elements: Annotated[str | None, typer.Option(help='Elements allowed, e.g. "Li,Fe,O".')] = None,
@@ -136,9 +137,9 @@ def _parents(config: CampaignConfig, files: list[Path]) -> tuple[CrystalBatch, l
     from gnome_lite.core.crystals import CrystalBatch
 
     if files:
-        from gnome_lite.sources.files import read_crystals
+        from gnome_lite.sources.files import crystal_files, read_all
 
-        parents = [crystal for path in files for crystal in read_crystals(path)]
+        parents = [crystal for _, crystal in read_all(crystal_files(files))]
         return CrystalBatch.from_crystals(c.crystal for c in parents), [c.name for c in parents]
     from gnome_lite.assemble import load_references
     from gnome_lite.stability.hull import build_hull

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from gnome_lite.core.errors import OldNameWarning
 
 COMMANDS = {("reverdict",): ("reevaluate",), ("benchmark", "universe"): ("benchmark", "pool")}
+GROUPS = {"references": ("compute", ("add", "compute", "list", "info", "show", "remove", "-h", "--help"))}
+"""Commands that have become groups: the one of the group that does what they did, and the words that mean a new one."""
 OPTIONS = {
     ("benchmark", "replay"): ("--universe", "--pool"),
     ("query",): ("--known", "--no-novel"),
@@ -22,6 +24,10 @@ def with_current_commands(words: Sequence[str]) -> list[str]:
         if tuple(current[: len(old)]) == old:
             current[: len(old)] = new
             _warn(" ".join(old), " ".join(new))
+    group, word = (*current, "", "")[:2]
+    if group in GROUPS and word and word not in GROUPS[group][1]:
+        current[1:1] = [GROUPS[group][0]]
+        _warn(group, " ".join(current[:2]))
     for command, (old_option, new_option) in OPTIONS.items():
         if tuple(current[: len(command)]) == command:
             for i, word in enumerate(current):

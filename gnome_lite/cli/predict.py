@@ -15,7 +15,7 @@ COUNTS = ("reported", "hypothetical")
 
 
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE db or pymatgen JSON files.")],
+    files: Annotated[list[Path], typer.Argument(help="CIF, POSCAR, extxyz, ASE db, pymatgen JSON; or folders.")],
     format: Annotated[Literal["table", "json", "csv"], typer.Option("--format", "-f", help="Output format.")] = "table",
     level: Annotated[str | None, typer.Option(help="Level of theory. Default: that of the bundled crystals.")] = None,
     home: Home = None,
@@ -27,9 +27,9 @@ def predict(
     """
     from gnome_lite.assemble.notebook import predict_crystals
     from gnome_lite.core.crystals import CrystalBatch
-    from gnome_lite.sources.files import read_crystals
+    from gnome_lite.sources.files import crystal_files, read_all
 
-    read = [(path, found) for path in files for found in read_crystals(path)]
+    read = [(file.path, found) for file, found in read_all(crystal_files(files))]
     crystals = CrystalBatch.from_crystals(found.crystal for _, found in read)
     with show_progress() as progress:
         predicted, of = predict_crystals(crystals, level, settings_of(home), progress)

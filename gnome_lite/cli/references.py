@@ -1,9 +1,10 @@
-"""`references`: the reference phases of a chemical system, computed at another level, as a set of that level."""
+"""`references`: references of one's own at a campaign's level, as sets in the home that a campaign names."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,111 +12,149 @@ from gnome_lite.cli.common import (
     Home,
     Trust,
     config_of,
-    counted,
-    keyword_arguments,
+    plural,
+    print_line,
     print_table,
     remember,
     say,
     settings_of,
     show_progress,
-    split_system,
 )
-from gnome_lite.core.plain_text import file_name
+from gnome_lite.cli.references_compute import compute
+from gnome_lite.cli.show_reference import show_reference
 
 if TYPE_CHECKING:
-    from gnome_lite.config import CampaignConfig
-    from gnome_lite.core.phases import PhaseSet
+    from collections.abc import Sequence
 
 
-def references(
-    system: Annotated[str, typer.Argument(help="Chemical system, e.g. Mg-O.")],
-    level: Annotated[str, typer.Option(help="Calculator: chgnet-r2scan, gpaw, mace ..., or module:factory.")],
-    out: Annotated[Path | None, typer.Option(help="File to write. Default: SYSTEM-LEVEL.parquet.")] = None,
+app = typer.Typer(help="References of your own, at a campaign's level of theory.", no_args_is_help=True)
+app.command()(compute)
+
+SHOWN = 20
+"""So many of the files and crystals that were left out are named."""
+Name = Annotated[str, typer.Argument(help="Name of a set.")]
+
+
+@app.command()
+def add(
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR|FILE...", help="CIF, POSCAR, extxyz, ASE db, JSON.")],
+    name: Annotated[str | None, typer.Option(help="Of the set. Default: that of the folder or file.")] = None,
     campaign: Annotated[
-        Path | None, typer.Option(help="campaign.toml: its references, and its settings of this level.")
+        Path | None, typer.Option(help="campaign.toml, whose calculator relaxes. Default: the bundled campaign.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Argument of the calculator, e.g. ecut_ev=500."),
-    ] = None,
-    within: Annotated[float, typer.Option(min=0, help="Phases so near the hull of the references, eV/atom.")] = 0.03,
-    single_point: Annotated[bool, typer.Option("--single-point", help="Energies as they are, not relaxed.")] = False,
+    licence: Annotated[str, typer.Option(help="Of the crystals.")] = "not stated",
+    reported: Annotated[bool, typer.Option("--reported", help="The compounds have been made by somebody.")] = False,
     trust: Trust = False,
     home: Home = None,
 ) -> None:
-    """Compute the hull of a system at another level. A killed computation goes on when it is asked for again.
+    """Make crystals references of a campaign: relax them, unless they have an energy of its level.
 
-    The file can stand in `sources.files` of a campaign at that level.
+    What is known already is not relaxed. A killed call goes on when it is given again.
     """
-    from gnome_lite.assemble import load_references, make_higher_level, require_range
-    from gnome_lite.assemble.trust import programs_of
-    from gnome_lite.campaign.higher_levels import competing_phases, of_system, phases_at
-    from gnome_lite.config import Verify
-    from gnome_lite.core.errors import CalculatorError, MissingReferenceError
-    from gnome_lite.sources.reference_files import write_references
-    from gnome_lite.stability.hull import build_hull
+    from gnome_lite.assemble import level_of
+    from gnome_lite.assemble.reference_sets import add_references, read_given, set_file
+    from gnome_lite.assemble.references import other_references
 
-    wanted = "-".join(sorted(split_system(system)))
-    settings = settings_of(home)
-    arguments = keyword_arguments(set_ or [])
-    config = _config(wanted, level, campaign, arguments, single_point)
+    config, settings = config_of(campaign), settings_of(home)
+    chosen = _set_name(name, paths[0])
     remember(config, settings, trust)
-    if programs_of(config.verify) == programs_of(Verify(calculator=level, calculator_kwargs=arguments)):
-        settings = settings.model_copy(update={"trust": True})  # all of it stands on the command line
-    require_range(config)
-    higher = make_higher_level(level, config, settings)
-    below = load_references(config, settings)
-    known = competing_phases(below, build_hull(below), [wanted], within)
-    missing = sorted(set(wanted.split("-")) - {e.crystal.chemical_system for e in known})
-    if missing:
-        raise MissingReferenceError(f"no reference of {', '.join(missing)}: add one to the campaign's sources")
+    level = level_of(config, settings)
     with show_progress() as progress:
-        phases, failed = phases_at(higher.verifier, known, higher.results_log, progress)
-    made = of_system(phases, wanted)
-    if made is None:
-        raise CalculatorError(
-            f"an element of {wanted} has no energy at level {higher.verifier.level}: {counted(failed)}"
-        )
-    path = out if out is not None else Path(f"{wanted}-{file_name(level)}.parquet")
-    write_references(path, made)
-    _table(made, below)
-    if failed:
-        say(f"left out: {counted(failed)}")
-    say(f"reference set {made.id} at level {made.level}: {len(made)} phases written to {path}")
+        given, wrong = read_given(paths, licence, reported, progress)
+        known = other_references(config, settings, level, but=chosen)
+        made = add_references(chosen, given, known, level, config, settings, progress)
+    _left_out("file that cannot be read", list(wrong.values()))
+    _left_out("not computed", [f"{who}: {why}" for who, why in made.failed])
+    print_line(
+        f"{plural(len(given))} read: {made.relaxed - len(made.failed)} relaxed, {made.as_given} with an energy of "
+        f"{level}, {len(made.same)} known already or given twice, {len(made.failed)} failed"
+    )
+    print_line(f"{plural(len(made.phases))} at level {level} in {set_file(settings, level, chosen)}")
+    if chosen not in config.sources.added:
+        print_line(f'use them: sources.added = ["{chosen}"]')
 
 
-def _config(
-    system: str, level: str, campaign: Path | None, arguments: dict[str, Any], single_point: bool
-) -> CampaignConfig:
-    """Return the campaign's settings with this level above its first."""
-    from gnome_lite.config import Level
+@app.command(name="list")
+def list_sets(home: Home = None) -> None:
+    """List the sets of a home."""
+    from gnome_lite.assemble.reference_sets import named_sets
 
-    config = config_of(campaign)
-    settings = config.verify.level.get(level, Level())
-    changed: dict[str, Any] = {"calculator_kwargs": {**settings.calculator_kwargs, **arguments}}
-    if single_point:
-        changed["max_steps"] = 0
-    settings = settings.model_copy(update=changed)
-    higher_levels = {"levels": (config.verify.calculator, level), "level": {**config.verify.level, level: settings}}
-    space = config.space.model_copy(update={"chemical_systems": (system,)})
-    return config.model_copy(update={"verify": config.verify.model_copy(update=higher_levels), "space": space})
-
-
-def _table(made: PhaseSet, below: PhaseSet) -> None:
-    """Print each phase with its formation energy and volume at both levels."""
-    import numpy as np
-
-    from gnome_lite.core.origins import origins
-    from gnome_lite.stability.hull import build_hull
-
-    at_first = {e.id: (e, float(f)) for e, f in zip(below, below.e_form_ev_per_atom, strict=True)}
-    distances = np.maximum(build_hull(made).distances(made.crystals.counts, made.e_form_ev_per_atom), 0.0)
     rows = []
-    for e, origin, form, above in zip(made, origins(made), made.e_form_ev_per_atom, distances, strict=True):
-        old, old_form = at_first[e.id]
-        n = len(e.crystal)
-        energies = f"{form:+.3f}", f"{above:.3f}", f"{old_form:+.3f}"
-        volumes = f"{e.crystal.volume / n:.2f}", f"{old.crystal.volume / n:.2f}"
-        rows.append((e.id, e.crystal.reduced_formula, str(origin), str(n), *energies, *volumes))
-    numbers = ("formed with", "above hull", f"formed with, {below.level}", "Å^3/atom", f"Å^3/atom, {below.level}")
-    print_table(("phase", "formula", "origin", "sites", *numbers), rows, right=numbers)
+    for found in named_sets(settings_of(home)):
+        phases = found.read()
+        elements = sorted({e for p in phases for e in p.crystal.chemical_system.split("-")})
+        rows.append((found.name, phases[0].level, str(len(phases)), " ".join(elements)))
+    print_table(("name", "level", "phases", "elements"), rows, right=("phases",), wrapped=("elements",))
+
+
+@app.command()
+def info(name: Name, home: Home = None) -> None:
+    """Describe a set: its phases, where they come from and their licences."""
+    from gnome_lite.assemble.reference_sets import named_sets
+
+    for found in named_sets(settings_of(home), name):
+        phases = found.read()
+        print_line(f"{found.name}: {len(phases)} phases at level {phases[0].level}, {found.path}", style="bold")
+        origins = Counter((p.source.partition(":")[0].partition(";")[0], p.licence) for p in phases)
+        for (source, licence), n in origins.most_common(SHOWN):
+            print_line(f"{n:6d}  {source}  ({licence})")
+        rows = [
+            (p.id, p.crystal.reduced_formula, str(len(p.crystal)), f"{p.energy_ev_per_atom:.4f}", p.source)
+            for p in phases
+        ]
+        print_table(("id", "formula", "sites", "eV/atom", "source"), rows, ("sites", "eV/atom"), ("source",))
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="Of a reference, or its beginning.")], home: Home = None
+) -> None:
+    """Print everything known of one reference."""
+    show_reference(id, home)
+
+
+@app.command()
+def remove(
+    name: Name,
+    level: Annotated[str | None, typer.Option(help="At this level alone. Default: at each.")] = None,
+    home: Home = None,
+) -> None:
+    """Remove a set. What was relaxed for it stays in the results log."""
+    from gnome_lite.assemble.reference_sets import named_sets, set_file
+    from gnome_lite.core.errors import SourceError
+
+    settings = settings_of(home)
+    found = named_sets(settings, name)
+    if level is not None:
+        found = [s for s in found if s.path == set_file(settings, level, name)]
+        if not found:
+            raise SourceError(f"references {name!r} are not there at level {level}: see `gnome-lite references list`")
+    for each in found:
+        each.path.unlink()
+        say(f"removed {each.path}")
+
+
+def _set_name(name: str | None, path: Path) -> str:
+    """Return the name of a set, by the path where none is given.
+
+    Raises:
+        ConfigError: if it cannot be one.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from gnome_lite.config import SetName
+    from gnome_lite.core.errors import ConfigError
+
+    chosen = name if name is not None else path.resolve().name.partition(".")[0]
+    try:
+        TypeAdapter(SetName).validate_python(chosen)
+    except ValidationError as error:
+        raise ConfigError(f"{chosen!r} cannot name a set: choose letters, digits and ._+- (--name NAME)") from error
+    return chosen
+
+
+def _left_out(what: str, lines: Sequence[str]) -> None:
+    for line in lines[:SHOWN]:
+        say(f"left out, {what}: {line}")
+    if len(lines) > SHOWN:
+        say(f"left out, {what}: {len(lines) - SHOWN} more")

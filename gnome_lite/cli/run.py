@@ -56,7 +56,7 @@ def run(
 
     A killed campaign continues where it stopped; a finished one can be given more rounds.
     """
-    from gnome_lite.assemble import check_calculators, open_store
+    from gnome_lite.assemble import check_calculators, open_store, require_files
 
     config = config_of(campaign)
     if rounds is not None:
@@ -64,6 +64,7 @@ def run(
     settings = settings_of(home)
     # All that can be checked without a server is.
     remember(config, settings, trust)
+    require_files(config)
     check_calculators(config, settings)
     if config.sources.materials_project:
         settings.require_mp_key()

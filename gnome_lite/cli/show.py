@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gnome_lite.cli.common import Home, number, print_drawn, print_line, print_section, settings_of, store_of, yes_no
+from gnome_lite.cli.show_reference import print_cell, show_reference
 from gnome_lite.core.origins import coverage_in_words
 from gnome_lite.core.plain_text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gnome_lite.core.crystals import Crystal
     from gnome_lite.core.records import Verdict
     from gnome_lite.store.lineage import CrystalHistory, IssuedVerdict
 
@@ -28,8 +28,19 @@ def show(
     dft: Annotated[bool, typer.Option("--dft", help="Also what DFT would say, by the Δ-model: some seconds.")] = False,
     home: Home = None,
 ) -> None:
-    """Print everything that the store holds of one crystal, with its lineage."""
-    history = store_of(home).show(id)
+    """Print all that the store holds of one crystal, with its lineage; of a reference phase, its source and place."""
+    from gnome_lite.core.errors import SourceError, StoreError
+
+    try:
+        history = store_of(home).show(id)
+    except StoreError as error:
+        if id.startswith("gl-"):
+            raise
+        try:
+            show_reference(id, home)
+        except SourceError as no_reference:
+            raise StoreError(f"{error}; {no_reference}") from no_reference
+        return
     _heading(history)
     for verdict in history.standing.values():
         _standing(verdict)
@@ -135,22 +146,9 @@ def _crystals(history: CrystalHistory) -> None:
         if issued.space_group_number is not None:
             print_line(f"space group {issued.space_group} ({issued.space_group_number})")
         if v.ok:
-            _cell(v.crystal)
+            print_cell(v.crystal)
     print_section(f"As proposed in {', '.join(f'{c} round {r}' for c, r in history.campaigns)}")
-    _cell(history.candidate.crystal)
-
-
-def _cell(crystal: Crystal) -> None:
-    """Print lattice parameters and fractional coordinates."""
-    from gnome_lite.core.crystals import symbol
-
-    a, b, c, alpha, beta, gamma = crystal.to_ase().cell.cellpar()
-    print_line(
-        f"a b c {a:.4f} {b:.4f} {c:.4f} Å, angles {alpha:.2f} {beta:.2f} {gamma:.2f}°, "
-        f"volume {crystal.volume:.2f} Å^3, {len(crystal)} atoms",
-    )
-    for z, x in zip(crystal.numbers, crystal.frac_coords.round(5) % 1.0, strict=True):
-        print_line(f"  {symbol(z):<2} {x[0]:9.5f} {x[1]:9.5f} {x[2]:9.5f}")
+    print_cell(history.candidate.crystal)
 
 
 def _predictions(history: CrystalHistory) -> None:

@@ -84,7 +84,7 @@ def require_corrections_said(level: str) -> None:
     if calculator in RAW_MP and not name.endswith(SAID) and not _of_one_functional(name):
         raise LevelMismatchError(
             f"level {level} does not say which corrections hold: its elements and oxides may stand on two scales; "
-            "compute its energies anew (`gnome-lite references`), which adds the corrections of MP2020"
+            "compute its energies anew (`gnome-lite references compute`), which adds the corrections of MP2020"
         )
 
 

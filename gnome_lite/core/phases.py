@@ -42,7 +42,7 @@ class PhaseSet:
         n_references: how many of the first phases are reference phases.
         elemental_ev_per_atom: lowest energy of each element among the reference phases, eV/atom, by symbol.
         id: hash of level, ids and energies of the reference phases.
-        left_out: verifications that `add` did not take, by cause.
+        left_out: what the sources could not use, and verifications that `add` did not take, by cause.
         molecules: (id, formation energy in eV/atom) of molecular crystals that stand for gases, by formula. They are
             no part of the set: a hull must not hold them.
     """

@@ -51,6 +51,7 @@ class Workers(Generic[T]):
         n: the most children at a time; 0 means one a core.
         deadline_s: for one task.
         memory_bytes: the most that a child at work may hold, with all that it started.
+        start: starts a child that runs the module.
 
     Attributes:
         idle: children that wait for a task.
@@ -64,11 +65,13 @@ class Workers(Generic[T]):
         n: int,
         deadline_s: float = math.inf,
         memory_bytes: float = math.inf,
+        start: Callable[[str], Child] = Child.of_module,
     ) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self._module, self._setup, self._message_of = module, setup, message_of
         self.n, self._deadline_s = n or cores, deadline_s
         self._memory_bytes, self._next_look = memory_bytes, 0.0
+        self._start = start
         self.idle: list[Child] = []
 
     def run(self, tasks: deque[T]) -> Generator[Event[T], None, None]:
@@ -115,7 +118,7 @@ class Workers(Generic[T]):
         begun = sum(job.task is not None for job in jobs.values())
         while len(jobs) < min(self.n, len(tasks) + begun):
             if not self.idle:
-                child = Child.of_module(self._module)
+                child = self._start(self._module)
                 child.send(self._setup)
                 jobs[child] = _Job(None, time.monotonic(), START_DEADLINE_S)
             elif (child := self.idle.pop()).alive:

@@ -73,7 +73,7 @@ def read_entries(path: Path) -> PhaseSet:
     except SourceError as error:
         raise SourceError(f"{error}; give pymatgen entries as JSON, plain or .gz") from error
     entries: dict[str, Phase] = {}
-    for name, crystal, energy_ev in crystals:
+    for name, crystal, energy_ev, _ in crystals:
         if energy_ev is None:
             raise SourceError(f"{path}: {name} has no energy: give entries with energies (ComputedStructureEntry)")
         entries[name] = Phase(name, crystal, energy_ev, "DFT", path.name, "not stated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from gnome_lite.core.errors import SourceError
 from gnome_lite.core.licences import permissive
@@ -38,7 +39,8 @@ class CombinedSource:
                 if len(set(alone.ids)) == len(alone):  # nothing to merge: the set as it is, half the time
                     self._loaded = alone
                     return alone
-            kept = every = merge(phase for source in self._sources for phase in source.load())
+            sets = [source.load() for source in self._sources]
+            kept = every = merge(phase for phases in sets for phase in phases)
             if self._permissive_only:
                 kept = [e for e in every if permissive(e.licence)]
                 if not kept:
@@ -47,7 +49,8 @@ class CombinedSource:
                         f"no reference has a permissive licence ({licences}): "
                         'set sources.licences = "any", or name other sources'
                     )
-            self._loaded = PhaseSet.make(kept)
+            left_out = {cause: n for phases in sets for cause, n in phases.left_out.items()}
+            self._loaded = replace(PhaseSet.make(kept), left_out=left_out)
         return self._loaded
 
 

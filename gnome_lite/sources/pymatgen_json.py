@@ -6,12 +6,18 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any, NoReturn, SupportsFloat
+from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
 from gnome_lite.core.crystals import Crystal, atomic_number
 
-Found = tuple[str, Crystal, float | None]
-"""Name, crystal, energy of the cell in eV."""
+
+class Found(NamedTuple):
+    """A crystal of a file, with the energy of its cell (eV, None = not given) and that energy's level ("" likewise)."""
+
+    name: str
+    crystal: Crystal
+    energy_ev: float | None = None
+    level: str = ""
 
 
 class BadFileError(ValueError):
@@ -38,7 +44,7 @@ def read_pymatgen_json(content: bytes, stem: str) -> Iterator[Found]:
         energy = finite_energy(record.get("energy"))
         if energy is not None:
             energy += finite_energy(record.get("correction")) or 0.0
-        yield label, structure_from_dict(record.get("structure", record), label), energy
+        yield Found(label, structure_from_dict(record.get("structure", record), label), energy)
 
 
 def _check_keys(value: Any) -> None:

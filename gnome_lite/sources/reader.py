@@ -1,8 +1,7 @@
-"""The child process that parses a user's file: bytes on stdin, one JSON document on stdout, hard limits.
+"""The child process that parses users' files, one after another, within limits that are set anew for each.
 
-Parsers of crystal files accept NaN cells, invent elements and can run for minutes on a few kilobytes. Here they have
-10 s of CPU, 1 GiB and no right to write a file, and what they return is checked before it leaves. `files.py` runs it
-as `python -m gnome_lite.sources.reader FORMAT STEM`.
+Parsers of crystal files accept NaN cells, invent elements and can run for minutes on a few kilobytes. Here a file has
+10 s of CPU, 1 GiB and no right to write a file, and what they return is checked before it leaves. `files.py` runs it.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ import math
 import os
 import re
 import resource
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.formats import read_extxyz_frames
+from gnome_lite.core.messages import Channel
 from gnome_lite.sources import pymatgen_json
 from gnome_lite.sources.pymatgen_json import BadFileError, Found, as_text, element_number, finite_energy, numbered
 
+FILES_A_CHILD = 1000
+"""A child that has read so many is replaced: parsers keep some of what they have read."""
 CPU_S = 10
 MEMORY_BYTES = 1 << 30
 MAX_SITES = 2_000
@@ -36,11 +39,17 @@ MIN_DISTANCE_ANG = 0.5
 """No two nuclei come closer; the shortest bond, H2's, has 0.74 Å."""
 MAX_LENGTH_ANG = 500.0
 VOLUME_PER_ATOM_ANG3 = (2.0, 1000.0)
+NAMES = ("gnome_lite_id", "name", "id", "material_id")
+"""Keys of extended XYZ and ASE databases whose text names a crystal."""
+MAX_TEXT = 200
+"""Characters of a name or a level."""
 
 
 def read_cif(content: bytes, stem: str) -> Iterator[Found]:
     """Yield every block of a CIF that has atoms, expanded by its own operators, in the cell as written."""
-    from pymatgen.io.cif import CifFile, CifParser
+    from pymatgen.io.cif import CifFile
+
+    from gnome_lite.sources.cif_sites import SiteParser
 
     blocks = {k: b for k, b in CifFile.from_str(as_text(content)).data.items() if "_atom_site_fract_x" in b.data}
     if not blocks:
@@ -49,12 +58,12 @@ def read_cif(content: bytes, stem: str) -> Iterator[Found]:
         operators = _cif_operators(block.data)
         if len(block.data["_atom_site_fract_x"]) * max(len(operators), 1) > MAX_SITES_TIMES_OPERATORS:
             raise BadFileError(f"expands to more than {MAX_SITES_TIMES_OPERATORS} sites; give a smaller cell")
-        parser = CifParser.from_str(str(block))
+        parser = SiteParser.from_str(str(block))
         (structure,) = parser.parse_structures(primitive=False, on_error="raise")
         understood = len(parser.symmetry_operations)
         if operators and understood != len(operators):
             raise BadFileError(f"has {len(operators)} symmetry operators of which {understood} were understood")
-        yield (stem if len(blocks) == 1 else name), _from_pymatgen(structure), None
+        yield Found(stem if len(blocks) == 1 else name, _from_pymatgen(structure))
 
 
 _TERM = r"(?:\d+/\d+|\d*\.\d+|\d+\.?|[xyz])"
@@ -81,7 +90,7 @@ def read_poscar(content: bytes, stem: str) -> Iterator[Found]:
     poscar = Poscar.from_str(as_text(content), read_velocities=False)
     if not poscar.true_names:
         raise BadFileError("names no elements (VASP 4): add a line of symbols above the line of counts")
-    yield stem, _from_pymatgen(poscar.structure), None
+    yield Found(stem, _from_pymatgen(poscar.structure))
 
 
 def read_extxyz(content: bytes, stem: str) -> Iterator[Found]:
@@ -92,8 +101,13 @@ def read_extxyz(content: bytes, stem: str) -> Iterator[Found]:
             raise BadFileError(f'frame {i} is not periodic in three directions: give Lattice="..." and pbc="T T T"')
         energy = None if atoms.calc is None else atoms.calc.results.get("energy", atoms.calc.results.get("free_energy"))
         energy = atoms.info.get("energy") if energy is None else energy
-        name = next((str(atoms.info[k]) for k in ("name", "id", "material_id") if k in atoms.info), None)
-        yield name or numbered(stem, i, len(frames)), Crystal.from_ase(atoms), finite_energy(energy)
+        name = _text(atoms.info, *NAMES) or numbered(stem, i, len(frames))
+        yield Found(name, Crystal.from_ase(atoms), finite_energy(energy), _text(atoms.info, "level"))
+
+
+def _text(facts: Mapping[str, Any], *keys: str) -> str:
+    """Return the text under the first of some keys that is there; "" where none is."""
+    return next((str(facts[k])[:MAX_TEXT] for k in keys if k in facts), "")
 
 
 def read_ase_db(content: bytes, stem: str) -> Iterator[Found]:
@@ -103,17 +117,19 @@ def read_ase_db(content: bytes, stem: str) -> Iterator[Found]:
     connection = sqlite3.connect(":memory:")
     connection.deserialize(content)
     connection.execute("PRAGMA trusted_schema = OFF")
-    query = "SELECT id, numbers, positions, cell, pbc, energy FROM systems ORDER BY id"
+    query = "SELECT id, numbers, positions, cell, pbc, energy, key_value_pairs FROM systems ORDER BY id"
     try:
         rows = connection.execute(query).fetchall()
     except sqlite3.Error as error:
         raise BadFileError(f"is no ASE database ({error})") from error
-    for key, numbers, positions, cell, pbc, energy in rows:
+    for key, numbers, positions, cell, pbc, energy, pairs in rows:
         if pbc != 0b111:
             raise BadFileError(f"row {key} is not periodic in three directions")
         lattice = np.frombuffer(cell, "<f8").reshape(3, 3)
         frac_coords = np.linalg.solve(lattice.T, np.frombuffer(positions, "<f8").reshape(-1, 3).T).T
-        yield f"{stem}-{key}", Crystal.make(np.frombuffer(numbers, "<i4"), frac_coords, lattice), finite_energy(energy)
+        crystal = Crystal.make(np.frombuffer(numbers, "<i4"), frac_coords, lattice)
+        facts = json.loads(pairs) if isinstance(pairs, str) else {}
+        yield Found(_text(facts, *NAMES) or f"{stem}-{key}", crystal, finite_energy(energy), _text(facts, "level"))
 
 
 READERS: dict[str, Callable[[bytes, str], Iterator[Found]]] = {
@@ -121,7 +137,7 @@ READERS: dict[str, Callable[[bytes, str], Iterator[Found]]] = {
     "json": pymatgen_json.read_pymatgen_json,
 }  # fmt: skip
 IMPORTS = {
-    "cif": "pymatgen.io.cif", "poscar": "pymatgen.io.vasp", "extxyz": "ase.io.extxyz", "db": "ase.data",
+    "cif": "gnome_lite.sources.cif_sites", "poscar": "pymatgen.io.vasp", "extxyz": "ase.io.extxyz", "db": "ase.data",
     "json": "ase.data",
 }  # fmt: skip
 """Module that each reader needs, imported with SciPy's before the limits begin to count."""
@@ -174,14 +190,15 @@ def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
     found: list[dict[str, Any]] = []
     total = 0
     try:
-        for name, crystal, energy in READERS[kind](content, stem):
+        for name, crystal, energy, level in READERS[kind](content, stem):
             why = complaint(crystal)
             total += len(crystal)
             if why or total > MAX_TOTAL_SITES:
                 raise BadFileError(f"{name} {why}" if why else f"has more than {MAX_TOTAL_SITES} sites: split it")
-            found.append({"name": name, "energy_ev": energy, **crystal.as_lists()})
+            found.append({"name": name, "energy_ev": energy, "level": level, **crystal.as_lists()})
     except MemoryError:
-        return {"error": f"needs more than {MEMORY_BYTES >> 30} GiB to read: split it"}
+        # After this nothing in this process is to be trusted.
+        return {"error": f"needs more than {MEMORY_BYTES >> 30} GiB to read: split it", "last": True}
     # A parser may fail in any way on a foreign file; each way is the file's fault and none may show a traceback.
     except Exception as error:
         said = " ".join(str(error).split())[:200]
@@ -190,32 +207,43 @@ def read(kind: str, content: bytes, stem: str) -> dict[str, Any]:
 
 
 def _limit() -> None:
-    """Limit memory and CPU beyond what importing took; no file may be written."""
+    """Limit memory and CPU of the next file beyond what the ones before took."""
     spent = resource.getrusage(resource.RUSAGE_SELF)
-    cpu_s = math.ceil(spent.ru_utime + spent.ru_stime) + CPU_S
-    # One second between the limits, so that the child ends by SIGXCPU and its parent knows why.
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Above the limit the kernel sends SIGXCPU, by which the parent knows why.
+    _lower(resource.RLIMIT_CPU, math.ceil(spent.ru_utime + spent.ru_stime) + CPU_S)
     if os.path.exists("/proc/self/statm"):
         with open("/proc/self/statm", encoding="ascii") as statm:
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES,) * 2)
+        _lower(resource.RLIMIT_AS, mapped + MEMORY_BYTES)
+
+
+def _lower(what: int, limit: int) -> None:
+    """Set the soft limit, which the next file may have higher, no higher than the hard one."""
+    _, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 def main() -> None:
-    """Read stdin as the format and stem in the arguments, and write JSON to stdout."""
-    kind, stem = sys.argv[1:3]
-    content = sys.stdin.buffer.read()
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # a parser that prints must not write into the answer
+    """Serve until the parent closes the pipe, or a child has read enough."""
+    parent = Channel.to_parent()  # a parser that prints must not write into the answer
     warnings.simplefilter("ignore")
-    for module in (IMPORTS[kind], "scipy.spatial"):
+    for module in (*(IMPORTS[kind] for kind in parent.receive()["kinds"]), "scipy.spatial"):
         import_module(module)
-    _limit()
-    json.dump(read(kind, content, stem), out)
-    out.close()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    parent.send({"ready": True})
+    for n in count(1):
+        file = parent.receive()
+        kind, stem, content = file["kind"], file["stem"], b64decode(file.pop("content"))
+        _limit()
+        answer = read(kind, content, stem)
+        if n >= FILES_A_CHILD:
+            answer["last"] = True
+        parent.send(answer)
+        if "last" in answer:
+            return
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(EOFError):
+        main()

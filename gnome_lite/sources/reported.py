@@ -11,7 +11,7 @@ from gnome_lite.chemistry.space_groups import number_of
 from gnome_lite.core.crystals import Crystal, formula_counts, reduced_formula
 from gnome_lite.core.errors import ConfigError, SourceError
 from gnome_lite.core.limited import open_table
-from gnome_lite.sources.files import KINDS, read_crystals
+from gnome_lite.sources.files import crystal_files, read_files
 
 MAX_BYTES, MAX_ROW_CHARACTERS = 200_000_000, 100_000
 FORMULA = ("formula", "reduced formula", "composition", "formula_pretty")
@@ -79,17 +79,14 @@ def _table(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
 
 
 def _structures(path: Path) -> tuple[list[ReportedCompound], Counter[str]]:
-    files = sorted(p for p in path.rglob("*") if p.suffix.lower() in KINDS) if path.is_dir() else [path]
+    files = crystal_files([path])
     found: list[ReportedCompound] = []
     skipped: Counter[str] = Counter()
-    for file in files:
-        try:
-            crystals = read_crystals(file)
-        except SourceError as error:
-            if not path.is_dir():
-                raise
-            skipped[str(error).removeprefix(f"{file} ").split(":")[0][:60]] += 1
-            continue
+    for (file, _, listed), (_, crystals, wrong) in zip(files, read_files(f.path for f in files), strict=True):
+        if wrong and not listed:
+            raise SourceError(wrong)
+        if wrong:
+            skipped[wrong.removeprefix(f"{file} ").split(":")[0][:60]] += 1
         for c in crystals:
             label = f"{file.name}:{c.name}" if len(crystals) > 1 else file.name
             found.append(ReportedCompound(label, c.crystal.reduced_formula, None, c.crystal))

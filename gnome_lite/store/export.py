@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from gnome_lite.core.formats import extxyz_frame
 from gnome_lite.core.plain_text import file_name, printable
 from gnome_lite.store.query import COLUMNS, StoredCrystal
 from gnome_lite.store.result import relaxed_or_proposed, to_rows
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 def export(crystals: Sequence[StoredCrystal], directory_or_file: str | Path, format: str) -> list[Path]:
@@ -154,8 +157,23 @@ def _write_ase_db(crystals: Sequence[StoredCrystal], place: Path) -> Path:
             facts = {k: int(v) if isinstance(v, bool) else v for k, v in _facts(stored).items()}
             # ASE refuses texts that look like numbers as key-value pairs; `data` takes anything.
             pairs = {k: v for k, v in facts.items() if not (isinstance(v, str) and _looks_numeric(v))}
-            database.write(relaxed_or_proposed(stored).to_ase(), key_value_pairs=pairs, data={"facts": _facts(stored)})
+            database.write(_with_energy(stored, pairs.pop("energy", None)), pairs, data={"facts": _facts(stored)})
     return place
+
+
+def energy_of(stored: StoredCrystal) -> float | None:
+    """Return the energy of the cell that is written, eV; None where it was not relaxed."""
+    return stored.energy_ev if stored.crystal is not None else None
+
+
+def _with_energy(stored: StoredCrystal, energy_ev: Any) -> Atoms:
+    """Return ASE atoms that carry their energy as if a calculator had given it."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    atoms = relaxed_or_proposed(stored).to_ase()
+    if energy_ev is not None:
+        atoms.calc = SinglePointCalculator(atoms, energy=energy_ev)
+    return atoms
 
 
 def _write_text(place: Path, text: str) -> Path:
@@ -184,6 +202,7 @@ def _facts(stored: StoredCrystal) -> dict[str, Any]:
     """What travels with a crystal in formats that keep key-value pairs; unknowns are left out."""
     facts = {
         "gnome_lite_id": stored.id,
+        "energy": energy_of(stored),
         "formation_energy_per_atom": stored.e_form_ev_per_atom,
         "e_above_hull": stored.e_above_hull_ev_per_atom,
         "decomposition_energy_per_atom": stored.decomposition_ev_per_atom,
@@ -199,7 +218,7 @@ def _facts(stored: StoredCrystal) -> dict[str, Any]:
         "parent_id": stored.parent_id,
         "change": stored.change,
         "campaign": stored.campaign,
-        "round": stored.round,
+        "round": stored.round if stored.campaign else None,
     }
     return {k: v for k, v in facts.items() if v is not None and v != ""}
 
@@ -210,6 +229,8 @@ def _notes(stored: StoredCrystal) -> list[str]:
 
 
 def _facts_in_words(stored: StoredCrystal) -> list[str]:
+    if not stored.campaign:
+        return [f"{stored.formula}, reference phase at level {stored.level}, from {stored.change}"]
     notes = [f"{stored.formula}, gnome_lite campaign {stored.campaign}, round {stored.round}"]
     if stored.e_above_hull_ev_per_atom is None or stored.e_form_ev_per_atom is None or stored.crystal is None:
         return [*notes, "as proposed: not relaxed, no verdict"]

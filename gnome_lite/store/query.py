@@ -41,6 +41,7 @@ class StoredCrystal:
         formula: reduced formula.
         volume: of the relaxed cell, Å^3; `volume_per_atom` likewise.
         density: of the relaxed crystal, g/cm^3.
+        energy_ev: of the relaxed cell, at `level`.
         level: of theory, of the verdict and of the relaxed crystal.
         campaign, round: where it was verified, or proposed if it is not verified.
         predicted_e_form_ev_per_atom: of the last prediction in that campaign, as `spread`, `p_stable` and so on.
@@ -96,6 +97,7 @@ class StoredCrystal:
     model_id: str | None = field(metadata=column("Model Id", "prediction"))
     chemical_system: str = field(metadata=column(table="candidate"))
     volume_per_atom: float | None = field(metadata=column(table="verification"))
+    energy_ev: float | None = field(metadata=column(table="verification"))
     crystal: Crystal | None = field(metadata=column())
     input_crystal: Crystal = field(metadata=column())
 

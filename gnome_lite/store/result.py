@@ -55,11 +55,18 @@ class QueryResult(Sequence[StoredCrystal]):
         return [relaxed_or_proposed(c).to_pymatgen() for c in self]
 
     def atoms(self) -> list[Atoms]:
-        """Return ASE atoms of the same crystals; `info` has id, formula, level and the energies in eV/atom."""
+        """Return ASE atoms of the same crystals; `info` has id, formula, level and the energies in eV/atom.
+
+        Relaxed ones carry the energy of their cell, too (`get_potential_energy`, eV).
+        """
+        from ase.calculators.singlepoint import SinglePointCalculator
+
         found = []
         for c in self:
             image = relaxed_or_proposed(c).to_ase()
             energies = {"e_form": c.e_form_ev_per_atom, "e_above_hull": c.e_above_hull_ev_per_atom}
+            if c.crystal is not None and c.energy_ev is not None:
+                image.calc = SinglePointCalculator(image, energy=c.energy_ev)
             image.info |= {"id": c.id, "formula": c.formula, **energies, "level": c.level}
             found.append(image)
         return found

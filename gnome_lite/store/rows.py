@@ -199,7 +199,7 @@ def from_verification(campaign: str, round: int, v: Verification) -> tuple[dict[
         "failure": None if failure is None else str(failure),
         "detail": detail,
         "fingerprint": v.fingerprint,
-        **(_shape(v.crystal) if failure is None else dict.fromkeys(SHAPE_COLUMNS)),
+        **(shape_of(v.crystal) if failure is None else dict.fromkeys(SHAPE_COLUMNS)),
     }
     crystal = {"candidate_id": v.candidate_id, "level": v.level, "content": encode_crystal(v.crystal)}
     return row, crystal
@@ -209,7 +209,7 @@ def _bounded(value: float) -> float | None:
     return float(value) if abs(value) <= schema.ENERGY_LIMIT_EV else None  # also None for NaN
 
 
-def _shape(crystal: Crystal) -> dict[str, Any]:
+def shape_of(crystal: Crystal) -> dict[str, Any]:
     """Volume (Å^3/atom), density (g/cm^3) and space group of a relaxed crystal."""
     from ase.data import atomic_masses
 

@@ -13,7 +13,15 @@ import pytest
 from cli.test_generate import PEROVSKITE
 from pymatgen.core import Composition
 
-from gnome_lite.assemble import assemble, load_references, make_gate, make_mix, make_predictor, read_parents
+from gnome_lite.assemble import (
+    assemble,
+    load_references,
+    make_gate,
+    make_mix,
+    make_predictor,
+    read_parents,
+    require_files,
+)
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.errors import SourceError
 from gnome_lite.evaluation.rediscovery import concealed
@@ -37,13 +45,24 @@ def test_parents_that_cannot_be_used_are_named_and_the_others_are_read(tmp_path:
     good, partial = tmp_path / "good.cif", tmp_path / "partial.cif"
     good.write_text(PEROVSKITE.format(occupancy=1))
     partial.write_text(PEROVSKITE.format(occupancy=0.5))
-    config = CampaignConfig.model_validate({"generate": {"parents": [good, partial, tmp_path / "none.cif"]}})
-    found = read_parents(config)
-    assert found.ids == ("good.cif:good",)
-    assert [c.reduced_formula for c in found.crystals] == ["SrTiO3"]
-    assert len(found.skipped) == 2
-    assert any("partial.cif" in cause and "disordered" in cause for cause in found.skipped)
-    assert any("none.cif" in cause for cause in found.skipped)
+    for parents in ([good, partial], [tmp_path]):
+        found = read_parents(CampaignConfig.model_validate({"generate": {"parents": parents}}))
+        assert found.ids == ("good.cif:good",)
+        assert [c.reduced_formula for c in found.crystals] == ["SrTiO3"]
+        (cause,) = found.skipped
+        assert "partial.cif" in cause
+        assert "disordered" in cause
+
+
+@pytest.mark.parametrize("where", ["generate.parents", "sources.files"])
+def test_paths_that_do_not_exist_are_refused_before_anything_is_done(tmp_path: Path, where: str) -> None:
+    section, key = where.split(".")
+    config = CampaignConfig.model_validate({section: {key: [tmp_path / "nope.cif"]}})
+    with pytest.raises(SourceError, match=r"there is no file .*nope\.cif: check the path"):
+        require_files(config)
+    with pytest.raises(SourceError, match=r"there is no file .*nope\.cif: check the path"):
+        assemble(config, Settings(home=tmp_path / "home"))
+    assert not (tmp_path / "home").exists()
 
 
 def test_parents_may_be_our_own_files_of_any_level(tmp_path: Path) -> None:

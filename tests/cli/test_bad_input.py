@@ -96,7 +96,7 @@ def test_code_of_a_campaign_runs_after_trust_has_been_said_once(call: Call, home
 
 
 def test_what_stands_on_the_command_line_needs_no_trust(call: Call, tmp_path: Path) -> None:
-    command = ["references", "Mg-O", "--level", "ase.build:bulk", "--set", "name=Cu"]
+    command = ["references", "compute", "Mg-O", "--level", "ase.build:bulk", "--set", "name=Cu"]
     one_line(call(*command), "'ase.build:bulk' gives no energy")
     path = campaign(
         tmp_path, "[verify]\nlevels = ['chgnet', 'ase.build:bulk']\n"
@@ -113,12 +113,15 @@ def test_a_campaign_that_is_not_there(call: Call) -> None:
     ("arguments", "words"),
     [
         (["query", "--elements", "Li,Xx"], ["Xx", "use symbols"]),
-        (["references", "Mg-Xx", "--level", "emt"], ["Xx", "Mg-O"]),
-        (["references", "Mg-O", "--level", "vasp"], ["'vasp'", "choose from"]),
-        (["references", "Mg-O", "--level", "chgnet"], ["both of level chgnet-0.3.0", "name another calculator"]),
-        (["references", "Mg-O", "--level", "emt", "--set", "rc"], ["--set rc", "KEY=VALUE"]),
-        (["references", "Mg-Ra", "--level", "chgnet-r2scan"], ["no reference of Ra"]),
-        (["references", "Mg-U", "--level", "emt"], ["emt does not know U"]),
+        (["references", "compute", "Mg-Xx", "--level", "emt"], ["Xx", "Mg-O"]),
+        (["references", "compute", "Mg-O", "--level", "vasp"], ["'vasp'", "choose from"]),
+        (
+            ["references", "compute", "Mg-O", "--level", "chgnet"],
+            ["both of level chgnet-0.3.0", "name another calculator"],
+        ),
+        (["references", "compute", "Mg-O", "--level", "emt", "--set", "rc"], ["--set rc", "KEY=VALUE"]),
+        (["references", "compute", "Mg-Ra", "--level", "chgnet-r2scan"], ["no reference of Ra"]),
+        (["references", "compute", "Mg-U", "--level", "emt"], ["emt does not know U"]),
         (["finetune"], ["--level LEVEL", "one of the two"]),
         (["finetune", "no.extxyz"], ["there is no file no.extxyz"]),
         (["finetune", "--level", "nothing-1"], ["has computed nothing at level nothing-1"]),

@@ -24,7 +24,8 @@ from gnome_lite.evaluation.pool_files import read_pool
 from gnome_lite.evaluation.rediscovery_setup import read_entries
 from gnome_lite.predict.prediction_cache import keep_cached, read_cached
 from gnome_lite.sources.compare import read_elemental_energies
-from gnome_lite.sources.files import FileSource, read_crystals
+from gnome_lite.sources.file_references import FileSource
+from gnome_lite.sources.files import read_crystals
 from gnome_lite.sources.labelled import read_labelled
 from gnome_lite.sources.reference_files import read_references, write_references
 from gnome_lite.sources.release_reader import ReleaseSource, check_files

@@ -1,6 +1,6 @@
-"""`references` and `finetune`, with real calculators.
+"""`references compute` and `finetune`, with real calculators.
 
-Covers `references` and `finetune`.
+Covers `references_compute` and `finetune`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import LevelMismatchError
 from gnome_lite.core.phases import PhaseSet
 from gnome_lite.sources.bundled_seed import SeedSource
-from gnome_lite.sources.files import FileSource
+from gnome_lite.sources.file_references import FileSource
 from gnome_lite.sources.reference_files import read_references
 from gnome_lite.verify.calculators import make_calculator
 from gnome_lite.verify.trajectories import Frame, write_trajectory
@@ -25,7 +25,7 @@ from gnome_lite.verify.trajectories import Frame, write_trajectory
 
 def test_references_of_a_system_at_another_level(call: Call, home: Path, tmp_path: Path) -> None:
     """Al-Ni by effective medium theory: what is written is that level's reference set, and computed once."""
-    said = call("references", "Ni-Al", "--level", "emt", "--out", tmp_path / "al-ni.parquet")
+    said = call("references", "compute", "Ni-Al", "--level", "emt", "--out", tmp_path / "al-ni.parquet")
     assert said.code == 0, said.err
     entries = read_references(tmp_path / "al-ni.parquet")
     assert {e.level for e in entries} == {"emt"}
@@ -37,7 +37,7 @@ def test_references_of_a_system_at_another_level(call: Call, home: Path, tmp_pat
     assert lowest == pytest.approx(atoms.get_potential_energy(), abs=2e-3)
     results_log = home / "levels" / "emt.jsonl"
     before = results_log.read_bytes()
-    assert call("references", "Al-Ni", "--level", "emt", "--out", tmp_path / "again.parquet").code == 0
+    assert call("references", "compute", "Al-Ni", "--level", "emt", "--out", tmp_path / "again.parquet").code == 0
     assert results_log.read_bytes() == before
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "al-ni.parquet").read_bytes()
     loaded = FileSource([tmp_path / "al-ni.parquet"], "emt").load()
@@ -68,7 +68,9 @@ def test_finetune_tells_its_errors(call: Call, tmp_path: Path) -> None:
     assert found["before"]["energy_ev_per_atom"] == pytest.approx(1.0, abs=1e-3)
     assert found["after"]["energy_ev_per_atom"] < 0.2
     assert found["n_train"] + found["n_validation"] + found["n_holdout"] == 18
-    assert call("references", "Al-Ni", "--level", "chgnet", "--set", f"checkpoint={tmp_path / 'no'}").code == 2
+    assert (
+        call("references", "compute", "Al-Ni", "--level", "chgnet", "--set", f"checkpoint={tmp_path / 'no'}").code == 2
+    )
     said = call("finetune", tmp_path / "kept", "--base", out, "--out", tmp_path / "more.safetensors", "--epochs", 0)
     assert said.code == 0, said.err
     assert "elements refitted" in said.out

@@ -19,6 +19,7 @@ from gnome_lite.core.errors import OldNameWarning
         (["benchmark", "replay", "--universe", "d"], ["benchmark", "replay", "--pool", "d"]),
         (["query", "--known"], ["query", "--no-novel"]),
         (["export", "out", "--known"], ["export", "out", "--no-novel"]),
+        (["references", "Mg-O", "--level", "emt"], ["references", "compute", "Mg-O", "--level", "emt"]),
         (["benchmark", "replay", "--universe=d"], ["benchmark", "replay", "--pool=d"]),
     ],
 )
@@ -28,7 +29,15 @@ def test_an_old_name_is_the_new_one(old: list[str], new: list[str]) -> None:
 
 
 def test_other_words_stay(recwarn: pytest.WarningsRecorder) -> None:
-    for words in ([], ["reevaluate", "reverdict"], ["query", "--universe", "x"], ["benchmark"], ["--help"]):
+    for words in (
+        [],
+        ["reevaluate", "reverdict"],
+        ["query", "--universe", "x"],
+        ["benchmark"],
+        ["--help"],
+        ["references", "add", "x"],
+        ["references"],
+    ):
         assert with_current_commands(words) == words
     assert not recwarn
 

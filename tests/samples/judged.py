@@ -13,7 +13,7 @@ from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.novelty_kinds import NoveltyKind
 from gnome_lite.core.records import CandidatePool, Credibility, Verification
 from gnome_lite.pipeline import Source
-from gnome_lite.sources.files import FileSource
+from gnome_lite.sources.file_references import FileSource
 from gnome_lite.stability.hull import build_hull
 from gnome_lite.store.database import SqlStore
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from gnome_lite.core.crystals import Crystal
 from gnome_lite.core.errors import SourceError
 from gnome_lite.sources import reader
-from gnome_lite.sources.files import FileSource, read_crystals
+from gnome_lite.sources.files import crystal_files, read_crystals, read_files
 
 # What a parser warns of is what it is given here; the child is silent.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -130,16 +131,64 @@ def test_through_the_child(tmp_path: Path) -> None:
     found = read_crystals(path)
     assert [c.name for c in found] == [f"{path.stem}-1", f"{path.stem}-2"]
     assert all(same_crystal(c.crystal, HALITE) and c.energy_ev == ENERGY_EV for c in found)
-    references = FileSource([path], "chgnet-0.3.0").load()
-    assert len(references) == 1
-    assert references.level == "chgnet-0.3.0"
-    assert references[0].energy_ev == ENERGY_EV
 
 
-def test_references_need_energies(tmp_path: Path) -> None:
-    (tmp_path / "a.cif").write_bytes(FILES["a.cif"])
-    with pytest.raises(SourceError, match=r"a\.cif: a has no energy: references need energies at level chgnet"):
-        FileSource([tmp_path / "a.cif"], "chgnet-0.3.0").load()
+def folder_of_files(tmp_path: Path) -> Path:
+    """A folder with halite in three formats, a broken file, and what is none of ours."""
+    folder = tmp_path / "mine"
+    (folder / "run-1").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for name in ("a.cif", "a.extxyz", "run-1/POSCAR", ".hidden/a.cif"):
+        (folder / name).write_bytes(FILES[Path(name).name])
+    (folder / "broken.cif").write_bytes(b"data_x\n")
+    (folder / "notes.md").write_text("my crystals")
+    return folder
+
+
+def test_a_folder_is_read_by_one_child_and_a_bad_file_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    real = subprocess.Popen
+
+    def popen(*arguments: object, **options: object) -> object:
+        started.append(arguments)
+        return real(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    files = crystal_files([folder_of_files(tmp_path)])
+    assert [f.name for f in files] == ["a.cif", "a.extxyz", "broken.cif", "run-1/POSCAR"]
+    assert all(f.listed for f in files)
+    read = list(read_files(f.path for f in files))
+    assert [r.path for r in read] == [f.path for f in files]
+    assert [len(r.crystals) for r in read] == [1, 2, 0, 1]
+    assert [bool(r.error) for r in read] == [False, False, True, False]
+    assert "broken.cif holds no atom sites" in read[2].error
+    assert len(started) == 1
+
+
+def test_a_file_that_kills_its_reader_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limits hold for each file anew: before and after the ones that break them, others are read."""
+    stand_in(tmp_path, monkeypatch, "exec(content.decode()[2:-2])")
+    bodies = ["pass", "while True: pass", "pass", "import os; os.kill(os.getpid(), 11)", "pass"]
+    paths = [tmp_path / f"{i}.json" for i in range(len(bodies))]
+    for path, body in zip(paths, bodies, strict=True):
+        path.write_text(f"# {body} #")
+    errors = [r.error for r in read_files(paths)]
+    assert [e.rpartition("json ")[2] for e in errors] == [
+        "holds no crystals",
+        "takes more than 10 s of processor time to read: split or simplify it",
+        "holds no crystals",
+        "crashes its reader (SIGSEGV): split or simplify it",
+        "holds no crystals",
+    ]
+
+
+def test_paths_of_folders_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"there is no file .*nope: check the path"):
+        crystal_files([tmp_path / "nope"])
+    with pytest.raises(SourceError, match="holds no crystals: name one with"):
+        crystal_files([tmp_path])
 
 
 def edited(old: str, new: str) -> bytes:
@@ -206,6 +255,25 @@ def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
         read_crystals(tmp_path / "pipe.cif")
 
 
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """Have the real child run `body` in place of the parser of JSON, by a module that is found first on the path."""
+    root = Path(reader.__file__).parents[2]
+    (tmp_path / "child.py").write_text(
+        f"import sys; sys.path.insert(0, {str(root)!r})\n"
+        "from gnome_lite.sources import reader\n"
+        "reader.CPU_S = 1\n"
+        f"def wild(content, stem):\n    exec({body!r})\n    yield from ()\n"
+        "reader.READERS['json'] = wild\nreader.main()\n"
+    )
+    real = subprocess.Popen
+
+    def popen(command: list[str], *positional: object, **options: object) -> object:
+        at = command.index("-m")
+        return real([*command[:at], str(tmp_path / "child.py"), *command[at + 2 :]], *positional, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -220,23 +288,8 @@ def test_limits_hold(body: str, why: str, tmp_path: Path, monkeypatch: pytest.Mo
     """A parser gone wild in the real child, by a stand-in module found first on the path, costs one error."""
     from gnome_lite.sources import files as module
 
-    root = Path(reader.__file__).parents[2]
-    body = body.format(folder=tmp_path)
-    (tmp_path / "child.py").write_text(
-        f"import sys; sys.path.insert(0, {str(root)!r})\n"
-        "from gnome_lite.sources import reader\n"
-        "reader.CPU_S = 1\n"
-        f"def wild(content, stem):\n    exec({body!r})\n    yield from ()\n"
-        "reader.READERS['json'] = wild\nreader.main()\n"
-    )
+    stand_in(tmp_path, monkeypatch, body.format(folder=tmp_path))
     (tmp_path / "a.json").write_text("{}")
-    real = module.subprocess.Popen
-
-    def popen(command: list[str], *positional: object, **options: object) -> object:
-        at = command.index("-m")
-        return real([*command[:at], str(tmp_path / "child.py"), *command[at + 2 :]], *positional, **options)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(module.subprocess, "Popen", popen)
     if "sleep" in body:
         monkeypatch.setattr(module, "DEADLINE_S", 8.0)
     started = time.monotonic()

@@ -56,7 +56,13 @@ def test_filters_by_keyword_are_the_query() -> None:
 def test_tables_and_sort_keys_name_fields_of_a_hit() -> None:
     names = {f.name for f in fields(StoredCrystal)}
     assert {*COLUMNS.values(), *SORTS.values()} <= names
-    assert names - {*COLUMNS.values()} == {"chemical_system", "volume_per_atom", "crystal", "input_crystal"}
+    assert names - {*COLUMNS.values()} == {
+        "chemical_system",
+        "volume_per_atom",
+        "energy_ev",
+        "crystal",
+        "input_crystal",
+    }
     assert list(COLUMNS)[:5] == ["Composition", "MaterialId", "Reduced Formula", "Elements", "NSites"]
 
 
