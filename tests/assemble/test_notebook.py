@@ -44,6 +44,9 @@ def test_predict_takes_pymatgen_ase_and_crystals(tmp_path: Path) -> None:
     assert energies[0] == pytest.approx(-2.0, abs=0.2)
     assert energies[1:] == pytest.approx([energies[0]] * 2, abs=1e-4)
     assert all(0 <= (row.p_stable or 0) <= 1 for row in rows)
+    (system,) = {(row.n_reported, row.n_hypothetical) for row in rows}
+    assert system[0] >= 1, "rock salt at least"
+    assert system[1] > system[0]
     (strange,) = gl.predict(bulk("OgO", "rocksalt", a=4.9), home=tmp_path)
     assert strange.e_above_hull_ev_per_atom is None
     assert "Og" in strange.note
