@@ -131,8 +131,8 @@ def _name(
     origins: NDArray[np.object_], labels: list[str], towards: NDArray[np.float64],
 ) -> None:  # fmt: skip
     """Write the formulas of some crystals, found ones first, then reported ones, each formula once."""
-    rank = [Origin.FOUND, Origin.REPORTED, Origin.HYPOTHETICAL]
-    ordered = sorted(np.flatnonzero(which).tolist(), key=lambda i: (rank.index(origins[i]), y[i]))
+    rank: dict[str, int] = {Origin.FOUND: 0, Origin.REPORTED: 1, Origin.HYPOTHETICAL: 2}
+    ordered = sorted(np.flatnonzero(which).tolist(), key=lambda i: (rank[str(origins[i])], y[i]))
     first = {labels[i]: i for i in reversed(ordered)}
     wanted = [i for i in ordered if first[labels[i]] == i][:MAX_LABELS]
     placed = Labels(axes, np.column_stack([x, y]))

@@ -143,9 +143,13 @@ def _rounds(connection: Connection, campaign: str, level: str) -> tuple[RoundSta
             predicted.get(round, 0),
             selected.get(round, 0),
             *verified.get(round, (0, 0)),
-            *judged[round],
+            n_judged,
+            n_stable,
+            n_novel,
+            kinds,
         )
         for round in rounds
+        for n_judged, n_stable, n_novel, kinds in [judged[round]]
     )
 
 
