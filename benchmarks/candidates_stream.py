@@ -1,7 +1,7 @@
 """A long stream of the default mix through the gates: candidates a second, and memory, as the count grows.
 
-Each count runs in a process of its own (`python -m benchmarks.candidates_stream COUNT`), which tells its processor
-seconds and its peak memory.
+Each count runs in a process of its own (`python -m benchmarks.candidates_stream COUNT ELEMENTS`), which tells its
+processor seconds and its peak memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ FLAT = 1.5
 
 def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     least, most = (size(f"candidates_stream.{what}", effort) for what in ("least", "most"))
-    runs = {n: _child(n) for n in (least * 10**k for k in range(9)) if n <= most}
+    elements = size("candidates_stream.elements", effort)
+    runs = {n: _child(n, elements) for n in (least * 10**k for k in range(9)) if n <= most}
     rows = []
     for n, run in runs.items():
         rate = n / run["seconds"]
@@ -50,19 +51,19 @@ def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     return rows
 
 
-def _child(count: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.candidates_stream", str(count)]
+def _child(count: int, n_elements: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.candidates_stream", str(count), str(n_elements)]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def run(count: int) -> dict[str, float]:
-    """Stream `count` candidates; what passes is counted and dropped."""
+def run(count: int, n_elements: int) -> dict[str, float]:
+    """Stream `count` candidates of the lightest elements; what passes is counted and dropped."""
     from gnome_lite.assemble import load_references, make_gate, make_mix
     from gnome_lite.chemistry.elements import CHGNET_MAX_Z, RADIOACTIVE
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.crystals import symbol
 
-    elements = tuple(symbol(z) for z in range(1, CHGNET_MAX_Z + 1) if z not in RADIOACTIVE)
+    elements = tuple(symbol(z) for z in range(1, CHGNET_MAX_Z + 1) if z not in RADIOACTIVE)[:n_elements]
     # The seed's crystals lie in 19 elements; all of the periodic table is more than a million candidates away.
     config = CampaignConfig.model_validate({"space": {"elements": elements}})
     references = load_references()
@@ -85,4 +86,4 @@ def run(count: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(int(sys.argv[1]))))
+    print(json.dumps(run(*map(int, sys.argv[1:]))))

@@ -29,7 +29,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> list[Row]:
     seed = SeedSource().load()
     return [
         *whole_ions(seed, size("candidates_substitution.parents", effort)),
-        *partial_ions(seed),
+        *partial_ions(seed.take(np.arange(min(len(seed), size("candidates_substitution.partial", effort))))),
         *site_choices(seed, size("candidates_substitution.small_cells", effort)),
     ]
 

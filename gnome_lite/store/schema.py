@@ -7,8 +7,6 @@ keeps the rows that queries scan small.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -59,13 +57,16 @@ def _checksum() -> Column[int]:
 
 
 def _last(flag: str, *of: str) -> tuple[Index, ...]:
-    """Verdicts that stand, in the order of each energy that queries sort by; the first has all of them."""
+    """Verdicts that stand, in the order of each energy that queries sort by; the first has all of them.
+
+    Migrations make them, for PostgreSQL with the same condition; named here it would load that dialect at every start.
+    """
     above, e_form, decomposition = "e_above_hull_ev_per_atom", "e_form_ev_per_atom", "decomposition_ev_per_atom"
-    where: dict[str, Any] = {"sqlite_where": text(f"{flag} = 1"), "postgresql_where": text(flag)}
+    here = text(f"{flag} = 1")
     return (
-        Index(f"ix_verdict_{flag}", *of, above, "candidate_id", e_form, decomposition, flag, **where),
-        Index(f"ix_verdict_{flag}_e_form", *of, e_form, "candidate_id", above, flag, **where),
-        Index(f"ix_verdict_{flag}_decomposition", *of, decomposition, "candidate_id", above, flag, **where),
+        Index(f"ix_verdict_{flag}", *of, above, "candidate_id", e_form, decomposition, flag, sqlite_where=here),
+        Index(f"ix_verdict_{flag}_e_form", *of, e_form, "candidate_id", above, flag, sqlite_where=here),
+        Index(f"ix_verdict_{flag}_decomposition", *of, decomposition, "candidate_id", above, flag, sqlite_where=here),
     )
 
 

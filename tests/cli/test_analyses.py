@@ -16,17 +16,19 @@ from cli.conftest import Call, Said
 from samples.resealed import reseal
 from samples.small_campaign import CRYSTALS, references
 
-from gnome_lite.config import CampaignConfig
+from gnome_lite.config import CampaignConfig, Sources
 from gnome_lite.core.records import CandidatePool, Verification
 from gnome_lite.sources.bundled_seed import SeedSource
+from gnome_lite.sources.reference_files import write_references
 from gnome_lite.store.database import SqlStore
 
 LIF = CRYSTALS[0].content_id
+ELEMENTS = ("Li", "Fe", "Ca", "C", "H", "O")
 
 
 @pytest.fixture(scope="session")
 def seeded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store whose campaign has the seed as references, and one verified crystal: the seed's LiFeO2 a little lower."""
+    """A store whose campaign has a part of the seed as references, and one verified crystal: LiFeO2 a little lower."""
     import numpy as np
     from samples.small_campaign import verdict
 
@@ -34,8 +36,10 @@ def seeded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("seeded") / "store.sqlite"
     store = SqlStore.open(path)
-    known = SeedSource().load()
-    store.begin(CampaignConfig(name="real", rounds=1), known)
+    known = SeedSource().load().within(ELEMENTS)
+    references = path.with_name("references.parquet")
+    write_references(references, known)
+    store.begin(CampaignConfig(name="real", rounds=1, sources=Sources(seed=False, files=(references,))), known)
     entry = min((e for e in known if e.crystal.reduced_formula == "LiFeO2"), key=lambda e: e.energy_ev_per_atom)
     batch = CrystalBatch.from_crystals([entry.crystal])
     pool = CandidatePool(batch, (entry.id,), ("none",), ("test",), np.array([0.5]), np.array([1]), 1)
@@ -129,7 +133,7 @@ def test_release_check_and_use(call: Call, real: Path, tmp_path: Path) -> None:
     config = CampaignConfig.model_validate({"sources": {"seed": False, "releases": [tmp_path / "out"]}})
     from gnome_lite.assemble import load_references
 
-    assert len(load_references(config)) == len(SeedSource().load()) + 1
+    assert len(load_references(config)) == len(SeedSource().load().within(ELEMENTS)) + 1
     (tmp_path / "out" / "stable_summary.csv").write_text("x")
     bad = call("release", tmp_path / "out", "--check")
     assert bad.code == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,17 @@ def write_entries(path: Path, entries: dict[str, tuple[Crystal, float | None]]) 
     return path
 
 
-def smallest(formula: str) -> Crystal:
-    """Of the bundled seed."""
-    of = [e.crystal for e in load_references() if e.crystal.reduced_formula == formula]
-    return min(of, key=len)
+def smallest(formulas: Collection[str]) -> dict[str, Crystal]:
+    """Of the bundled seed, by formula."""
+    found: dict[str, Crystal] = {}
+    for crystal in sorted(load_references().within(("O", "Sr", "Ti")).crystals, key=len, reverse=True):
+        found[crystal.reduced_formula] = crystal
+    return {formula: found[formula] for formula in formulas}
 
 
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    known: dict[str, tuple[Crystal, float | None]] = {f: (smallest(f), e) for f, e in ENERGIES.items()}
+    known: dict[str, tuple[Crystal, float | None]] = {f: (c, ENERGIES[f]) for f, c in smallest(ENERGIES).items()}
     path = tmp_path_factory.mktemp("entries") / "Sr-Ti-O.json"
     return write_entries(path, known | {"STO": (perovskite("Sr", "Ti"), -3.6)})
 
@@ -75,9 +78,9 @@ def test_entries_that_are_none(tmp_path: Path, content: str, says: str) -> None:
 
 def test_entries_of_no_system_or_without_energy(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="has no energy"):
-        read_entries(write_entries(tmp_path / "a.json", {"SrO": (smallest("SrO"), None)}))
+        read_entries(write_entries(tmp_path / "a.json", {"SrO": (smallest(["SrO"])["SrO"], None)}))
     with pytest.raises(ConfigError, match="3 to 6 elements"):
-        read_entries(write_entries(tmp_path / "b.json", {"SrO": (smallest("SrO"), -3.0)}))
+        read_entries(write_entries(tmp_path / "b.json", {"SrO": (smallest(["SrO"])["SrO"], -3.0)}))
     with pytest.raises(SourceError, match="there is no file"):
         read_entries(tmp_path / "absent.json.gz")
     (tmp_path / "torn.json.gz").write_bytes(b"\x1f\x8b\x08 torn")

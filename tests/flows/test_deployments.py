@@ -63,7 +63,7 @@ def wait_for(what: Any, seconds: float) -> Any:
         found = what()
         if found:
             return found
-        time.sleep(1.0)
+        time.sleep(0.2)
     return None
 
 
@@ -80,8 +80,9 @@ def test_a_scheduled_run_starts_by_itself_and_completes(tmp_path: Path, migrated
         "PREFECT_API_URL": api,
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        # The scheduler looks every minute by default; a test need not wait that long.
-        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+        # The scheduler looks every minute by default, a runner every ten seconds; a test need not wait that long.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     }
     (tmp_path / "tiny.toml").write_text(campaign_toml(TINY.model_copy(update={"rounds": 1})), encoding="utf-8")
     home = tmp_path / "home"

@@ -49,7 +49,7 @@ def test_is_pymatgens_on_the_whole_aflow_library() -> None:
 def test_is_pymatgens_on_the_seed() -> None:
     from gnome_lite.assemble import load_references
 
-    prints = {e.fingerprint for e in load_references()}
+    prints = sorted(set(load_references().fingerprints))[::4]
     assert len(prints) > 1000
     assert {p: parse(p).label for p in prints} == {p: pymatgens(p) for p in prints}
 

@@ -176,7 +176,7 @@ def test_of_each_formula_the_lowest_energy_is_learnt() -> None:
 def real() -> TrainingSet:
     """Three hundred crystals of the bundled seed."""
     references = load_references()
-    which = np.arange(0, len(references), 8)
+    which = np.linspace(0, len(references) - 1, 300).astype(int)
     return TrainingSet(references.crystals.take(which), references.e_form_ev_per_atom[which])
 
 

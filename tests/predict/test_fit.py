@@ -34,7 +34,7 @@ def test_short_trainings_have_a_learning_rate(rocksalt: Crystal, epochs: int) ->
 def labelled() -> tuple[GraphSet, np.ndarray]:
     """Fifty real crystals of the bundled seed and their formation energies."""
     references = load_references()
-    which = np.arange(0, len(references), 52)
+    which = np.linspace(0, len(references) - 1, 50).astype(int)
     graphs, ok = build_graphs(references.crystals.take(which), 4.0 * Schedule(1, 1.0, 1, volume_jitter=0.2).reach)
     return graphs, references.e_form_ev_per_atom[which][ok].astype(np.float32)
 
