@@ -161,7 +161,7 @@ def hypothetical(
     from gnome_lite.core.crystals import symbol
     from gnome_lite.core.origins import is_reported
     from gnome_lite.core.phases import PhaseSet
-    from gnome_lite.seed.hypothetical import LEAST_LIKELY_ALLOY, HypotheticalPlan, plan_hypothetical
+    from gnome_lite.seed.hypothetical import AT_ONCE, LEAST_LIKELY_ALLOY, HypotheticalPlan, plan_hypothetical
     from gnome_lite.seed.make import collect, summary
     from gnome_lite.sources.bundled_seed import HYPOTHETICAL, HYPOTHETICAL_INPUTS, SeedSource
     from gnome_lite.sources.reference_files import read_references, write_references
@@ -187,7 +187,7 @@ def hypothetical(
             planned = [c for c in planned if c.id in outcomes]
         else:
             with make_verifier(config, None, settings) as verifier:
-                outcomes = relax_all(planned, verifier, log, progress)
+                outcomes = relax_all(planned, verifier, log, progress, AT_ONCE)
         entries, new_inputs = collect(planned, outcomes, make_novelty(), progress, PhaseSet.make([*known, *before]))
     for file, some in zip(files, ([*before, *entries], [*inputs, *new_inputs]), strict=True):
         write_references(file, some)

@@ -24,6 +24,8 @@ MOST = {"substitution": 60_000, "intermetallic": 30_000, "prototypes": 30_000, "
 SHARES = {"substitution": 4.0, "prototypes": 3.0, "intermetallic": 3.0, "partial": 1.0, "random": 0.5}
 QUOTAS = {2: 4.0, 3: 0.5, 4: 0.2}
 """Of each kind of system: each binary one has four turns while half the ternary ones have their first."""
+AT_ONCE = 500
+"""Relaxed before any of the next ones, which keeps the beginning of a plan even."""
 CHOOSE_FROM = 30
 """Candidates of a generator for each compound of a plan."""
 LEAST_LIKELY_ALLOY = 1e-3

@@ -55,13 +55,27 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def relax_all(
-    candidates: Sequence[Candidate], verifier: Verifier, results_log: Path, progress: Progress
+    candidates: Sequence[Candidate],
+    verifier: Verifier,
+    results_log: Path,
+    progress: Progress,
+    at_once: int | None = None,
 ) -> dict[str, Verification]:
-    """Return the outcome of each candidate by id; those in the results log are not relaxed again."""
+    """Return the outcome of each candidate by id; those in the results log are not relaxed again.
+
+    Args:
+        candidates: what to relax.
+        verifier: takes large cells first, to keep its processes busy to the end.
+        results_log: file of outcomes so far.
+        progress: told of each outcome.
+        at_once: so many, in their order, before any of the next: a job that may be stopped has done the first of them.
+    """
     outcomes: dict[str, Verification] = {}
-    for outcome in LoggedVerifier(verifier, results_log).verify(candidates):
-        outcomes[outcome.candidate_id] = outcome
-        progress("relax", len(outcomes), len(candidates), outcome.note)
+    logged, size = LoggedVerifier(verifier, results_log), at_once or max(len(candidates), 1)
+    for start in range(0, len(candidates), size):
+        for outcome in logged.verify(candidates[start : start + size]):
+            outcomes[outcome.candidate_id] = outcome
+            progress("relax", len(outcomes), len(candidates), outcome.note)
     return {c.id: outcomes[c.id] for c in candidates}
 
 

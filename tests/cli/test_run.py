@@ -81,8 +81,8 @@ def test_a_campaign_is_run_shown_and_not_run_again(tmp_path: Path, small_bundle:
 
 
 def test_predict_of_a_users_own_files_says_which_elements_it_does_not_know(tmp_path: Path) -> None:
-    known, unknown, seldom = (tmp_path / f"{e}TiO3.cif" for e in ("Sr", "Cm", "Co"))
-    seldom.write_text(PEROVSKITE.replace("Sr1 Sr", "Co1 Co").replace("SrTiO3", "CoTiO3"))
+    known, unknown, seldom = (tmp_path / f"{e}TiO3.cif" for e in ("Sr", "Cm", "Pu"))
+    seldom.write_text(PEROVSKITE.replace("Sr1 Sr", "Pu1 Pu").replace("SrTiO3", "PuTiO3"))
     known.write_text(PEROVSKITE)
     unknown.write_text(PEROVSKITE.replace("Sr1 Sr", "Cm1 Cm").replace("SrTiO3", "CmTiO3"))
     done = gnome_lite(tmp_path, "predict", known, unknown, seldom, "--format", "json")
@@ -97,5 +97,5 @@ def test_predict_of_a_users_own_files_says_which_elements_it_does_not_know(tmp_p
     assert load_references().id in done.stderr
     assert (other["formula"], other["note"]) == ("CmTiO3", "out of domain: trained on few compounds or none with Cm")
     assert other["e_form_ev_per_atom"] is None
-    assert rare["note"] == "out of domain: trained on few compounds or none with Co"
+    assert rare["note"] == "out of domain: trained on few compounds or none with Pu"
     assert (rare["e_form_ev_per_atom"] is None, rare["p_stable"]) == (False, None), "a number, but no promise"
