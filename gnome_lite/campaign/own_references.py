@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gnome_lite.campaign.higher_levels import COMPUTED_HERE
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.errors import MissingReferenceError
 from gnome_lite.core.phases import PhaseSet
@@ -136,7 +135,7 @@ def _phase(given: Given, crystal: Crystal, energy_ev: float, level: str, source:
 
 def _relaxed(given: Given, outcome: Verification) -> Phase:
     """Return a relaxed crystal as a phase, whose source tells the energy that it came with."""
-    source = f"{given.source}; {COMPUTED_HERE}"
+    source = f"{given.source}; computed here"
     if given.energy_ev is not None:
         there = f"at level {given.level}" if given.level else "at a level not stated"
         source += f", there {given.energy_ev / len(given.crystal):.4f} eV/atom {there}"

@@ -34,7 +34,7 @@ def show(
     try:
         history = store_of(home).show(id)
     except StoreError as error:
-        if id.startswith("gl-"):
+        if id.startswith("gl-") or "-" not in id:  # no reference's id, which need not be looked for
             raise
         try:
             show_reference(id, home)

@@ -19,7 +19,17 @@ def stored_form(phase: Phase, place: HullVerdict | None) -> StoredCrystal:
     """
     crystal = phase.crystal
     unknown = dict.fromkeys(
-        ("novel", "nearest_known", "ordering_suspect", "prototype", "new_prototype", "analogue", "p_stable", "model_id")
+        (
+            "novel",
+            "novelty",
+            "nearest_known",
+            "ordering_suspect",
+            "prototype",
+            "new_prototype",
+            "analogue",
+            "p_stable",
+            "model_id",
+        )
     )
     predicted = dict.fromkeys(
         ("predicted_e_form_ev_per_atom", "spread_ev_per_atom", "predicted_e_above_hull_ev_per_atom")

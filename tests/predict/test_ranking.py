@@ -22,7 +22,7 @@ from gnome_lite.predict.residual_gp import ResidualGP
 from gnome_lite.stability.hull import build_hull
 
 ELEMENTS = ("Li", "Na", "K", "Mg", "Ca", "O", "S", "Cl", "F", "N")
-BUSY = Selection(budget=16, control=3, explore=0.25, per_system=2, substitution_share=0.25)
+BUSY = Selection(budget=12, control=3, explore=0.25, per_system=2, substitution_share=0.25)
 SAME_EV_PER_ATOM = 1e-5  # float32
 
 World = tuple[Ensemble, list[Candidate], Hull]
@@ -37,7 +37,7 @@ def world() -> World:
     assert path is not None
     read = checkpoint.read(path)
     ensemble = Ensemble(replace(read, weights=read.weights[:2]), "cpu")
-    return ensemble, list(labelled.candidates[::2]), build_hull(references)
+    return ensemble, list(labelled.candidates), build_hull(references)
 
 
 def ranked(world: World, selection: Selection | None, residual: ResidualGP | None = None) -> Ranked:

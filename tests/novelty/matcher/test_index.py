@@ -26,7 +26,7 @@ def mixture(seed_crystals: CrystalBatch, helpers, seed: int, n: int) -> CrystalB
         parent = seed_crystals[int(crystal)]
         kinds = np.unique(parent.numbers)
         table = np.zeros(119, dtype=np.int64)
-        table[kinds] = rng.permutation([3, 11, 8, 9, 26])[: len(kinds)]
+        table[kinds] = rng.permutation([3, 11, 8, 9, 26, 17, 56])[: len(kinds)]
         substituted.append(Crystal.make(table[parent.numbers], parent.frac_coords, parent.lattice))
     base = known + substituted
     copies = [
