@@ -29,7 +29,7 @@ def measure(effort: Effort = Effort.DEFAULT) -> Iterator[Row]:
     from gnome_lite.stability.hull import build_hull
 
     references = load_references()
-    path = shipped_model(references.level)
+    path = shipped_model(references.level, references.elemental_ev_per_atom)
     assert path is not None
     ensemble = Ensemble(checkpoint.read(path))
     inputs = SeedSource().input_crystals()

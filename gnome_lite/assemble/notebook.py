@@ -248,7 +248,7 @@ def predict_crystals(
     references: PhaseSet | None = None
     if level is None:
         references = load_references(config, settings)
-        predictor = make_predictor(config, settings, references.level)
+        predictor = make_predictor(config, settings, references.level, elements=references.elemental_ev_per_atom)
         model = predictor.base(references, progress)
         of = f"{references.level}, hull of reference set {references.id} ({len(references)} entries)"
     else:

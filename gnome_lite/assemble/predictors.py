@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +32,7 @@ def make_predictor(
     may_know: Callable[[CrystalBatch], NDArray[np.bool_]] | None = None,
     shipped: bool = True,
     kind: type[EnsemblePredictor] | None = None,
+    elements: Collection[str] | None = None,
 ) -> EnsemblePredictor:
     """Return the network ensemble, with the shipped one as its base where that is of this level.
 
@@ -45,6 +46,7 @@ def make_predictor(
         may_know: tells which of the seed's crystals may be trained on, [n]; None is all of them.
         shipped: False trains a base of its own, from nothing.
         kind: class of the predictor; default: `EnsemblePredictor`.
+        elements: what it must know; default: the elements of the campaign's space.
     """
     from gnome_lite.predict.predictor import EnsemblePredictor
     from gnome_lite.sources.bundled_seed import SeedSource
@@ -56,13 +58,25 @@ def make_predictor(
         known = seed.inputs()
         return known if may_know is None else known.take(may_know(known.crystals))
 
-    base = shipped_model(level) if shipped else None
+    base = shipped_model(level, config.space.all_elements if elements is None else elements) if shipped else None
     return (kind or EnsemblePredictor)(config.predict, settings.models_dir, base, level, inputs, config.expert)
 
 
-def shipped_model(level: str) -> Path | None:
-    """Return the directory of the ensemble shipped for a level, None if there is none."""
-    path = bundled("models", f"base-{level}")
+def shipped_model(level: str, elements: Collection[str] | None = None) -> Path | None:
+    """Return the directory of the ensemble shipped for a level, None if there is none.
+
+    Of some levels there are two, one of which knows all elements, the other few and these better.
+
+    Args:
+        level: level of theory.
+        elements: what it must know; None asks for the one of few elements.
+    """
+    path, wide = bundled("models", f"base-{level}"), bundled("models", f"wide-{level}")
+    if elements is not None and wide.is_dir() and path.is_dir():
+        from gnome_lite.predict.checkpoint import read_card
+
+        if not set(elements) <= set(read_card(path).elements):
+            return wide
     return path if path.is_dir() else None
 
 

@@ -127,8 +127,8 @@ def prepare_rediscovery(entries: Path, parents: Sequence[Path], home: Path, prog
     for done, e in enumerate(to_hide):
         progress("parents", done, len(to_hide), e.crystal.reduced_formula)
         hidden.append(Hidden(e.id, e.crystal, types.of(e.crystal)))
-    told = concealed(seed.crystals, elements) & (not _unlearnt(seed.level, elements))
-    index, learnt = novelty.index(), seed.crystals.take(told)
+    index, learnt = novelty.index(), SeedSource(reported=False).load().crystals
+    learnt = learnt.take(concealed(learnt, elements) & (not _unlearnt(seed.level, elements)))
     index.admit(learnt.content_ids, learnt)
     leaks = tuple(h.id for h in hidden if index.find(h.crystal) is not None)
     return Rediscovery(
@@ -141,7 +141,7 @@ def _unlearnt(level: str, elements: Sequence[str]) -> bool:
     from gnome_lite.assemble import shipped_model
     from gnome_lite.predict.checkpoint import read_card
 
-    path = shipped_model(level)
+    path = shipped_model(level, elements)
     return path is not None and set(elements) <= set(read_card(path).without)
 
 
