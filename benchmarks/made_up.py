@@ -91,7 +91,9 @@ def _train_base(models: Path) -> None:
     config, references = CampaignConfig.model_validate(campaign_settings(Effort.SMOKE)), load_references()
     base = make_predictor(config, Settings(), references.level, shipped=False).base(references, silent)
     place = models / f"base-{references.level}"
-    place.unlink()
+    for shipped in models.glob(f"*-{references.level}"):
+        if shipped.name.startswith(("base-", "wide-")):
+            shipped.unlink()
     shutil.copytree(Settings().models_dir / base.id, place)
 
 

@@ -22,9 +22,11 @@ from gnome_lite.assemble import (
     read_parents,
     require_files,
 )
+from gnome_lite.assemble.predictors import shipped_model
 from gnome_lite.config import CampaignConfig, GeneratorName
 from gnome_lite.core.errors import SourceError
 from gnome_lite.evaluation.rediscovery import concealed
+from gnome_lite.predict.checkpoint import read_card
 from gnome_lite.settings import Settings
 from gnome_lite.sources.bundled_seed import SeedSource
 from gnome_lite.sources.reference_files import write_references
@@ -103,3 +105,13 @@ def test_unrelaxed_crystals_are_rehearsed_whatever_the_references(tmp_path: Path
     assert "CaTiO3" in gone
     assert {Composition(formula).chemical_system for formula in gone} == {"Ca-O-Ti"}
     assert make_predictor(config, settings, "emt")._inputs is None
+
+
+def test_a_campaign_takes_the_ensemble_that_knows_its_elements() -> None:
+    few, wide = shipped_model("chgnet-0.3.0", ["Li", "O"]), shipped_model("chgnet-0.3.0", ["Cs", "Te", "O"])
+    assert few == shipped_model("chgnet-0.3.0")
+    assert few is not None
+    assert wide is not None
+    assert "Te" not in read_card(few).elements
+    assert {"Cs", "Te", "O"} <= set(read_card(wide).elements)
+    assert shipped_model("no such level", ["Li"]) is None
