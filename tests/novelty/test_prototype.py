@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.prototypes import get_prototype_formula_from_composition, get_prototype_from_protostructure
@@ -46,10 +47,11 @@ def test_is_pymatgens_on_the_whole_aflow_library() -> None:
     assert [parse(p).label for p in labelled] == [pymatgens(p) for p in labelled]
 
 
-def test_is_pymatgens_on_the_seed() -> None:
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.soak)])
+def test_is_pymatgens_on_the_seed(every: int) -> None:
     from gnome_lite.assemble import load_references
 
-    prints = sorted(set(load_references().fingerprints))[::4]
+    prints = sorted(set(load_references().fingerprints))[::every]
     assert len(prints) > 1000
     assert {p: parse(p).label for p in prints} == {p: pymatgens(p) for p in prints}
 
