@@ -23,7 +23,13 @@ from gnome_lite.cli.common import (
 from gnome_lite.core.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnome_lite.config import CampaignConfig
     from gnome_lite.core.phases import PhaseSet
+    from gnome_lite.core.records import Candidate, Verification
+    from gnome_lite.pipeline import Progress
+    from gnome_lite.settings import Settings
 
 app = typer.Typer(help="The bundled reference set: describe it, make it.", no_args_is_help=True)
 
@@ -111,24 +117,19 @@ def reported(
     home: Home = None,
 ) -> None:
     """Relax the table of reported compounds, each within its space group. An hour; a killed call goes on."""
-    from gnome_lite.assemble import make_novelty, make_verifier
+    from gnome_lite.assemble import make_novelty
     from gnome_lite.config import CampaignConfig
     from gnome_lite.seed.reported_phases import as_csv, candidates_of, check, phases_of, same_as_reported
     from gnome_lite.sources.bundled_seed import REPLACED, REPORTED, SeedSource
     from gnome_lite.sources.reference_files import write_references
     from gnome_lite.sources.reported_table import read_table
-    from gnome_lite.verify.results_log import read_results, relax_all
 
     settings = settings_of(home)
     plan = candidates_of(read_table(table), max_atoms)
     verify = {"symmetry": "kept", "deadline_s": 300.0, "processes": processes}
-    log = settings.home / "seed" / "reported.jsonl"
     with show_progress() as progress:
-        if so_far:
-            outcomes = {v.candidate_id: v for v in read_results(log)}
-        else:
-            with make_verifier(CampaignConfig.model_validate({"verify": verify}), None, settings) as verifier:
-                outcomes = relax_all([c for _, c in plan], verifier, log, progress)
+        config = CampaignConfig.model_validate({"verify": verify})
+        outcomes = _outcomes([c for _, c in plan], config, settings, "reported", so_far, progress)
         checked = [check(entry, outcomes[candidate.id]) for entry, candidate in plan if candidate.id in outcomes]
         phases = phases_of(checked, make_novelty())
     write_references(out / REPORTED, phases)
@@ -156,7 +157,7 @@ def hypothetical(
     """Relax what generators make of the reported compounds, a few a system. Hours; a killed call goes on."""
     from dataclasses import replace
 
-    from gnome_lite.assemble import assemble_seed, make_novelty, make_verifier
+    from gnome_lite.assemble import assemble_seed, make_novelty
     from gnome_lite.config import CampaignConfig
     from gnome_lite.core.crystals import symbol
     from gnome_lite.core.origins import is_reported
@@ -165,7 +166,6 @@ def hypothetical(
     from gnome_lite.seed.make import collect, summary
     from gnome_lite.sources.bundled_seed import HYPOTHETICAL, HYPOTHETICAL_INPUTS, SeedSource
     from gnome_lite.sources.reference_files import read_references, write_references
-    from gnome_lite.verify.results_log import read_results, relax_all
 
     settings = settings_of(home)
     plan = HypotheticalPlan() if compounds is None else replace(HypotheticalPlan(), compounds=compounds)
@@ -178,16 +178,11 @@ def hypothetical(
     elements = sorted({symbol(z) for z in set(reported.crystals.numbers.tolist())})
     space = {"elements": elements, "max_elements": 4}
     config = CampaignConfig.model_validate({"space": space, "verify": {"processes": processes}})
-    log = settings.home / "seed" / "hypothetical.jsonl"
     with show_progress() as progress:
         parts = assemble_seed(config, plan.max_atoms, LEAST_LIKELY_ALLOY)
         planned = [c for c in plan_hypothetical(plan, known, parts, progress) if c.id not in done]
-        if so_far:
-            outcomes = {v.candidate_id: v for v in read_results(log)}
-            planned = [c for c in planned if c.id in outcomes]
-        else:
-            with make_verifier(config, None, settings) as verifier:
-                outcomes = relax_all(planned, verifier, log, progress, AT_ONCE)
+        outcomes = _outcomes(planned, config, settings, "hypothetical", so_far, progress, AT_ONCE)
+        planned = [c for c in planned if c.id in outcomes]
         entries, new_inputs = collect(planned, outcomes, make_novelty(), progress, PhaseSet.make([*known, *before]))
     for file, some in zip(files, ([*before, *entries], [*inputs, *new_inputs]), strict=True):
         write_references(file, some)
@@ -213,6 +208,26 @@ def gases(
         name = entry.source.rpartition(": ")[2]
         print_line(f"{entry.crystal.reduced_formula} ({name}): {entry.energy_ev_per_atom:.4f} eV/atom at {entry.level}")
     print_line(f"out: {out or molecules_file(settings, level_of(config, settings))}")
+
+
+def _outcomes(
+    candidates: Sequence[Candidate],
+    config: CampaignConfig,
+    settings: Settings,
+    name: str,
+    so_far: bool,
+    progress: Progress,
+    at_once: int | None = None,
+) -> dict[str, Verification]:
+    """Return outcomes by candidate id: of all, relaxed now where the results log of this name lacks them, or so far."""
+    from gnome_lite.assemble import make_verifier
+    from gnome_lite.verify.results_log import read_results, relax_all
+
+    log = settings.home / "seed" / f"{name}.jsonl"
+    if so_far:
+        return {v.candidate_id: v for v in read_results(log)}
+    with make_verifier(config, None, settings) as verifier:
+        return relax_all(candidates, verifier, log, progress, at_once)
 
 
 def _beside_labels(references: PhaseSet, labels: list[Path]) -> None:

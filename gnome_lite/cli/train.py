@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from gnome_lite.core.records import TrainingSet
 
 
-FEWEST_LEFT_OUT = 3
-"""Elements of a compound that --without leaves out: what a rediscovery hides."""
-
-
 def train(
     out: Annotated[
         Path | None,
@@ -51,6 +47,7 @@ def train(
     was killed.
     """
     from gnome_lite.core.errors import ConfigError
+    from gnome_lite.evaluation.rediscovery import concealed
     from gnome_lite.predict.build import join
     from gnome_lite.predict.composition_screen import train_compositions
     from gnome_lite.predict.predictor import train_base
@@ -65,7 +62,8 @@ def train(
     config = config_of(campaign)
     known, inputs, of = (_labelled(labels), None, level) if labels and level is not None else _seed()
     kept_out = split_system(without) if without else ()
-    known, inputs = _outside(known, kept_out), None if inputs is None else _outside(inputs, kept_out)
+    known = known.take(~concealed(known.crystals, kept_out))
+    inputs = None if inputs is None else inputs.take(~concealed(inputs.crystals, kept_out))
     place = out if out is not None else Path("data/models") / f"{'composition' if compositions else 'base'}-{of}"
     with show_progress() as progress:
         if compositions:
@@ -123,22 +121,15 @@ def _seed() -> tuple[TrainingSet, TrainingSet | None, str]:
     """
     import numpy as np
 
-    from gnome_lite.core.origins import is_reported
+    from gnome_lite.core.origins import Origin, origins
     from gnome_lite.core.records import TrainingSet
     from gnome_lite.sources.bundled_seed import SeedSource
 
     seed = SeedSource()
     references = seed.load()
-    alone = (references.counts > 0).sum(axis=1) == 1
-    kept = alone | np.array([is_reported(source) for source in references.sources])
+    kept = np.array([origin is Origin.REPORTED for origin in origins(references)])
     known = TrainingSet(references.crystals, references.e_form_ev_per_atom).take(kept)
     return known, seed.inputs(), references.level
-
-
-def _outside(data: TrainingSet, elements: tuple[str, ...]) -> TrainingSet:
-    """Return a set without the compounds of three and more elements that are all among these."""
-    several = (data.crystals.counts > 0).sum(axis=1) >= FEWEST_LEFT_OUT
-    return data.take(~(several & data.crystals.within(elements)))
 
 
 def _draw(place: Path) -> None:

@@ -18,7 +18,7 @@ from gnome_lite.core.phases import PhaseSet
 from gnome_lite.core.records import Candidate, CandidatePool
 from gnome_lite.generate.sift import Tally, sift
 from gnome_lite.pipeline import Progress
-from gnome_lite.seed.plan import SeedParts, Turns, by_turns
+from gnome_lite.seed.plan import SeedParts, Turns, by_turns, each_content_once
 
 MOST = {"substitution": 60_000, "intermetallic": 30_000, "prototypes": 30_000, "partial": 10_000, "random": 3_000}
 SHARES = {"substitution": 4.0, "prototypes": 3.0, "intermetallic": 3.0, "partial": 1.0, "random": 0.5}
@@ -77,11 +77,6 @@ def plan_hypothetical(
 def _candidates(
     name: str, most: int, parents: PhaseSet, parts: SeedParts, seen: set[str], seed: Sequence[int]
 ) -> CandidatePool:
-    def seen_before(pool: CandidatePool) -> list[str | None]:
-        same_as = [id if id in seen else None for id in (c.content_id for c in pool.crystals)]
-        seen.update(c.content_id for c in pool.crystals)
-        return same_as
-
     stream = parts.generators[name].generate(parents.crystals, list(parents.ids), 0, np.random.default_rng(seed))
-    parts_kept = [part.kept for part in sift(stream, parts.gates[name], seen_before, Tally(), most)]
+    parts_kept = [part.kept for part in sift(stream, parts.gates[name], each_content_once(seen), Tally(), most)]
     return CandidatePool.concatenate(parts_kept, 0)

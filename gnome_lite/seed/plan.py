@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gnome_lite.core.crystals import Crystal, CrystalBatch
 from gnome_lite.core.records import Candidate, CandidatePool
-from gnome_lite.generate.sift import Tally, sift
+from gnome_lite.generate.sift import Compare, Tally, sift
 from gnome_lite.pipeline import Gate, Generator, Novelty
 
 SHARES = {"prototypes": 4.0, "substitution": 3.0, "partial": 2.0, "random": 1.0, "intermetallic": 4.0}
@@ -112,16 +112,9 @@ def _compounds(plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], parts:
     seen: set[str] = set()
     pools: list[CandidatePool] = []
 
-    def seen_before(pool: CandidatePool) -> list[str | None]:
-        same_as: list[str | None] = []
-        for id in (crystal.content_id for crystal in pool.crystals):
-            same_as.append(id if id in seen else None)
-            seen.add(id)
-        return same_as
-
     def add(name: str, seed: list[int]) -> None:
         stream = parts.generators[name].generate(parents, labels, 0, np.random.default_rng(seed))
-        kept = [part.kept for part in sift(stream, parts.gates[name], seen_before, Tally(), MOST.get(name))]
+        kept = [part.kept for part in sift(stream, parts.gates[name], each_content_once(seen), Tally(), MOST.get(name))]
         pools.append(CandidatePool.concatenate(kept, 0))
 
     first = CrystalBatch.from_crystals(c for _, c in prototypes)
@@ -133,6 +126,19 @@ def _compounds(plan: SeedPlan, prototypes: Sequence[tuple[str, Crystal]], parts:
     for name in sorted(parts.generators.keys() - {"substitution"}):
         add(name, [plan.seed, plan.generations, len(pools)])
     return CandidatePool.concatenate(pools, 0)
+
+
+def each_content_once(seen: set[str]) -> Compare:
+    """Return a comparison by content, which remembers in `seen` what it has met."""
+
+    def compare(pool: CandidatePool) -> list[str | None]:
+        same_as: list[str | None] = []
+        for id in (crystal.content_id for crystal in pool.crystals):
+            same_as.append(id if id in seen else None)
+            seen.add(id)
+        return same_as
+
+    return compare
 
 
 def by_turns(pool: CandidatePool, turns: Turns, novelty: Novelty, seen: set[str]) -> Iterator[int]:
